@@ -1,0 +1,307 @@
+//! The configuration file: how to reach things. What to do is in the control tables.
+//!
+//! Unknown keys are errors with their line; every problem names the key and what to write instead. Secrets are
+//! `SecretString`s or files, and `masked` shows the effective values without them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub agent: Agent,
+    #[serde(default)]
+    pub log: Log,
+    #[serde(default)]
+    pub ion: Vec<Ion>,
+    #[serde(default)]
+    pub database: Vec<DatabaseSettings>,
+}
+
+/// `[agent]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// This agent's name in the tables and in the log.
+    pub host: String,
+    /// The Enterprise Location; a connection point is carried by the agent of its `location_name`.
+    pub location: String,
+    /// The journal and the cached tokens: a folder on a local disk, only for this agent.
+    pub state_dir: PathBuf,
+    #[serde(default = "five")]
+    pub control_read_seconds: u64,
+    #[serde(default = "twenty")]
+    pub shutdown_seconds: u64,
+    #[serde(default = "ninety")]
+    pub delivered_memory_days: u32,
+    #[serde(default = "sixty_four")]
+    pub minimum_free_mb: u64,
+}
+
+/// `[log]`: the diagnostic log; standard error without `file`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter as in `info,bodrelay=debug`.
+    pub level: String,
+    pub file: Option<PathBuf>,
+    pub rotate: Rotate,
+    pub keep_days: usize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".into(),
+            file: None,
+            rotate: Rotate::Daily,
+            keep_days: 14,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotate {
+    Daily,
+    Hourly,
+    Never,
+}
+
+/// `[[ion]]`: one way to reach ION, with its credential.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ion {
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// The `.ionapi` file; read again when it changes. Instead of it: `base_url` and the keys below.
+    pub credentials: Option<PathBuf>,
+    /// Up to and including the tenant's messaging path; with or without `/service`.
+    pub base_url: Option<String>,
+    pub tenant_id: Option<String>,
+    pub token_url: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret_file: Option<PathBuf>,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// PEM certificates, added to the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// `http://host:port`, with `user:password@` where it asks for one.
+    pub proxy: Option<SecretString>,
+    /// Hosts reached without the proxy, as in `localhost,.example.com`.
+    pub no_proxy: Option<String>,
+    #[serde(default)]
+    pub min_tls: MinTls,
+    #[serde(default = "ten")]
+    pub connect_timeout_seconds: u64,
+    #[serde(default = "hundred_twenty")]
+    pub request_timeout_seconds: u64,
+    /// Keep the token in the state directory, so that `once` from cron does not ask for one each time.
+    #[serde(default = "yes")]
+    pub cache_token: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum MinTls {
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// `[[database]]`: this version reaches SQLite.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    pub name: String,
+    pub kind: DatabaseKind,
+    pub path: Option<PathBuf>,
+    #[serde(default = "thirty")]
+    pub statement_timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseKind {
+    Sqlite,
+    Postgres,
+    Mssql,
+}
+
+fn default_name() -> String {
+    "default".into()
+}
+fn yes() -> bool {
+    true
+}
+fn five() -> u64 {
+    5
+}
+fn ten() -> u64 {
+    10
+}
+fn twenty() -> u64 {
+    20
+}
+fn thirty() -> u64 {
+    30
+}
+fn sixty_four() -> u64 {
+    64
+}
+fn ninety() -> u32 {
+    90
+}
+fn hundred_twenty() -> u64 {
+    120
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are relative to its folder.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("the configuration file {} cannot be read; name another with --config", path.display())
+        })?;
+        let mut config: Self =
+            toml::from_str(&text).with_context(|| format!("the configuration file {}", path.display()))?;
+        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        config.check().with_context(|| format!("the configuration file {}", path.display()))?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| {
+            if path.is_relative() {
+                *path = folder.join(&*path);
+            }
+        };
+        resolve(&mut self.agent.state_dir);
+        self.log.file.iter_mut().for_each(resolve);
+        for ion in &mut self.ion {
+            for path in
+                [&mut ion.credentials, &mut ion.client_secret_file, &mut ion.password_file, &mut ion.ca_file]
+            {
+                path.iter_mut().for_each(resolve);
+            }
+        }
+        for database in &mut self.database {
+            database.path.iter_mut().for_each(resolve);
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        for (key, value, max) in [("host", &self.agent.host, 64), ("location", &self.agent.location, 64)] {
+            if value.trim().is_empty() || value.chars().count() > max {
+                bail!("[agent] {key}: write a name of 1 to {max} characters");
+            }
+        }
+        in_range("[agent] control_read_seconds", self.agent.control_read_seconds, 1, 3600)?;
+        in_range("[agent] shutdown_seconds", self.agent.shutdown_seconds, 1, 3600)?;
+        in_range("[agent] delivered_memory_days", self.agent.delivered_memory_days.into(), 1, 3650)?;
+        in_range("[agent] minimum_free_mb", self.agent.minimum_free_mb, 1, 1 << 30)?;
+        if self.ion.is_empty() {
+            bail!("no [[ion]]: say how ION is reached, at least credentials = \"NAME.ionapi\"");
+        }
+        if self.database.is_empty() {
+            bail!("no [[database]]: say which database to serve, at least name, kind and path");
+        }
+        unique("[[ion]] name", self.ion.iter().map(|ion| &ion.name))?;
+        unique("[[database]] name", self.database.iter().map(|database| &database.name))?;
+        self.ion.iter().try_for_each(Ion::check)?;
+        self.database.iter().try_for_each(DatabaseSettings::check)
+    }
+}
+
+impl Ion {
+    fn check(&self) -> Result<()> {
+        let key = |name: &str| format!("[[ion]] {}: {name}", self.name);
+        let by_hand = [
+            ("base_url", self.base_url.is_some()),
+            ("tenant_id", self.tenant_id.is_some()),
+            ("token_url", self.token_url.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret_file", self.client_secret_file.is_some()),
+        ];
+        match &self.credentials {
+            Some(_) => {
+                // base_url may stand beside it, for a wrapper suite or an Enterprise Connector's address.
+                if let Some((name, _)) = by_hand.iter().find(|(name, given)| *given && *name != "base_url") {
+                    bail!(
+                        "{} is given beside credentials: the .ionapi file has it; remove one of them",
+                        key(name)
+                    );
+                }
+            }
+            None => {
+                if let Some((name, _)) = by_hand.iter().find(|(_, given)| !given) {
+                    bail!(
+                        "{} is missing: write credentials = \"NAME.ionapi\", or all of base_url, tenant_id, \
+                           token_url, client_id and client_secret_file",
+                        key(name)
+                    );
+                }
+            }
+        }
+        if self.username.is_some() != self.password_file.is_some() {
+            bail!("{} and password_file go together", key("username"));
+        }
+        in_range(&key("connect_timeout_seconds"), self.connect_timeout_seconds, 1, 600)?;
+        in_range(&key("request_timeout_seconds"), self.request_timeout_seconds, 1, 3600)
+    }
+}
+
+impl DatabaseSettings {
+    fn check(&self) -> Result<()> {
+        let name = &self.name;
+        match self.kind {
+            DatabaseKind::Sqlite if self.path.is_none() => {
+                bail!("[[database]] {name}: path is missing: write the path of the SQLite file")
+            }
+            DatabaseKind::Sqlite => in_range(
+                &format!("[[database]] {name}: statement_timeout_seconds"),
+                self.statement_timeout_seconds,
+                1,
+                3600,
+            ),
+            DatabaseKind::Postgres | DatabaseKind::Mssql => {
+                bail!(
+                    "[[database]] {name}: kind: this version reaches SQLite only; PostgreSQL and SQL Server come later"
+                )
+            }
+        }
+    }
+}
+
+fn in_range(key: &str, value: u64, min: u64, max: u64) -> Result<()> {
+    if !(min..=max).contains(&value) {
+        bail!("{key} = {value}: write a number from {min} to {max}");
+    }
+    Ok(())
+}
+
+fn unique<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            bail!("{key}: {name} is given twice; each needs a name of its own");
+        }
+    }
+    Ok(())
+}

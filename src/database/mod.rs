@@ -1,0 +1,374 @@
+//! The contract that every database keeps, and the rows that cross it.
+//!
+//! One trait, since a site's database really comes in more than one kind. No driver type and no SQL text crosses it;
+//! the behaviour behind it is the conformance suite in `tests/conformance`. Statements live in `sql/<dialect>/agent`.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::message::{Entry, Facts};
+use crate::domain::plan::ControlTables;
+
+pub mod sqlite;
+
+/// What went wrong with the database, told by what the agent does next.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// Waiting helps: unreachable, busy, restarting, timed out, disk full.
+    #[error("database {database}: {operation}: {what}")]
+    Unavailable {
+        database: String,
+        operation: &'static str,
+        what: String,
+        #[source]
+        source: Option<anyhow::Error>,
+    },
+    /// Somebody must mend something: a missing table, a refused right, a wrong type.
+    #[error("database {database}: {operation}: {what}; {remedy}")]
+    NeedsMending {
+        database: String,
+        operation: &'static str,
+        what: String,
+        remedy: String,
+        #[source]
+        source: Option<anyhow::Error>,
+    },
+}
+
+pub type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// One database of the site: the I/O Box tables and the control tables in it.
+///
+/// Every method is one short transaction; none leaves anything open. Each answers with what was committed, or with
+/// an error after which nothing of it is.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Which database this is, what time it says, and what its tables lack.
+    async fn survey(&self) -> Result<Survey>;
+
+    /// The configuration that the DBA wrote.
+    async fn control_read(&self) -> Result<ControlTables>;
+
+    /// Commands in state `new` or `running`, lowest id first.
+    async fn command_read(&self) -> Result<Vec<CommandRow>>;
+
+    /// Every row of `bodrelay_host`.
+    async fn host_read(&self) -> Result<Vec<HostRow>>;
+
+    /// Writes this agent's row of `bodrelay_host`, if its journal's epoch there is still `expected` (`None`: no row
+    /// of this journal). `Ok(false)`: somebody else moved it, nothing was written.
+    async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool>;
+
+    /// Takes or renews the ownership of a connection point's direction in `bodrelay_status`. It is free when
+    /// nobody has it, when this journal has it, when its owner stopped, or when its heartbeat is older than
+    /// `lapse_seconds` on the database's clock.
+    async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner>;
+
+    /// What the agent has to say, in one transaction.
+    async fn control_report(&self, report: &Report) -> Result<()>;
+
+    /// Ids of rows at 0 in an id range, lowest first.
+    async fn outbox_scan(&self, scan: &Scan) -> Result<Page>;
+
+    /// The rows of these ids, lowest first, whatever their flag, with headers; ids that are gone are left out.
+    async fn outbox_load(&self, entry_ids: &[i64]) -> Result<Vec<Entry>>;
+
+    /// Flags rows and writes log rows, in one transaction and set-based: accepted becomes 1 (where 0 or 9), failed
+    /// becomes 9 (where 0).
+    async fn outbox_settle(&self, settle: &Settle) -> Result<Settled>;
+
+    /// How much waits at 0, counted up to `cap` rows.
+    async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog>;
+
+    /// Rows of the message log, newest first, `limit` at most.
+    async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>>;
+
+    /// Deletes settled rows of the message log (and their attempts) that finished before `before`, unresolved
+    /// failures excepted; at most `limit`, and says how many.
+    async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64>;
+}
+
+/// What `survey` finds.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// design.md §2, "Guards".
+    pub fingerprint: String,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+    /// For the operator: product and version.
+    pub product: String,
+    /// The highest `script_no` of `bodrelay_version`, 0 without the table.
+    pub script: i64,
+    /// Tables and columns that are missing or of a type that cannot work, each with the script or statement that
+    /// mends it.
+    pub problems: Vec<Problem>,
+    /// What would help: a missing index.
+    pub advice: Vec<Problem>,
+}
+
+/// One thing that a database lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub what: String,
+    pub remedy: String,
+}
+
+/// Which rows of the outbox belong to a connection point. `None`: not chosen by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub tenant_id: Option<String>,
+    pub logical_id: Option<String>,
+    /// Rows created before are left alone.
+    pub rows_from: Option<DateTime<Utc>>,
+}
+
+/// A page of ids: `after < C_ID <= up_to`, flag 0.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    pub selection: Selection,
+    pub after: i64,
+    pub up_to: i64,
+    pub limit: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    pub entries: Vec<Scanned>,
+    /// The highest `C_ID` of the whole table, read in the same snapshot before the page; 0 when it is empty.
+    pub highest: i64,
+}
+
+/// One id of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scanned {
+    pub entry_id: i64,
+    /// Length of `C_XML`, 0 where it is NULL.
+    pub payload_bytes: i64,
+}
+
+/// What `outbox_settle` does.
+#[derive(Debug, Clone, Default)]
+pub struct Settle {
+    pub accepted: Vec<i64>,
+    pub failed: Vec<i64>,
+    /// Inserted, or updated where the message key is known.
+    pub log: Vec<LogRow>,
+    /// Inserted; one that exists is left as it is.
+    pub attempts: Vec<AttemptRow>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Rows of `accepted` that already had flag 1: somebody else sends from this box.
+    pub already_flagged: Vec<i64>,
+    /// Rows of either list that no longer exist.
+    pub gone: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    pub waiting_rows: i64,
+    /// `waiting_rows` is the cap, there may be more.
+    pub capped: bool,
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// A row of `bodrelay_message_log`; see shared/tables.md for each column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogRow {
+    pub message_key: String,
+    /// `out` or `in`.
+    pub direction: &'static str,
+    pub connection_point: String,
+    pub tenant_id: Option<String>,
+    pub entry_id: Option<i64>,
+    pub message_id: Option<String>,
+    pub from_logical_id: Option<String>,
+    pub facts: Facts,
+    pub priority: Option<i64>,
+    pub state: String,
+    pub held_by: Option<String>,
+    pub in_doubt: bool,
+    pub late: bool,
+    pub attempts: i64,
+    pub http_status: Option<i64>,
+    pub answer_class: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_text: Option<String>,
+    pub remedy: Option<String>,
+    pub wire_bytes: Option<i64>,
+    pub seen_at: DateTime<Utc>,
+    pub first_attempt_at: Option<DateTime<Utc>>,
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub host: Option<String>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A row of `bodrelay_attempt`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    pub message_key: String,
+    pub attempt_no: i64,
+    pub started_at: DateTime<Utc>,
+    pub duration_ms: i64,
+    pub http_status: Option<i64>,
+    pub answer_class: String,
+    pub in_doubt: bool,
+    pub failure_code: Option<String>,
+    pub answer_text: Option<String>,
+    pub host: String,
+}
+
+/// What `log_search` looks for; `None` is not looked at.
+#[derive(Debug, Clone, Default)]
+pub struct LogFilter {
+    pub direction: Option<String>,
+    pub state: Option<String>,
+    pub connection_point: Option<String>,
+    pub message_key: Option<String>,
+    pub message_id: Option<String>,
+    /// Sender or receiver.
+    pub logical_id: Option<String>,
+    pub verb: Option<String>,
+    pub noun: Option<String>,
+    pub document_id: Option<String>,
+    pub failure_code: Option<String>,
+    pub created_from: Option<DateTime<Utc>>,
+    pub created_to: Option<DateTime<Utc>>,
+    /// Only keys above this one: pages upwards, oldest first, when given (an empty string starts).
+    pub after_key: Option<String>,
+    pub limit: i64,
+}
+
+/// A row of `bodrelay_command` that waits to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandRow {
+    pub command_id: i64,
+    pub command: String,
+    pub connection_point: String,
+    pub direction: Option<String>,
+    pub verb: Option<String>,
+    pub noun: Option<String>,
+    pub document_id: Option<String>,
+    pub message_key: Option<String>,
+    pub failure_code: Option<String>,
+    pub from_at: Option<DateTime<Utc>>,
+    pub to_at: Option<DateTime<Utc>>,
+    pub reason: Option<String>,
+    pub out_of_order: bool,
+    pub dry_run: bool,
+    pub state: String,
+}
+
+/// A row of `bodrelay_host`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostRow {
+    pub host: String,
+    pub location_name: String,
+    pub journal_id: String,
+    pub database_fingerprint: String,
+    pub epoch: i64,
+    pub agent_version: String,
+    pub script_needed: i64,
+    pub operating_system: String,
+    pub process_id: i64,
+    /// `running`, `stopping`, `stopped` or `refused`.
+    pub state: String,
+    pub refused_reason: Option<String>,
+    /// `started_at` is written on a claim; `heartbeat_at` is set by the database's clock on every write.
+    pub started_at: DateTime<Utc>,
+    pub heartbeat_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OwnerClaim {
+    pub connection_point: String,
+    pub direction: &'static str,
+    pub journal_id: String,
+    pub host: String,
+    pub agent_version: String,
+    pub lapse_seconds: i64,
+}
+
+/// Who owns a connection point after a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    Mine,
+    Other { host: String, heartbeat_at: DateTime<Utc> },
+}
+
+/// What `control_report` writes; empty parts are not touched.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub host: Option<HostRow>,
+    /// `bodrelay_connection_point.refused_reason` (`None` clears it) and `applied_at`.
+    pub connection_points: Vec<(String, Option<String>)>,
+    /// Of `bodrelay_document` (direction out): `refused_reason`.
+    pub documents_refused: Vec<(String, String, String, Option<String>)>,
+    /// Of `bodrelay_document` (direction out): connection point, verb, noun, `accepted_by_ion` (`None` unknown);
+    /// `accepted_checked_at` is set to the database's now.
+    pub documents_accepted: Vec<(String, String, String, Option<bool>)>,
+    /// Written only where this journal still owns the row.
+    pub statuses: Vec<StatusRow>,
+    pub findings: Vec<FindingRow>,
+    pub commands: Vec<CommandResult>,
+}
+
+/// A row of `bodrelay_status`. The owner, `heartbeat_at` and the totals' base are the database's side:
+/// `accepted_more`, `failed_more` are added to the stored totals.
+#[derive(Debug, Clone)]
+pub struct StatusRow {
+    pub connection_point: String,
+    pub direction: &'static str,
+    pub journal_id: String,
+    pub state: String,
+    pub state_since: DateTime<Utc>,
+    pub state_reason: Option<String>,
+    /// `None`: not counted this time, the stored figures stay.
+    pub backlog: Option<Backlog>,
+    pub in_flight_rows: i64,
+    pub held_rows: i64,
+    pub failed_rows: i64,
+    pub in_doubt_rows: i64,
+    pub accepted_more: i64,
+    pub failed_more: i64,
+    pub last_accepted_at: Option<DateTime<Utc>>,
+    pub last_failure_at: Option<DateTime<Utc>>,
+    pub last_failure: Option<String>,
+    pub last_poll_at: Option<DateTime<Utc>>,
+    pub next_poll_at: Option<DateTime<Utc>>,
+    pub settings_read_at: Option<DateTime<Utc>>,
+    pub started_at: DateTime<Utc>,
+}
+
+/// A finding as it is now. `cleared`: it no longer holds. One open row per (code, connection point, subject, host):
+/// seen again, its `last_seen_at`, text and remedy are renewed and `seen_count` grows by `seen_more`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingRow {
+    pub code: String,
+    /// `info`, `warning` or `error`.
+    pub severity: &'static str,
+    pub connection_point: Option<String>,
+    pub subject: String,
+    pub finding_text: String,
+    pub remedy: String,
+    pub since: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub seen_more: i64,
+    pub cleared: bool,
+    pub host: String,
+}
+
+/// How a command ended, or how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandResult {
+    pub command_id: i64,
+    /// `running`, `done` or `refused`.
+    pub state: &'static str,
+    pub matched_rows: Option<i64>,
+    pub done_rows: Option<i64>,
+    pub result: String,
+    pub host: String,
+}

@@ -1,0 +1,10 @@
+//! The pure part: values and decisions, with no clock, no driver, no async, nothing that can fail from outside.
+//!
+//! Everything here takes values (and `now`, where time matters) and returns values, so that it can be tested by
+//! properties. Nothing in this folder imports anything outside it.
+
+pub mod failure;
+pub mod ids;
+pub mod message;
+pub mod outcome;
+pub mod plan;
