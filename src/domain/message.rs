@@ -4,7 +4,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Digest, DocumentType, IdentityDigest, LaneKey};
+use super::failure::Failure;
+use super::ids::{DocumentType, IdentityDigest, LaneKey};
 
 /// One row of the outbox with its headers, as read.
 #[derive(Debug, Clone)]
@@ -125,22 +126,52 @@ pub enum Encoding {
     Deflate,
 }
 
-/// A message that passed every check and can be posted: its bytes are final.
+/// An entry after all checks (design.md §7): what it is, and what becomes of it.
 #[derive(Debug, Clone)]
-pub struct Parcel {
-    pub document_type: DocumentType,
+pub struct Judged {
+    pub entry_id: i64,
+    pub priority: u8,
+    pub identity: IdentityDigest,
+    /// The application's `MessageId`, else the derived one.
+    pub message_id: String,
+    pub message_id_from_header: bool,
+    /// Whatever could be told, also of an entry that fails.
+    pub facts: Facts,
+    /// From the header `BODType`, else from the document.
+    pub document_type: Option<DocumentType>,
     /// `None`: nothing names the document, so the message is a lane of its own (design.md §4, "Lane").
     pub lane: Option<LaneKey>,
-    pub parameters: Parameters,
-    /// The bytes to post, already as `parameters.encoding` says.
-    pub payload: Payload,
-    pub digest: Digest,
-    pub identity: IdentityDigest,
-    pub facts: Facts,
-    /// The id came from the application's `MessageId` header, not from us.
-    pub message_id_from_header: bool,
+    pub verdict: Verdict,
     /// Things that do not stop the message but that the operator should hear of.
     pub warnings: Vec<Warning>,
+}
+
+/// What becomes of an entry.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    Send(Box<Parcel>),
+    Fail(Failure),
+    /// It waits for somebody; its row stays 0.
+    Park(Park),
+}
+
+/// What a parked entry waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Park {
+    /// Required headers that are not there (yet), by name; all of them when there is no header at all.
+    HeadersMissing(Vec<&'static str>),
+    /// No row of `bodrelay_document` names its type.
+    NotListed,
+    /// The row of its type has `enabled = 0`.
+    Disabled,
+}
+
+/// What a post needs; its bytes are final.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    pub parameters: Parameters,
+    /// The bytes to post, already as `parameters.encoding` says.
+    pub payload: Bytes,
 }
 
 /// A finding about a message that is sent all the same.
