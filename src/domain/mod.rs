@@ -3,8 +3,11 @@
 //! Everything here takes values (and `now`, where time matters) and returns values, so that it can be tested by
 //! properties. Nothing in this folder imports anything outside it.
 
+pub mod delivery;
 pub mod failure;
 pub mod ids;
+pub mod lanes;
 pub mod message;
 pub mod outcome;
 pub mod plan;
+pub mod waiting;

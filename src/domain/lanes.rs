@@ -1,0 +1,289 @@
+//! The lanes of one connection point: which message of which document may go next.
+//!
+//! A lane hands out its lowest `C_ID`, and only when none of the lane is in flight (design.md §1, promise 3).
+//! Priority chooses between lanes, never within one. Lanes that wait are not looked at, so picking does not get
+//! slower with what waits.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::ids::LaneKey;
+
+/// The number under which a connection point knows a document type.
+pub type TypeNumber = u16;
+
+/// A message as its lane knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// `C_ID`: the order within the lane.
+    pub entry_id: i64,
+    /// The journal's number of the message.
+    pub message: i64,
+    /// 0–9, 9 first.
+    pub priority: u8,
+    pub document_type: TypeNumber,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeMap<i64, Waiting>,
+    /// Handed out and not given back yet.
+    busy: bool,
+    /// Not before this time (ms since 1970).
+    not_before: Option<i64>,
+}
+
+type ReadyKey = (Reverse<u8>, i64, LaneKey);
+
+/// All lanes with work in memory.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<LaneKey, Lane>,
+    /// Heads of lanes that are neither busy nor waiting, by document type, best first.
+    ready: BTreeMap<TypeNumber, BTreeSet<ReadyKey>>,
+    /// Lanes that wait for a time.
+    timed: BTreeSet<(i64, LaneKey)>,
+}
+
+impl Lanes {
+    /// Adds a message; `false` when its lane has one with this `C_ID` already.
+    pub fn insert(&mut self, lane: LaneKey, waiting: Waiting) -> bool {
+        self.change(lane, |lane| {
+            let new = !lane.waiting.contains_key(&waiting.entry_id);
+            if new {
+                lane.waiting.insert(waiting.entry_id, waiting);
+            }
+            new
+        })
+    }
+
+    /// Takes a message out that does not wait any more, handed out or not.
+    pub fn remove(&mut self, lane: LaneKey, entry_id: i64) {
+        self.change(lane, |lane| lane.waiting.remove(&entry_id));
+    }
+
+    /// Takes the lane's whole work out, as when a failed message holds the later ones.
+    pub fn remove_all(&mut self, lane: LaneKey) -> Vec<Waiting> {
+        self.change(lane, |lane| std::mem::take(&mut lane.waiting).into_values().collect())
+    }
+
+    /// Hands out the head of a lane: until `give_back` the lane gives nothing else. `None`: nothing to give now.
+    pub fn take(&mut self, lane: LaneKey) -> Option<Waiting> {
+        self.change(lane, |lane| {
+            if lane.busy || lane.not_before.is_some() {
+                return None;
+            }
+            let head = lane.waiting.first_key_value().map(|(_, head)| *head)?;
+            lane.busy = true;
+            Some(head)
+        })
+    }
+
+    /// The lane is free again; a message that is to be tried again is still its head.
+    pub fn give_back(&mut self, lane: LaneKey) {
+        self.change(lane, |lane| lane.busy = false);
+    }
+
+    /// The lane gives nothing before `time` (ms since 1970); `None`: at once.
+    pub fn wait_until(&mut self, lane: LaneKey, time: Option<i64>) {
+        self.change(lane, |lane| lane.not_before = time);
+    }
+
+    /// Wakes the lanes whose time has come.
+    pub fn wake(&mut self, now: i64) {
+        while let Some(&(time, lane)) = self.timed.first() {
+            if time > now {
+                break;
+            }
+            self.wait_until(lane, None);
+        }
+    }
+
+    /// When the next lane wakes (ms since 1970).
+    pub fn next_wake(&self) -> Option<i64> {
+        self.timed.first().map(|(time, _)| *time)
+    }
+
+    /// Document types that have a lane ready, each with its best lane first.
+    pub fn ready_types(&self) -> impl Iterator<Item = (TypeNumber, Reverse<u8>, i64)> {
+        self.ready.iter().filter_map(|(number, ready)| {
+            ready.first().map(|(priority, entry_id, _)| (*number, *priority, *entry_id))
+        })
+    }
+
+    /// Ready lanes of a type, best first.
+    pub fn ready_lanes(&self, document_type: TypeNumber) -> impl Iterator<Item = LaneKey> {
+        self.ready.get(&document_type).into_iter().flatten().map(|(_, _, lane)| *lane)
+    }
+
+    /// The head of a lane, busy or not.
+    pub fn head(&self, lane: LaneKey) -> Option<Waiting> {
+        self.lanes.get(&lane)?.waiting.first_key_value().map(|(_, head)| *head)
+    }
+
+    /// Some lane is ready.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Some lane other than this one has work of the type, ready or not. Looks at no more than what is in memory,
+    /// and only when a message is being judged alone.
+    pub fn has_other(&self, than: LaneKey, document_type: Option<TypeNumber>) -> bool {
+        self.lanes.iter().any(|(key, lane)| {
+            *key != than
+                && lane
+                    .waiting
+                    .values()
+                    .any(|waiting| document_type.is_none_or(|wanted| waiting.document_type == wanted))
+        })
+    }
+
+    /// Every message in memory.
+    pub fn iter(&self) -> impl Iterator<Item = (LaneKey, Waiting)> {
+        self.lanes.iter().flat_map(|(key, lane)| lane.waiting.values().map(|waiting| (*key, *waiting)))
+    }
+
+    /// Changes one lane and keeps `ready` and `timed` in step with it: the one place that does.
+    fn change<T>(&mut self, key: LaneKey, work: impl FnOnce(&mut Lane) -> T) -> T {
+        let lane = self.lanes.entry(key).or_default();
+        let (ready_before, timed_before) = (ready_key(key, lane), lane.not_before);
+        let result = work(lane);
+        let (ready_after, timed_after) = (ready_key(key, lane), lane.not_before);
+        let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none();
+        if ready_before != ready_after {
+            if let Some((number, ready)) = ready_before {
+                let set = self.ready.entry(number).or_default();
+                set.remove(&ready);
+                if set.is_empty() {
+                    self.ready.remove(&number);
+                }
+            }
+            if let Some((number, ready)) = ready_after {
+                self.ready.entry(number).or_default().insert(ready);
+            }
+        }
+        if timed_before != timed_after {
+            if let Some(time) = timed_before {
+                self.timed.remove(&(time, key));
+            }
+            if let Some(time) = timed_after {
+                self.timed.insert((time, key));
+            }
+        }
+        if forget {
+            self.lanes.remove(&key);
+        }
+        result
+    }
+}
+
+fn ready_key(key: LaneKey, lane: &Lane) -> Option<(TypeNumber, ReadyKey)> {
+    if lane.busy || lane.not_before.is_some() {
+        return None;
+    }
+    let (_, head) = lane.waiting.first_key_value()?;
+    Some((head.document_type, (Reverse(head.priority), head.entry_id, key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn waiting(entry_id: i64, priority: u8) -> Waiting {
+        Waiting { entry_id, message: entry_id, priority, document_type: 0 }
+    }
+
+    fn best(lanes: &Lanes) -> Option<LaneKey> {
+        lanes.ready_lanes(0).next()
+    }
+
+    #[test]
+    fn priority_chooses_between_lanes_never_within_one() {
+        let mut lanes = Lanes::default();
+        lanes.insert(LaneKey(1), waiting(1, 0));
+        lanes.insert(LaneKey(1), waiting(2, 9));
+        lanes.insert(LaneKey(2), waiting(3, 5));
+        assert_eq!(best(&lanes), Some(LaneKey(2)));
+        assert_eq!(lanes.take(LaneKey(1)).unwrap().entry_id, 1);
+        assert_eq!(lanes.take(LaneKey(1)), None);
+    }
+
+    #[test]
+    fn a_waiting_lane_wakes_at_its_time() {
+        let mut lanes = Lanes::default();
+        lanes.insert(LaneKey(1), waiting(1, 4));
+        lanes.wait_until(LaneKey(1), Some(100));
+        lanes.wake(99);
+        assert!(!lanes.has_ready());
+        assert_eq!(lanes.next_wake(), Some(100));
+        lanes.wake(100);
+        assert_eq!(best(&lanes), Some(LaneKey(1)));
+        assert_eq!(lanes.next_wake(), None);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(i64, i64, u8),
+        TakeBest,
+        Done(usize),
+        Retry(usize),
+    }
+
+    proptest! {
+        /// Promise 3: whatever comes in whatever order, a lane has one message out at a time, and it was the lowest
+        /// of those present when it was handed out.
+        #[test]
+        fn lanes_never_reorder_a_document(steps in prop::collection::vec(prop_oneof![
+            (0i64..6, 0i64..200, 0u8..10).prop_map(|(lane, id, priority)| Step::Insert(lane, id, priority)),
+            Just(Step::TakeBest),
+            any::<usize>().prop_map(Step::Done),
+            any::<usize>().prop_map(Step::Retry),
+        ], 0..300)) {
+            let mut lanes = Lanes::default();
+            let mut model: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+            let mut out: Vec<(LaneKey, i64)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Insert(lane, id, priority) => {
+                        let new = lanes.insert(LaneKey(lane), waiting(id, priority));
+                        prop_assert_eq!(new, model.entry(lane).or_default().insert(id));
+                    }
+                    Step::TakeBest => if let Some(lane) = best(&lanes) {
+                        let head = lanes.take(lane).unwrap();
+                        prop_assert!(out.iter().all(|(busy, _)| *busy != lane));
+                        prop_assert_eq!(model[&lane.0].first().copied(), Some(head.entry_id));
+                        out.push((lane, head.entry_id));
+                    },
+                    Step::Done(index) if !out.is_empty() => {
+                        let (lane, id) = out.remove(index % out.len());
+                        lanes.remove(lane, id);
+                        lanes.give_back(lane);
+                        model.get_mut(&lane.0).unwrap().remove(&id);
+                    }
+                    Step::Retry(index) if !out.is_empty() => {
+                        let (lane, _) = out.remove(index % out.len());
+                        lanes.give_back(lane);
+                    }
+                    Step::Done(_) | Step::Retry(_) => {}
+                }
+            }
+            // Everything that was put in can be taken out again.
+            while let Some((lane, id)) = out.pop() {
+                lanes.remove(lane, id);
+                lanes.give_back(lane);
+                model.get_mut(&lane.0).unwrap().remove(&id);
+            }
+            let mut left: usize = model.values().map(BTreeSet::len).sum();
+            while let Some(lane) = best(&lanes) {
+                let head = lanes.take(lane).unwrap();
+                lanes.remove(lane, head.entry_id);
+                lanes.give_back(lane);
+                left -= 1;
+            }
+            prop_assert_eq!(left, 0);
+            prop_assert!(lanes.lanes.is_empty() && lanes.ready.is_empty() && lanes.timed.is_empty());
+        }
+    }
+}
