@@ -182,3 +182,499 @@ pub struct Document {
     pub after_failure: AfterFailure,
     pub max_document_bytes: usize,
 }
+
+/// What a control table row must fit to be carried by this agent.
+#[derive(Debug, Clone)]
+pub struct Surroundings<'a> {
+    /// `[agent] location`.
+    pub location: &'a str,
+    /// Names of `[[ion]]` with the tenant of their credential.
+    pub ions: &'a BTreeMap<String, String>,
+}
+
+/// What the control tables of one database say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Connection points that can be carried out, by name.
+    pub connection_points: BTreeMap<String, ConnectionPoint>,
+    pub refused: Vec<Refused>,
+    /// Connection points of other locations: somebody else's, left alone without a word in their row.
+    pub elsewhere: Vec<String>,
+}
+
+/// A row that is not carried out, with the reason that goes beside it into the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub connection_point: String,
+    /// `None`: the connection point's own row; else the document type's.
+    pub document: Option<DocumentType>,
+    pub reason: String,
+}
+
+impl Plan {
+    /// Reads the tables. A bad row is refused with its reason, the rest goes on.
+    pub fn read(tables: &ControlTables, surroundings: &Surroundings<'_>) -> Self {
+        let mut plan = Self::default();
+        for row in &tables.connection_points {
+            if row.location_name != surroundings.location {
+                plan.elsewhere.push(row.connection_point.clone());
+                continue;
+            }
+            match connection_point(row, surroundings) {
+                Ok(mut point) => {
+                    let name = point.name.clone();
+                    let rows = tables
+                        .documents
+                        .iter()
+                        .filter(|document| document.connection_point == name && document.direction == "out");
+                    plan.refused.extend(read_documents(&mut point, rows));
+                    point.status_rules = status_rules(&point.name, &tables.status_rules);
+                    plan.connection_points.insert(point.name.clone(), point);
+                }
+                Err(reason) => plan.refused.push(Refused {
+                    connection_point: row.connection_point.clone(),
+                    document: None,
+                    reason,
+                }),
+            }
+        }
+        plan.refuse_overlaps();
+        plan
+    }
+
+    /// Connection points whose choice of rows can overlap are all refused until one is changed: which of them a row
+    /// belongs to must never depend on who looks first.
+    fn refuse_overlaps(&mut self) {
+        let sending: Vec<_> =
+            self.connection_points.values().filter(|point| point.send_mode != SendMode::Off).collect();
+        let mut overlapping = BTreeMap::new();
+        for (index, one) in sending.iter().enumerate() {
+            for other in &sending[index + 1..] {
+                if may_share(&one.source_tenant_id, &other.source_tenant_id)
+                    && may_share(&one.source_logical_id, &other.source_logical_id)
+                {
+                    overlapping.insert(one.name.clone(), other.name.clone());
+                    overlapping.insert(other.name.clone(), one.name.clone());
+                }
+            }
+        }
+        for (name, other) in overlapping {
+            self.connection_points.remove(&name);
+            self.refused.push(Refused {
+                connection_point: name,
+                document: None,
+                reason: format!(
+                    "its choice of rows (source_tenant_id, source_logical_id) overlaps with that of {other}: a row \
+                     could be sent twice. Give both a source_tenant_id and source_logical_id that differ, or set \
+                     send_mode = 'off' for one"
+                ),
+            });
+        }
+    }
+}
+
+/// Whether two filters can choose the same row; `None` chooses all.
+fn may_share(one: &Option<String>, other: &Option<String>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => true,
+    }
+}
+
+type Reason<T> = std::result::Result<T, String>;
+
+fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -> Reason<ConnectionPoint> {
+    not_in_this_version(row)?;
+    match surroundings.ions.get(&row.ion_name) {
+        None => {
+            return Err(format!(
+                "ion_name = '{}': the configuration file has no [[ion]] of this name (it has: {}). Correct one of them",
+                row.ion_name,
+                surroundings.ions.keys().cloned().collect::<Vec<_>>().join(", ")
+            ));
+        }
+        Some(tenant) if !tenant.eq_ignore_ascii_case(&row.tenant_id) => {
+            return Err(format!(
+                "tenant_id = '{}', but the credential of [[ion]] {} is for tenant '{tenant}': nothing is sent under a \
+             foreign tenant. Correct tenant_id, or name another [[ion]] in ion_name",
+                row.tenant_id, row.ion_name
+            ));
+        }
+        Some(_) => {}
+    }
+    let backoff = Backoff {
+        step: Duration::from_secs(number("backoff_step_seconds", row.backoff_step_seconds, 1, 86_400)?),
+        max: Duration::from_secs(number("backoff_max_seconds", row.backoff_max_seconds, 1, 86_400)?),
+    };
+    if backoff.max < backoff.step {
+        return Err("backoff_max_seconds is below backoff_step_seconds: raise it".into());
+    }
+    Ok(ConnectionPoint {
+        name: row.connection_point.clone(),
+        ion_name: row.ion_name.clone(),
+        tenant_id: row.tenant_id.clone(),
+        logical_id: logical_id(&row.logical_id)?,
+        source_tenant_id: row.source_tenant_id.clone(),
+        source_logical_id: row.source_logical_id.clone(),
+        send_mode: word(
+            "send_mode",
+            &row.send_mode,
+            &[("off", SendMode::Off), ("observe", SendMode::Observe), ("on", SendMode::On)],
+        )?,
+        send_rows_from: row.send_rows_from,
+        poll: Duration::from_secs(number("poll_seconds", row.poll_seconds.unwrap_or_default(), 1, 86_400)?),
+        batch_rows: number("batch_rows", row.batch_rows, 1, 10_000)?,
+        parallel_posts: number("parallel_posts", row.parallel_posts, 1, 256)?,
+        max_document_bytes: number("max_document_bytes", row.max_document_bytes, 1024, 52_428_800)?,
+        after_failure: after_failure(&row.after_failure)?,
+        backoff,
+        lone_rounds: number("lone_rounds", row.lone_rounds, 1, 1_000_000)?,
+        lone_in_doubt_tries: number("lone_in_doubt_tries", row.lone_in_doubt_tries, 1, 1_000_000)?,
+        headers_grace: Duration::from_secs(number(
+            "headers_grace_seconds",
+            row.headers_grace_seconds,
+            0,
+            86_400,
+        )?),
+        ims_method: ims_method(row)?,
+        encoding: word(
+            "encoding",
+            &row.encoding,
+            &[
+                ("as_is", WireEncoding::AsIs),
+                ("none", WireEncoding::None),
+                ("deflate", WireEncoding::Deflate),
+            ],
+        )?,
+        check_accepted: row.check_accepted,
+        log_all_messages: word("log_messages", &row.log_messages, &[("all", true), ("problems", false)])?,
+        log_all_attempts: word("log_attempts", &row.log_attempts, &[("all", true), ("problems", false)])?,
+        log_keep_days: number("log_keep_days", row.log_keep_days, 1, 36_500)?,
+        documents: BTreeMap::new(),
+        status_rules: BTreeMap::new(),
+    })
+}
+
+/// A setting that this version does not carry out is refused, never ignored.
+fn not_in_this_version(row: &ConnectionPointRow) -> Reason<()> {
+    let refuse =
+        |column: &str, instead: &str| Err(format!("{column}: not in this version of bodrelay. {instead}"));
+    if row.source_kind != "iobox" {
+        return refuse("source_kind = 'rows'", "Set it to 'iobox'");
+    }
+    if row.receive_mode != "off" {
+        return refuse("receive_mode = 'on'", "Set it to 'off'");
+    }
+    if row.poll_cron.is_some() || row.poll_seconds.is_none() {
+        return refuse("poll_cron", "Set it to NULL and give poll_seconds");
+    }
+    if row.blackout.is_some() {
+        return refuse("blackout", "Set it to NULL");
+    }
+    if row.max_messages_per_second.is_some() {
+        return refuse("max_messages_per_second", "Set it to NULL");
+    }
+    if row.outbox_keep_hours.is_some() {
+        return refuse("outbox_keep_hours", "Set it to NULL: processed outbox rows then stay");
+    }
+    if !row.time_zone.eq_ignore_ascii_case("UTC") {
+        return refuse("time_zone", "Set it to 'UTC'");
+    }
+    Ok(())
+}
+
+/// `lid://…`, 250 characters at most, and never the receiver `lid://default` (spec/bod.md §6).
+fn logical_id(text: &str) -> Reason<String> {
+    let name = text.strip_prefix("lid://").unwrap_or_default();
+    if name.is_empty()
+        || name == "default"
+        || text.chars().count() > 250
+        || name.contains(char::is_whitespace)
+    {
+        return Err(format!(
+            "logical_id = '{text}': write the logical id of the IMS connection point in ION, as in lid://infor.ims.name"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn ims_method(row: &ConnectionPointRow) -> Reason<ImsMethod> {
+    match (row.ims_version.as_str(), row.ims_method.as_str()) {
+        ("v3", "multipartMessage") => Ok(ImsMethod::V3MultipartMessage),
+        ("v3", "message") => Ok(ImsMethod::V3Message),
+        ("v2", "multipartMessage") => Ok(ImsMethod::V2MultipartMessage),
+        (version, method) => Err(format!(
+            "ims_version = '{version}' with ims_method = '{method}': use v3 with multipartMessage or message, or v2 \
+             with multipartMessage"
+        )),
+    }
+}
+
+fn after_failure(text: &str) -> Reason<AfterFailure> {
+    word("after_failure", text, &[("continue", AfterFailure::Continue), ("hold", AfterFailure::Hold)])
+}
+
+fn read_documents<'a>(
+    point: &mut ConnectionPoint,
+    rows: impl Iterator<Item = &'a DocumentRow>,
+) -> Vec<Refused> {
+    let mut refused = Vec::new();
+    for row in rows {
+        let document_type = DocumentType::new(&row.verb, &row.noun);
+        match document(point, row) {
+            Ok(document) => {
+                point.documents.insert(document_type, document);
+            }
+            Err(reason) => refused.push(Refused {
+                connection_point: point.name.clone(),
+                document: Some(document_type),
+                reason,
+            }),
+        }
+    }
+    // A noun's verbs share its lanes, so they must be ordered alike.
+    let orders: BTreeMap<String, BTreeMap<DocumentType, OrderBy>> =
+        point.documents.iter().fold(BTreeMap::new(), |mut nouns, (document_type, document)| {
+            nouns
+                .entry(document_type.noun.clone())
+                .or_insert_with(BTreeMap::new)
+                .insert(document_type.clone(), document.order_by);
+            nouns
+        });
+    for types in orders.into_values() {
+        let first = types.values().next().copied();
+        if types.values().any(|order| Some(*order) != first) {
+            for document_type in types.into_keys() {
+                point.documents.remove(&document_type);
+                refused.push(Refused {
+                    connection_point: point.name.clone(),
+                    reason: format!(
+                        "order_by differs between the verbs of {}: make them equal",
+                        document_type.noun
+                    ),
+                    document: Some(document_type),
+                });
+            }
+        }
+    }
+    refused
+}
+
+fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
+    for (column, text) in [("verb", &row.verb), ("noun", &row.noun)] {
+        if text.is_empty() || text.contains(|c: char| c == '.' || c.is_whitespace()) {
+            return Err(format!("{column} = '{text}': write the bare name, as in 'Sync' or 'SalesOrder'"));
+        }
+    }
+    if row.document_id_path.as_deref().is_some_and(|path| path.split('/').any(str::is_empty)) {
+        return Err("document_id_path: write element names with single slashes, without the root, as in \
+                    DataArea/SalesOrder/SalesOrderHeader/OrderID"
+            .into());
+    }
+    Ok(Document {
+        enabled: row.enabled,
+        namespace: row.namespace.clone(),
+        order_by: word(
+            "order_by",
+            &row.order_by,
+            &[
+                ("document", OrderBy::Document),
+                ("connection_point", OrderBy::ConnectionPoint),
+                ("none", OrderBy::None),
+            ],
+        )?,
+        document_id_path: row.document_id_path.clone(),
+        after_failure: match &row.after_failure {
+            Some(text) => after_failure(text)?,
+            None => point.after_failure,
+        },
+        max_document_bytes: match row.max_document_bytes {
+            Some(bytes) => number("max_document_bytes", bytes, 1024, 52_428_800)?,
+            None => point.max_document_bytes,
+        },
+    })
+}
+
+/// The rules of '*' with the connection point's own laid over them; unreadable rows count as not there, and the
+/// table's CHECK keeps them out.
+fn status_rules(name: &str, rows: &[StatusRuleRow]) -> BTreeMap<u16, AnswerClass> {
+    let of = |wanted: &'static str| {
+        let name = name.to_owned();
+        rows.iter().filter(move |row| {
+            if wanted == "*" { row.connection_point == "*" } else { row.connection_point == name }
+        })
+    };
+    of("*")
+        .chain(of("own"))
+        .filter_map(|row| {
+            let class = match row.answer_class.as_str() {
+                "retry" => AnswerClass::Retry,
+                "reject" => AnswerClass::Reject,
+                "suspend" => AnswerClass::Suspend,
+                _ => return None,
+            };
+            Some((u16::try_from(row.http_status).ok()?, class))
+        })
+        .collect()
+}
+
+fn word<T: Copy>(column: &str, text: &str, words: &[(&str, T)]) -> Reason<T> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
+        format!("{column} = '{text}': write one of {}", known.join(", "))
+    })
+}
+
+fn number<T: TryFrom<i64>>(column: &str, value: i64, min: i64, max: i64) -> Reason<T> {
+    (min..=max)
+        .contains(&value)
+        .then(|| T::try_from(value).ok())
+        .flatten()
+        .ok_or_else(|| format!("{column} = {value}: write a number from {min} to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str) -> ConnectionPointRow {
+        ConnectionPointRow {
+            connection_point: name.into(),
+            location_name: "PLANT1".into(),
+            ion_name: "default".into(),
+            tenant_id: "ACME_TST".into(),
+            logical_id: format!("lid://infor.ims.{name}"),
+            source_kind: "iobox".into(),
+            source_tenant_id: None,
+            source_logical_id: Some(format!("lid://infor.erp.{name}")),
+            send_mode: "on".into(),
+            receive_mode: "off".into(),
+            send_rows_from: None,
+            poll_seconds: Some(5),
+            poll_cron: None,
+            time_zone: "UTC".into(),
+            blackout: None,
+            batch_rows: 500,
+            parallel_posts: 16,
+            max_messages_per_second: None,
+            max_document_bytes: 5_242_880,
+            after_failure: "continue".into(),
+            backoff_step_seconds: 10,
+            backoff_max_seconds: 600,
+            lone_rounds: 20,
+            lone_in_doubt_tries: 5,
+            headers_grace_seconds: 60,
+            ims_version: "v3".into(),
+            ims_method: "multipartMessage".into(),
+            encoding: "as_is".into(),
+            check_accepted: true,
+            log_messages: "all".into(),
+            log_attempts: "problems".into(),
+            log_keep_days: 30,
+            outbox_keep_hours: None,
+            refused_reason: None,
+        }
+    }
+
+    fn document_row(point: &str, verb: &str, order_by: &str) -> DocumentRow {
+        DocumentRow {
+            connection_point: point.into(),
+            direction: "out".into(),
+            verb: verb.into(),
+            noun: "SalesOrder".into(),
+            enabled: true,
+            namespace: None,
+            order_by: order_by.into(),
+            document_id_path: None,
+            after_failure: None,
+            max_document_bytes: None,
+            refused_reason: None,
+        }
+    }
+
+    fn read(tables: &ControlTables) -> Plan {
+        let ions = BTreeMap::from([("default".to_owned(), "acme_tst".to_owned())]);
+        Plan::read(tables, &Surroundings { location: "PLANT1", ions: &ions })
+    }
+
+    #[test]
+    fn a_bad_row_is_refused_and_the_rest_goes_on() {
+        let cases: [(fn(&mut ConnectionPointRow), &str); 12] = [
+            (|row| row.tenant_id = "OTHER_TST".into(), "tenant"),
+            (|row| row.ion_name = "nowhere".into(), "[[ion]]"),
+            (|row| row.logical_id = "lid://default".into(), "logical_id"),
+            (|row| row.poll_cron = Some("* * * * *".into()), "poll_cron"),
+            (|row| row.blackout = Some("12:00-12:30".into()), "blackout"),
+            (|row| row.max_messages_per_second = Some(5), "max_messages_per_second"),
+            (|row| row.receive_mode = "on".into(), "receive_mode"),
+            (|row| row.source_kind = "rows".into(), "source_kind"),
+            (|row| row.parallel_posts = 0, "parallel_posts"),
+            (|row| row.send_mode = "maybe".into(), "send_mode"),
+            (|row| row.backoff_max_seconds = 5, "backoff_max_seconds"),
+            (|row| row.ims_version = "v2".into(), ""),
+        ];
+        for (spoil, named) in cases {
+            let mut bad = row("bad");
+            spoil(&mut bad);
+            let plan =
+                read(&ControlTables { connection_points: vec![bad, row("good")], ..Default::default() });
+            assert!(plan.connection_points.contains_key("good"));
+            if named.is_empty() {
+                assert_eq!(plan.refused, vec![]);
+            } else {
+                assert_eq!(plan.refused.len(), 1, "{named}");
+                assert!(plan.refused[0].reason.contains(named), "{}", plan.refused[0].reason);
+            }
+        }
+    }
+
+    #[test]
+    fn overlapping_choices_of_rows_are_all_refused() {
+        let mut all = row("all");
+        all.source_logical_id = None;
+        let plan = read(&ControlTables { connection_points: vec![all, row("one")], ..Default::default() });
+        assert!(plan.connection_points.is_empty());
+        assert_eq!(plan.refused.len(), 2);
+        let plan =
+            read(&ControlTables { connection_points: vec![row("one"), row("two")], ..Default::default() });
+        assert_eq!(plan.connection_points.len(), 2);
+    }
+
+    #[test]
+    fn other_locations_are_left_alone() {
+        let mut other = row("other");
+        other.location_name = "PLANT2".into();
+        let plan = read(&ControlTables { connection_points: vec![other], ..Default::default() });
+        assert_eq!(plan.elsewhere, vec!["other"]);
+        assert!(plan.refused.is_empty());
+    }
+
+    #[test]
+    fn verbs_of_a_noun_are_ordered_alike() {
+        let documents = vec![document_row("a", "Sync", "document"), document_row("a", "Process", "none")];
+        let plan =
+            read(&ControlTables { connection_points: vec![row("a")], documents, ..Default::default() });
+        assert_eq!(plan.refused.len(), 2);
+        assert!(plan.connection_points["a"].documents.is_empty());
+    }
+
+    #[test]
+    fn own_status_rules_lie_over_the_common_ones() {
+        let rule = |point: &str, http_status, class: &str| StatusRuleRow {
+            connection_point: point.into(),
+            http_status,
+            answer_class: class.into(),
+        };
+        let status_rules = vec![
+            rule("a", 412, "reject"),
+            rule("*", 412, "suspend"),
+            rule("*", 503, "retry"),
+            rule("b", 503, "reject"),
+        ];
+        let plan =
+            read(&ControlTables { connection_points: vec![row("a")], status_rules, ..Default::default() });
+        let rules = &plan.connection_points["a"].status_rules;
+        assert_eq!(rules.get(&412), Some(&AnswerClass::Reject));
+        assert_eq!(rules.get(&503), Some(&AnswerClass::Retry));
+    }
+}
