@@ -8,6 +8,7 @@ pub mod failure;
 pub mod ids;
 pub mod lanes;
 pub mod message;
+pub mod notice;
 pub mod outcome;
 pub mod plan;
 pub mod waiting;

@@ -1,0 +1,3 @@
+-- journal:command_write
+-- How far a command is.
+INSERT OR REPLACE INTO command (database_id, command_id, after_key, matched, done) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -1,0 +1,3 @@
+-- journal:database_read
+-- A database by the name that the configuration file gives it.
+SELECT database_id, fingerprint, epoch, in_doubt_before FROM site_database WHERE name = ?1

@@ -1,0 +1,5 @@
+-- journal:message_pending
+-- Messages that may be sent, in the order of their rows, above a row.
+SELECT message FROM message
+ WHERE point_id = ?1 AND state = 0 AND settled = 0 AND held_by IS NULL AND entry_id > ?2
+ ORDER BY entry_id, message LIMIT ?3

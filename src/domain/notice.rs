@@ -1,0 +1,61 @@
+//! What the operator should hear of: the content of a finding, raised or cleared.
+
+/// A finding as the part that noticed it says it. Its code is stable for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// UPPER_SNAKE.
+    pub code: &'static str,
+    pub severity: Severity,
+    pub connection_point: Option<String>,
+    /// What it is about: a document type, a row, a file; part of what makes a finding one.
+    pub subject: String,
+    pub text: String,
+    pub remedy: String,
+    /// It no longer holds.
+    pub cleared: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    /// As `bodrelay_finding.severity` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Notice {
+    pub fn new(code: &'static str, severity: Severity, point: Option<&str>, subject: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity,
+            connection_point: point.map(str::to_owned),
+            subject: subject.into(),
+            text: String::new(),
+            remedy: String::new(),
+            cleared: false,
+        }
+    }
+
+    /// What is so, and what to do about it.
+    pub fn says(mut self, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        self.text = text.into();
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// It no longer holds.
+    pub fn clears(mut self) -> Self {
+        self.cleared = true;
+        self
+    }
+}

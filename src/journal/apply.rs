@@ -1,0 +1,607 @@
+//! The one place that changes deliveries: a list of changes in one transaction, each through the state machine.
+//!
+//! A change is checked against what the journal holds, never against memory, so that doing it twice does nothing.
+//! The list is committed as a whole or not at all.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::record::Record;
+use super::{Journal, Result, statements as sql};
+use crate::domain::delivery::{Delivery, Event, State};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::ids::{IdentityDigest, LaneKey, message_id_hash};
+use crate::domain::message::Facts;
+use crate::journal::read::StoredScope;
+
+/// One change of the journal.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A row becomes a message.
+    Admit(Box<Admission>),
+    /// A row waits for somebody.
+    Park(Parking),
+    /// Rows parked for this reason (and document type, where it is not empty) are looked at again.
+    Wake {
+        point_id: i64,
+        reason: &'static str,
+        document_type: String,
+    },
+    /// Something happened to a message.
+    Step(Box<Step>),
+    /// Row and message log carry the final state of this message.
+    Settled {
+        message: i64,
+        now: i64,
+    },
+    /// The message log has the present state of these messages, and their tries.
+    Logged(Vec<i64>),
+    /// How far the outbox was looked at.
+    Scanned {
+        point_id: i64,
+        scanned_up_to: i64,
+        observed_up_to: i64,
+    },
+    Scope(Box<StoredScope>),
+    ScopeWell(String),
+    /// How far a command is.
+    Command {
+        database_id: i64,
+        command_id: i64,
+        after_key: String,
+        matched: i64,
+        done: i64,
+    },
+    /// The control table says that a command is done.
+    CommandClosed {
+        database_id: i64,
+        command_id: i64,
+    },
+}
+
+/// A row that passed (or failed) its checks.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    pub point_id: i64,
+    pub entry_id: i64,
+    pub message_key: Uuid,
+    pub identity: IdentityDigest,
+    pub message_id: String,
+    pub message_id_given: bool,
+    /// Used instead of a given id that was accepted, or may have been, with other bytes.
+    pub derived_message_id: String,
+    pub lane: LaneKey,
+    pub document_type: String,
+    pub priority: u8,
+    pub facts: Facts,
+    /// The row was there in a life of the agent of which this journal knows nothing.
+    pub in_doubt: bool,
+    /// It fails at once.
+    pub failure: Option<Failure>,
+    /// Later messages of the lane wait when it fails.
+    pub hold_after_failure: bool,
+    /// It goes out at once, unless something in the journal keeps it.
+    pub begin: bool,
+    pub now: i64,
+}
+
+/// A row that waits for somebody.
+#[derive(Debug, Clone)]
+pub struct Parking {
+    pub point_id: i64,
+    pub entry_id: i64,
+    /// `headers`, `unlisted`, `disabled`, `suspended` or `behind`.
+    pub reason: &'static str,
+    pub document_type: String,
+    pub lane: LaneKey,
+    /// Later messages of the lane wait for it.
+    pub holds: bool,
+    pub header_count: i64,
+    pub now: i64,
+}
+
+/// An event of one message.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub message: i64,
+    pub event: Event,
+    pub note: Note,
+}
+
+/// What is to be remembered of an event.
+#[derive(Debug, Clone, Default)]
+pub struct Note {
+    pub now: i64,
+    pub http_status: Option<u16>,
+    pub answer_class: Option<&'static str>,
+    /// The reason of a failure, or of a refusal that is tried again; an accepted message has none.
+    pub failure: Option<Failure>,
+    pub wire_bytes: Option<i64>,
+    /// The try, where it was not an immediate success.
+    pub attempt: Option<Attempt>,
+    /// With `Event::Fail`: later messages of the lane wait for a DBA.
+    pub hold: bool,
+}
+
+/// One try of a message.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub started_at: i64,
+    pub duration_ms: i64,
+    pub http_status: Option<u16>,
+    pub answer_class: &'static str,
+    pub in_doubt: bool,
+    pub failure_code: Option<String>,
+    pub answer_text: Option<String>,
+}
+
+/// What a change did, in the order of the list.
+#[derive(Debug, Clone)]
+pub enum Applied {
+    /// The message as it stands now: pending, in flight (begun), held, or failed.
+    Admitted(Box<Record>),
+    /// The same message is open already.
+    Known,
+    /// The same message was accepted and settled: the row is flagged again, nothing is posted.
+    Delivered,
+    /// An earlier version of the row is out: look again later.
+    Later,
+    /// A parked row of its lane comes first: it is parked behind it.
+    Behind,
+    Stepped {
+        delivery: Delivery,
+        /// Messages that now wait for this one.
+        held: usize,
+        /// Messages that waited for this one may go (or wait for the next failed one).
+        released: bool,
+    },
+    /// The lowest row that is looked at again.
+    Woken(Option<i64>),
+    Done,
+}
+
+impl Journal {
+    /// Carries out a list of changes in one transaction.
+    ///
+    /// # Errors
+    /// Nothing of the list was done.
+    pub async fn apply(&self, changes: Vec<Change>) -> Result<Vec<Applied>> {
+        self.transaction(move |transaction| changes.iter().map(|change| apply(transaction, change)).collect())
+            .await
+    }
+}
+
+fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
+    match change {
+        Change::Admit(admission) => admit(tx, admission),
+        Change::Park(parking) => park(tx, parking).map(|()| Applied::Done),
+        Change::Wake { point_id, reason, document_type } => {
+            let lowest = tx
+                .prepare_cached(sql::PARKED_LOWEST)?
+                .query_row(params![point_id, reason, document_type], |row| row.get(0))?;
+            tx.prepare_cached(sql::PARKED_WAKE)?.execute(params![point_id, reason, document_type])?;
+            Ok(Applied::Woken(lowest))
+        }
+        Change::Step(step) => apply_step(tx, step),
+        Change::Settled { message, now } => settled(tx, *message, *now),
+        Change::Logged(messages) => {
+            let list = json(messages);
+            tx.prepare_cached(sql::MESSAGE_LOGGED)?.execute([&list])?;
+            tx.prepare_cached(sql::ATTEMPT_DELETE)?.execute([&list])?;
+            Ok(Applied::Done)
+        }
+        Change::Scanned { point_id, scanned_up_to, observed_up_to } => {
+            tx.prepare_cached(sql::CURSOR_WRITE)?.execute((point_id, scanned_up_to, observed_up_to))?;
+            Ok(Applied::Done)
+        }
+        Change::Scope(scope) => scope.write(tx).map(|()| Applied::Done),
+        Change::ScopeWell(scope) => {
+            tx.prepare_cached(sql::SCOPE_DELETE)?.execute([scope])?;
+            Ok(Applied::Done)
+        }
+        Change::Command { database_id, command_id, after_key, matched, done } => {
+            tx.prepare_cached(sql::COMMAND_WRITE)?.execute((
+                database_id,
+                command_id,
+                after_key,
+                matched,
+                done,
+            ))?;
+            Ok(Applied::Done)
+        }
+        Change::CommandClosed { database_id, command_id } => {
+            tx.prepare_cached(sql::COMMAND_DELETE)?.execute((database_id, command_id))?;
+            Ok(Applied::Done)
+        }
+    }
+}
+
+/// An earlier message of the same row.
+struct Generation {
+    message: i64,
+    identity: IdentityDigest,
+    delivery: Delivery,
+    message_id: String,
+    given: bool,
+    holds: bool,
+}
+
+/// The table "Identity" of design.md §3.
+fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
+    let generations = generations(tx, admission)?;
+    let delivered: Vec<(IdentityDigest, Option<i64>)> = tx
+        .prepare_cached(sql::DELIVERED_IDENTITIES)?
+        .query_map((admission.point_id, admission.entry_id), |row| {
+            Ok((IdentityDigest(row.get(0)?), row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
+        unpark(tx, admission)?;
+        return Ok(Applied::Delivered);
+    }
+    if generations.iter().any(|generation| generation.delivery.state == State::InFlight) {
+        return Ok(Applied::Later);
+    }
+    let same = generations.iter().find(|generation| generation.identity == admission.identity);
+    if let Some(same) = same
+        && !same.delivery.settled
+    {
+        return Ok(Applied::Known);
+    }
+    if generations.iter().any(|generation| generation.delivery.state == State::Accepted) {
+        return Ok(Applied::Later);
+    }
+    if parked_holder(tx, admission)? {
+        park(
+            tx,
+            &Parking {
+                point_id: admission.point_id,
+                entry_id: admission.entry_id,
+                reason: "behind",
+                document_type: admission.document_type.clone(),
+                lane: admission.lane,
+                holds: true,
+                header_count: 0,
+                now: admission.now,
+            },
+        )?;
+        return Ok(Applied::Behind);
+    }
+    unpark(tx, admission)?;
+    let mut message_id = &admission.message_id;
+    let mut given = admission.message_id_given;
+    for generation in generations.iter().filter(|generation| generation.identity != admission.identity) {
+        // A corrected row keeps its id only if every earlier try was definitely rejected.
+        if generation.given && generation.message_id == *message_id && generation.delivery.in_doubt {
+            (message_id, given) = (&admission.derived_message_id, false);
+        }
+        if matches!(generation.delivery.state, State::Pending | State::Failed) {
+            let note = Note { now: admission.now, ..Note::default() };
+            apply_step(tx, &Step { message: generation.message, event: Event::Supersede, note })?;
+        }
+    }
+    if let Some(same) = same {
+        return resubmit(tx, admission, same);
+    }
+    let hash = message_id_hash(message_id);
+    if given && delivered.iter().any(|(_, delivered)| *delivered == Some(hash)) {
+        (message_id, given) = (&admission.derived_message_id, false);
+    }
+    let mut failure = admission.failure.clone();
+    if given && failure.is_none() {
+        failure = id_taken(tx, admission, hash)?;
+    }
+    insert(tx, admission, message_id, given, failure)
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    admission: &Admission,
+    message_id: &str,
+    given: bool,
+    failure: Option<Failure>,
+) -> Result<Applied> {
+    let Admission { point_id, entry_id, now, .. } = *admission;
+    let mut delivery = Delivery::new(admission.in_doubt);
+    let holder = holder(tx, point_id, admission.lane, entry_id)?;
+    let begun = admission.begin && failure.is_none() && holder.is_none();
+    let event = match &failure {
+        Some(_) => Some(Event::Fail { in_doubt: false }),
+        None => begun.then_some(Event::Begin),
+    };
+    if let Some(event) = event {
+        delivery = delivery.step(event)?;
+    }
+    let failed = failure.is_some();
+    let holds = failed && admission.hold_after_failure;
+    let begun_at = begun.then_some(now);
+    let facts = serde_json::to_string(&admission.facts)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let late = is_late(tx, point_id, admission.lane, entry_id)?;
+    let held_by = if failed { None } else { holder };
+    tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
+        admission.message_key.as_bytes(),
+        point_id,
+        entry_id,
+        admission.identity.0,
+        message_id,
+        given.then(|| message_id_hash(message_id)),
+        admission.lane.0,
+        admission.document_type,
+        admission.priority,
+        delivery.state as u8,
+        delivery.in_doubt,
+        late,
+        delivery.attempts,
+        held_by,
+        holds,
+        now,
+        begun_at,
+        begun_at,
+        failed.then_some(now),
+        failure.as_ref().map(|failure| failure.code.as_ref()),
+        failure.as_ref().map(|failure| failure.text.as_str()),
+        failure.as_ref().map(|failure| failure.remedy.as_ref()),
+        facts,
+    ])?;
+    let message = tx.last_insert_rowid();
+    if holds {
+        hold(tx, point_id, admission.lane, entry_id, message)?;
+    }
+    Ok(Applied::Admitted(Box::new(Record {
+        message,
+        message_key: admission.message_key,
+        point_id,
+        entry_id,
+        identity: admission.identity,
+        message_id: message_id.to_owned(),
+        message_id_given: given,
+        lane: admission.lane,
+        document_type: admission.document_type.clone(),
+        priority: admission.priority,
+        delivery,
+        late,
+        held_by,
+        holds,
+        seen_at: now,
+        first_attempt_at: begun_at,
+        last_attempt_at: begun_at,
+        finished_at: failed.then_some(now),
+        http_status: None,
+        answer_class: None,
+        failure,
+        wire_bytes: None,
+        facts: admission.facts.clone(),
+        logged: false,
+    })))
+}
+
+/// A row at 0 whose message ended without being accepted: a DBA's resubmit, under the same key and id.
+fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> Result<Applied> {
+    let mut delivery = same.delivery.step(Event::Resubmit)?;
+    if admission.in_doubt {
+        delivery.in_doubt = true;
+    }
+    let Admission { point_id, lane, entry_id, .. } = *admission;
+    let held_by = holder(tx, point_id, lane, entry_id)?;
+    let late = is_late(tx, point_id, lane, entry_id)?;
+    let facts = serde_json::to_string(&admission.facts)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
+        same.message,
+        delivery.state as u8,
+        late,
+        held_by,
+        same.holds,
+        lane.0,
+        admission.document_type,
+        admission.priority,
+        facts
+    ])?;
+    let event = match &admission.failure {
+        Some(_) => Some(Event::Fail { in_doubt: false }),
+        None => (admission.begin && held_by.is_none()).then_some(Event::Begin),
+    };
+    if let Some(event) = event {
+        let note = Note {
+            now: admission.now,
+            failure: admission.failure.clone(),
+            hold: admission.hold_after_failure,
+            ..Note::default()
+        };
+        apply_step(tx, &Step { message: same.message, event, note })?;
+    }
+    let record =
+        tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?;
+    Ok(Applied::Admitted(Box::new(record)))
+}
+
+fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
+    let Step { message, event, note } = step;
+    let stored = tx
+        .prepare_cached(sql::MESSAGE_DELIVERY)?
+        .query_row([message], |row| {
+            let state =
+                State::from_number(row.get(0)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, -1))?;
+            let delivery =
+                Delivery { state, settled: row.get(1)?, in_doubt: row.get(2)?, attempts: row.get(3)? };
+            Ok((
+                delivery,
+                row.get::<_, i64>(4)?,
+                LaneKey(row.get(5)?),
+                row.get::<_, i64>(6)?,
+                row.get::<_, bool>(7)?,
+            ))
+        })
+        .optional()?;
+    let Some((before, point_id, lane, entry_id, held_before)) = stored else {
+        // Settled and shrunk to a tombstone: nothing is left that an event could change.
+        return Ok(Applied::Known);
+    };
+    let delivery = before.step(*event)?;
+    if *event == Event::Begin {
+        tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![message, delivery.attempts, note.now])?;
+        return Ok(Applied::Stepped { delivery, held: 0, released: false });
+    }
+    let holds = match event {
+        Event::Fail { .. } => note.hold,
+        Event::Retry { .. } | Event::Interrupt | Event::Settle | Event::Resubmit | Event::Begin => {
+            held_before
+        }
+        Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
+    };
+    let writes_failure = note.failure.is_some() || *event == Event::Accept;
+    tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
+        message,
+        delivery.state as u8,
+        delivery.settled,
+        delivery.in_doubt,
+        delivery.attempts,
+        holds,
+        delivery.state.is_final().then_some(note.now),
+        note.http_status,
+        note.answer_class,
+        note.failure.as_ref().map(|failure| failure.code.as_ref()),
+        note.failure.as_ref().map(|failure| failure.text.as_str()),
+        note.failure.as_ref().map(|failure| failure.remedy.as_ref()),
+        writes_failure,
+        note.wire_bytes,
+    ])?;
+    if let Some(attempt) = &note.attempt {
+        tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![
+            message,
+            delivery.attempts,
+            attempt.started_at,
+            attempt.duration_ms,
+            attempt.http_status,
+            attempt.answer_class,
+            attempt.in_doubt,
+            attempt.failure_code,
+            attempt.answer_text,
+        ])?;
+        tx.prepare_cached(sql::ATTEMPT_TRIM)?.execute(params![message, delivery.attempts])?;
+    }
+    let held = if holds && !held_before { hold(tx, point_id, lane, entry_id, *message)? } else { 0 };
+    let released = held_before && !holds;
+    if released {
+        tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
+    }
+    Ok(Applied::Stepped { delivery, held, released })
+}
+
+/// Accepted messages shrink to tombstones, the others stay with their reason.
+fn settled(tx: &Transaction<'_>, message: i64, now: i64) -> Result<Applied> {
+    let stored = tx
+        .prepare_cached(sql::MESSAGE_DELIVERY)?
+        .query_row([message], |row| {
+            let state =
+                State::from_number(row.get(0)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, -1))?;
+            Ok(Delivery { state, settled: row.get(1)?, in_doubt: row.get(2)?, attempts: row.get(3)? })
+        })
+        .optional()?;
+    let Some(before) = stored else { return Ok(Applied::Known) };
+    let delivery = before.step(Event::Settle)?;
+    if delivery.state == State::Accepted {
+        tx.prepare_cached(sql::DELIVERED_INSERT)?.execute((message, now))?;
+        tx.prepare_cached(sql::LANE_TAIL_RAISE)?.execute((message, now))?;
+        tx.prepare_cached(sql::MESSAGE_DELETE)?.execute([message])?;
+    } else {
+        tx.prepare_cached(sql::MESSAGE_SETTLED)?.execute([message])?;
+    }
+    if delivery.attempts > 1 || delivery.state != State::Accepted {
+        tx.prepare_cached(sql::ATTEMPT_DELETE)?.execute([json(&[message])])?;
+    }
+    Ok(Applied::Stepped { delivery, held: 0, released: false })
+}
+
+fn generations(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<Generation>> {
+    let mut statement = tx.prepare_cached(sql::MESSAGE_GENERATIONS)?;
+    let rows = statement.query_map((admission.point_id, admission.entry_id), |row| {
+        let state = State::from_number(row.get(2)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(2, -1))?;
+        Ok(Generation {
+            message: row.get(0)?,
+            identity: IdentityDigest(row.get(1)?),
+            delivery: Delivery { state, settled: row.get(3)?, in_doubt: row.get(4)?, attempts: row.get(5)? },
+            message_id: row.get(6)?,
+            given: row.get::<_, Option<i64>>(7)?.is_some(),
+            holds: row.get(8)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn id_taken(tx: &Transaction<'_>, admission: &Admission, hash: i64) -> Result<Option<Failure>> {
+    let other: Option<i64> = tx
+        .prepare_cached(sql::MESSAGE_ID_TAKEN)?
+        .query_row(params![hash, admission.point_id, admission.entry_id, admission.message_id], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(other.map(|other| {
+        Failure::new(
+            FailureCode::MessageIdReused,
+            format!(
+                "the header MessageId '{}' already belongs to the row with C_ID {other}",
+                admission.message_id
+            ),
+        )
+    }))
+}
+
+fn hold(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64, by: i64) -> Result<usize> {
+    Ok(tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lane.0, entry_id, by))?)
+}
+
+fn holder(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<Option<i64>> {
+    Ok(tx
+        .prepare_cached(sql::MESSAGE_HOLDER)?
+        .query_row((point_id, lane.0, entry_id), |row| row.get(0))
+        .optional()?)
+}
+
+fn is_late(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool> {
+    let accepted: Option<i64> =
+        tx.prepare_cached(sql::LANE_TAIL_READ)?.query_row((point_id, lane.0), |row| row.get(0)).optional()?;
+    Ok(accepted.is_some_and(|accepted| accepted > entry_id))
+}
+
+fn parked_holder(tx: &Transaction<'_>, admission: &Admission) -> Result<bool> {
+    Ok(tx.prepare_cached(sql::PARKED_HOLDER)?.exists((
+        admission.point_id,
+        admission.lane.0,
+        admission.entry_id,
+    ))?)
+}
+
+fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
+    tx.prepare_cached(sql::PARKED_INSERT)?.execute(params![
+        parking.point_id,
+        parking.entry_id,
+        parking.reason,
+        parking.document_type,
+        parking.lane.0,
+        parking.holds,
+        parking.header_count,
+        parking.now,
+    ])?;
+    Ok(())
+}
+
+fn unpark(tx: &Transaction<'_>, admission: &Admission) -> Result<()> {
+    tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
+    Ok(())
+}
+
+/// A list of numbers for `json_each`.
+pub(super) fn json(numbers: &[i64]) -> String {
+    let mut list = String::with_capacity(numbers.len() * 8 + 2);
+    list.push('[');
+    for (index, number) in numbers.iter().enumerate() {
+        if index > 0 {
+            list.push(',');
+        }
+        list.push_str(&number.to_string());
+    }
+    list.push(']');
+    list
+}

@@ -1,0 +1,103 @@
+//! Opening the journal: the file is made, checked, locked to this process, and refused when it is newer.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
+
+use super::{Journal, JournalError, Result, VERSION, failed, statements};
+use crate::sqlite_thread::SqliteThread;
+
+/// The journal as it was opened.
+#[must_use]
+pub struct Opened {
+    pub journal: Journal,
+    /// The file was not there: every delivery before it is unknown.
+    pub is_new: bool,
+}
+
+impl From<std::io::Error> for JournalError {
+    fn from(source: std::io::Error) -> Self {
+        Self::Unusable {
+            path: PathBuf::new(),
+            what: "its thread cannot be started".into(),
+            source: Some(source.into()),
+        }
+    }
+}
+
+impl Journal {
+    /// Opens `path`, and makes it when it is not there. `now` is ms since 1970.
+    ///
+    /// # Errors
+    /// The file is newer than this agent, damaged, or cannot be written.
+    pub fn open(path: &Path, now: i64) -> Result<Opened> {
+        let is_new = !path.exists();
+        let file = path.to_owned();
+        let (sender, journal_id) = std::sync::mpsc::sync_channel(1);
+        let (thread, _) = SqliteThread::start("journal", move || {
+            let (connection, id) = open(&file, now)?;
+            let _ = sender.send(id);
+            Ok::<_, JournalError>(connection)
+        })?;
+        let journal_id = journal_id.recv().map_err(|_| crate::sqlite_thread::ThreadEnded)?;
+        Ok(Opened { journal: Self { thread, path: path.to_owned(), journal_id }, is_new })
+    }
+}
+
+fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
+    let wrap = |source| failed(path, source);
+    let mut connection = Connection::open(path).map_err(wrap)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    for (pragma, value) in [
+        // Freed pages go back to the file system in small steps.
+        ("auto_vacuum", "INCREMENTAL"),
+        ("journal_mode", "WAL"),
+        ("synchronous", "FULL"),
+        ("journal_size_limit", "16777216"),
+        ("cache_size", "-8192"),
+        ("temp_store", "MEMORY"),
+    ] {
+        connection.pragma_update(None, pragma, value).map_err(wrap)?;
+    }
+    let id = install(&mut connection, path, now)?;
+    Ok((connection, id))
+}
+
+/// Makes a new journal's tables, or checks those that are there.
+fn install(connection: &mut Connection, path: &Path, now: i64) -> Result<Uuid> {
+    let wrap = |source| failed(path, source);
+    let unusable = |what: String| JournalError::Unusable { path: path.to_owned(), what, source: None };
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(wrap)?;
+    let installed: Option<String> = transaction
+        .query_row("SELECT name FROM sqlite_schema WHERE name = 'journal_version'", [], |row| row.get(0))
+        .optional()
+        .map_err(wrap)?;
+    if installed.is_none() {
+        transaction.execute_batch(statements::INSTALL).map_err(wrap)?;
+        transaction
+            .execute(
+                "INSERT INTO journal_version (version, journal_id, created_at) VALUES (?1, ?2, ?3)",
+                (VERSION, Uuid::now_v7().to_string(), now),
+            )
+            .map_err(wrap)?;
+    }
+    let (version, id): (i64, String) = transaction
+        .query_row("SELECT version, journal_id FROM journal_version", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(wrap)?;
+    if version > VERSION {
+        return Err(unusable(format!(
+            "it was written by a newer bodrelay (shape {version}, this one knows {VERSION}); nothing was changed. \
+             Start the newer bodrelay, or give this one a state_dir of its own"
+        )));
+    }
+    let id = Uuid::parse_str(&id)
+        .map_err(|_| unusable("its identity cannot be read; restore it from a copy".into()))?;
+    transaction.commit().map_err(wrap)?;
+    Ok(id)
+}

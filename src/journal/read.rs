@@ -1,0 +1,357 @@
+//! What the journal is asked: for recovery, for scans, for the operator.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::apply::{Attempt, json};
+use super::record::Record;
+use super::{Journal, Result, statements as sql};
+
+/// A database that this journal has met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDatabase {
+    pub database_id: i64,
+    pub fingerprint: String,
+    pub epoch: i64,
+    /// Rows created up to then (ms since 1970) are in doubt.
+    pub in_doubt_before: Option<i64>,
+}
+
+/// A connection point that this journal has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownPoint {
+    pub point_id: i64,
+    pub scanned_up_to: i64,
+    pub observed_up_to: i64,
+}
+
+/// Figures of a connection point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub held: i64,
+    pub failed: i64,
+    pub in_doubt: i64,
+}
+
+/// A parked row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    pub entry_id: i64,
+    pub first_seen: i64,
+    pub header_count: i64,
+}
+
+/// How much is parked for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedCount {
+    pub reason: String,
+    pub document_type: String,
+    pub rows: i64,
+    pub oldest_seen: i64,
+}
+
+/// A waiting scope under its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredScope {
+    pub scope: String,
+    pub cause: String,
+    pub refusals: u32,
+    pub not_before: i64,
+    pub since: i64,
+    pub lone: u32,
+    pub in_doubt_tries: u32,
+    pub natural: Option<String>,
+    pub passed: bool,
+    pub text: String,
+}
+
+impl StoredScope {
+    pub(super) fn write(&self, tx: &Transaction<'_>) -> Result<()> {
+        tx.prepare_cached(sql::SCOPE_WRITE)?.execute(params![
+            self.scope,
+            self.cause,
+            self.refusals,
+            self.not_before,
+            self.since,
+            self.lone,
+            self.in_doubt_tries,
+            self.natural,
+            self.passed,
+            self.text,
+        ])?;
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// The database of this name, met for the first time if need be.
+    pub async fn meet_database(&self, name: &str, fingerprint: &str) -> Result<KnownDatabase> {
+        let (name, fingerprint) = (name.to_owned(), fingerprint.to_owned());
+        self.transaction(move |tx| {
+            tx.prepare_cached(sql::DATABASE_INSERT)?.execute((&name, &fingerprint))?;
+            Ok(tx.prepare_cached(sql::DATABASE_READ)?.query_row([&name], |row| {
+                Ok(KnownDatabase {
+                    database_id: row.get(0)?,
+                    fingerprint: row.get(1)?,
+                    epoch: row.get(2)?,
+                    in_doubt_before: row.get(3)?,
+                })
+            })?)
+        })
+        .await
+    }
+
+    /// Stores what `database` says.
+    pub async fn remember_database(&self, database: KnownDatabase) -> Result<()> {
+        self.transaction(move |tx| {
+            tx.prepare_cached(sql::DATABASE_WRITE)?.execute((
+                database.database_id,
+                &database.fingerprint,
+                database.epoch,
+                database.in_doubt_before,
+            ))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The connection point of this name, met for the first time if need be.
+    pub async fn meet_point(&self, database_id: i64, name: &str) -> Result<KnownPoint> {
+        let name = name.to_owned();
+        self.transaction(move |tx| {
+            tx.prepare_cached(sql::POINT_INSERT)?.execute((database_id, &name))?;
+            Ok(tx.prepare_cached(sql::POINT_READ)?.query_row((database_id, &name), |row| {
+                Ok(KnownPoint {
+                    point_id: row.get(0)?,
+                    scanned_up_to: row.get(1)?,
+                    observed_up_to: row.get(2)?,
+                })
+            })?)
+        })
+        .await
+    }
+
+    /// Of these rows at 0, those that are to be read and judged: unknown ones, and ones whose message has ended.
+    /// Open and parked rows are left out.
+    pub async fn to_judge(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<i64>> {
+        self.query(move |connection| {
+            let mut newest = connection.prepare_cached(sql::MESSAGE_NEWEST)?;
+            let mut parked = connection.prepare_cached(sql::PARKED_READ)?;
+            let mut wanted = Vec::new();
+            for entry_id in entry_ids {
+                let settled: Option<bool> =
+                    newest.query_row((point_id, entry_id), |row| row.get(0)).optional()?;
+                if settled != Some(false) && !parked.exists((point_id, entry_id))? {
+                    wanted.push(entry_id);
+                }
+            }
+            Ok(wanted)
+        })
+        .await
+    }
+
+    /// Whole messages, in the order of their rows.
+    pub async fn records(&self, messages: Vec<i64>) -> Result<Vec<Record>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::MESSAGE_RECORDS)?
+                .query_map([json(&messages)], Record::from_row)?
+                .collect()
+        })
+        .await
+    }
+
+    /// Messages that may be sent, above a row, in the order of their rows.
+    pub async fn pending(&self, point_id: i64, above: i64, limit: i64) -> Result<Vec<Record>> {
+        let numbers = self.numbers(sql::MESSAGE_PENDING, (point_id, above, limit)).await?;
+        self.records(numbers).await
+    }
+
+    /// Messages that are done but not settled.
+    pub async fn unsettled(&self, point_id: i64, limit: i64) -> Result<Vec<Record>> {
+        let numbers = self.numbers(sql::MESSAGE_UNSETTLED, (point_id, limit)).await?;
+        self.records(numbers).await
+    }
+
+    /// Messages that an earlier life began and did not record.
+    pub async fn in_flight(&self, point_id: i64) -> Result<Vec<i64>> {
+        self.numbers(sql::MESSAGE_IN_FLIGHT, (point_id,)).await
+    }
+
+    /// Open messages seen before `before` that the message log does not have as they are.
+    pub async fn unlogged(&self, point_id: i64, before: i64, limit: i64) -> Result<Vec<Record>> {
+        let numbers = self.numbers(sql::MESSAGE_UNLOGGED, (point_id, before, limit)).await?;
+        self.records(numbers).await
+    }
+
+    /// The newest message of each of these rows.
+    pub async fn newest_of(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<Record>> {
+        let numbers = self
+            .query(move |connection| {
+                let mut statement = connection.prepare_cached(sql::MESSAGE_GENERATIONS)?;
+                let mut numbers = Vec::new();
+                for entry_id in entry_ids {
+                    numbers.extend(
+                        statement.query_row((point_id, entry_id), |row| row.get::<_, i64>(0)).optional()?,
+                    );
+                }
+                Ok(numbers)
+            })
+            .await?;
+        self.records(numbers).await
+    }
+
+    async fn numbers(
+        &self,
+        statement: &'static str,
+        parameters: impl rusqlite::Params + Send + 'static,
+    ) -> Result<Vec<i64>> {
+        self.query(move |connection| {
+            connection.prepare_cached(statement)?.query_map(parameters, |row| row.get(0))?.collect()
+        })
+        .await
+    }
+
+    /// Tries of these messages that the message log does not have: message, number of the try, the try.
+    pub async fn attempts(&self, messages: Vec<i64>) -> Result<Vec<(i64, i64, Attempt)>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::ATTEMPT_READ)?
+                .query_map([json(&messages)], |row| {
+                    let class: String = row.get(5)?;
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        Attempt {
+                            started_at: row.get(2)?,
+                            duration_ms: row.get(3)?,
+                            http_status: row.get(4)?,
+                            answer_class: class_name(&class),
+                            in_doubt: row.get(6)?,
+                            failure_code: row.get(7)?,
+                            answer_text: row.get(8)?,
+                        },
+                    ))
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// Rows parked for a reason (and document type, where it is not empty), lowest first.
+    pub async fn parked(
+        &self,
+        point_id: i64,
+        reason: &'static str,
+        document_type: String,
+        limit: i64,
+    ) -> Result<Vec<Parked>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::PARKED_PAGE)?
+                .query_map(params![point_id, reason, document_type, limit], |row| {
+                    Ok(Parked { entry_id: row.get(0)?, first_seen: row.get(1)?, header_count: row.get(2)? })
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// How much is parked, why, for which document type.
+    pub async fn parked_counts(&self, point_id: i64) -> Result<Vec<ParkedCount>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::PARKED_COUNTS)?
+                .query_map([point_id], |row| {
+                    Ok(ParkedCount {
+                        reason: row.get(0)?,
+                        document_type: row.get(1)?,
+                        rows: row.get(2)?,
+                        oldest_seen: row.get(3)?,
+                    })
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// Figures of a connection point.
+    pub async fn counts(&self, point_id: i64) -> Result<Counts> {
+        self.query(move |connection| {
+            connection.prepare_cached(sql::MESSAGE_COUNTS)?.query_row([point_id], |row| {
+                Ok(Counts { held: row.get(0)?, failed: row.get(1)?, in_doubt: row.get(2)? })
+            })
+        })
+        .await
+    }
+
+    /// Everything that waits.
+    pub async fn scopes(&self) -> Result<Vec<StoredScope>> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(sql::SCOPE_READ)?
+                .query_map([], |row| {
+                    Ok(StoredScope {
+                        scope: row.get(0)?,
+                        cause: row.get(1)?,
+                        refusals: row.get(2)?,
+                        not_before: row.get(3)?,
+                        since: row.get(4)?,
+                        lone: row.get(5)?,
+                        in_doubt_tries: row.get(6)?,
+                        natural: row.get(7)?,
+                        passed: row.get(8)?,
+                        text: row.get(9)?,
+                    })
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// How far a command is: the last key done, rows matched, rows done.
+    pub async fn command(&self, database_id: i64, command_id: i64) -> Result<Option<(String, i64, i64)>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::COMMAND_READ)?
+                .query_row((database_id, command_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()
+        })
+        .await
+    }
+
+    /// Tombstones above a row, `limit` of them: row, settled time.
+    pub async fn delivered_above(&self, point_id: i64, above: i64, limit: i64) -> Result<Vec<(i64, i64)>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::DELIVERED_OLD)?
+                .query_map((point_id, above, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+
+    /// Forgets what has had its time, a small piece at once: tombstones of these rows settled before `delivered`,
+    /// ended messages other than failed ones before `ended`; and gives freed pages back.
+    pub async fn forget(&self, point_id: i64, gone: Vec<i64>, delivered: i64, ended: i64) -> Result<()> {
+        /// Rows a call: a few milliseconds of the journal's thread.
+        const PIECE: i64 = 1000;
+        self.transaction(move |tx| {
+            tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, json(&gone), delivered))?;
+            tx.prepare_cached(sql::LANE_TAIL_FORGET)?.execute((point_id, delivered, PIECE))?;
+            tx.prepare_cached(sql::MESSAGE_FORGET)?.execute((point_id, ended, PIECE))?;
+            Ok(())
+        })
+        .await?;
+        self.query(|connection| connection.execute_batch("PRAGMA incremental_vacuum(256)")).await
+    }
+}
+
+/// The class names that the agent writes.
+fn class_name(text: &str) -> &'static str {
+    match text {
+        "accepted" => "accepted",
+        "suspend" => "suspend",
+        "reject" => "reject",
+        _ => "retry",
+    }
+}

@@ -1,0 +1,58 @@
+//! The journal's statements: every file of `sql/journal/agent`, by its name.
+
+/// Script 1; later versions add scripts and never edit one.
+pub(super) const INSTALL: &str = include_str!("../../sql/journal/001_install.sql");
+
+pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
+pub(super) const ATTEMPT_INSERT: &str = include_str!("../../sql/journal/agent/attempt_insert.sql");
+pub(super) const ATTEMPT_READ: &str = include_str!("../../sql/journal/agent/attempt_read.sql");
+pub(super) const ATTEMPT_TRIM: &str = include_str!("../../sql/journal/agent/attempt_trim.sql");
+pub(super) const COMMAND_DELETE: &str = include_str!("../../sql/journal/agent/command_delete.sql");
+pub(super) const COMMAND_READ: &str = include_str!("../../sql/journal/agent/command_read.sql");
+pub(super) const COMMAND_WRITE: &str = include_str!("../../sql/journal/agent/command_write.sql");
+pub(super) const CURSOR_WRITE: &str = include_str!("../../sql/journal/agent/cursor_write.sql");
+pub(super) const DATABASE_INSERT: &str = include_str!("../../sql/journal/agent/database_insert.sql");
+pub(super) const DATABASE_READ: &str = include_str!("../../sql/journal/agent/database_read.sql");
+pub(super) const DATABASE_WRITE: &str = include_str!("../../sql/journal/agent/database_write.sql");
+pub(super) const DELIVERED_DELETE: &str = include_str!("../../sql/journal/agent/delivered_delete.sql");
+pub(super) const DELIVERED_IDENTITIES: &str =
+    include_str!("../../sql/journal/agent/delivered_identities.sql");
+pub(super) const DELIVERED_INSERT: &str = include_str!("../../sql/journal/agent/delivered_insert.sql");
+pub(super) const DELIVERED_OLD: &str = include_str!("../../sql/journal/agent/delivered_old.sql");
+pub(super) const LANE_TAIL_FORGET: &str = include_str!("../../sql/journal/agent/lane_tail_forget.sql");
+pub(super) const LANE_TAIL_RAISE: &str = include_str!("../../sql/journal/agent/lane_tail_raise.sql");
+pub(super) const LANE_TAIL_READ: &str = include_str!("../../sql/journal/agent/lane_tail_read.sql");
+pub(super) const MESSAGE_BEGIN: &str = include_str!("../../sql/journal/agent/message_begin.sql");
+pub(super) const MESSAGE_COUNTS: &str = include_str!("../../sql/journal/agent/message_counts.sql");
+pub(super) const MESSAGE_DELETE: &str = include_str!("../../sql/journal/agent/message_delete.sql");
+pub(super) const MESSAGE_DELIVERY: &str = include_str!("../../sql/journal/agent/message_delivery.sql");
+pub(super) const MESSAGE_FORGET: &str = include_str!("../../sql/journal/agent/message_forget.sql");
+pub(super) const MESSAGE_GENERATIONS: &str = include_str!("../../sql/journal/agent/message_generations.sql");
+pub(super) const MESSAGE_HOLD: &str = include_str!("../../sql/journal/agent/message_hold.sql");
+pub(super) const MESSAGE_HOLDER: &str = include_str!("../../sql/journal/agent/message_holder.sql");
+pub(super) const MESSAGE_ID_TAKEN: &str = include_str!("../../sql/journal/agent/message_id_taken.sql");
+pub(super) const MESSAGE_IN_FLIGHT: &str = include_str!("../../sql/journal/agent/message_in_flight.sql");
+pub(super) const MESSAGE_INSERT: &str = include_str!("../../sql/journal/agent/message_insert.sql");
+pub(super) const MESSAGE_LOGGED: &str = include_str!("../../sql/journal/agent/message_logged.sql");
+pub(super) const MESSAGE_NEWEST: &str = include_str!("../../sql/journal/agent/message_newest.sql");
+pub(super) const MESSAGE_PENDING: &str = include_str!("../../sql/journal/agent/message_pending.sql");
+pub(super) const MESSAGE_RECORDS: &str = include_str!("../../sql/journal/agent/message_records.sql");
+pub(super) const MESSAGE_RELEASE: &str = include_str!("../../sql/journal/agent/message_release.sql");
+pub(super) const MESSAGE_RESUBMIT: &str = include_str!("../../sql/journal/agent/message_resubmit.sql");
+pub(super) const MESSAGE_SETTLED: &str = include_str!("../../sql/journal/agent/message_settled.sql");
+pub(super) const MESSAGE_STEP: &str = include_str!("../../sql/journal/agent/message_step.sql");
+pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
+pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
+pub(super) const PARKED_COUNTS: &str = include_str!("../../sql/journal/agent/parked_counts.sql");
+pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
+pub(super) const PARKED_HOLDER: &str = include_str!("../../sql/journal/agent/parked_holder.sql");
+pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
+pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
+pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
+pub(super) const PARKED_READ: &str = include_str!("../../sql/journal/agent/parked_read.sql");
+pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");
+pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
+pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");
+pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");
+pub(super) const SCOPE_READ: &str = include_str!("../../sql/journal/agent/scope_read.sql");
+pub(super) const SCOPE_WRITE: &str = include_str!("../../sql/journal/agent/scope_write.sql");
