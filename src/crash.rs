@@ -31,7 +31,10 @@ pub fn arm(value: Option<String>) -> anyhow::Result<()> {
                 .and_then(|(point, at)| Some((point, at.parse().ok().filter(|at| *at > 0)?)))
                 .filter(|(point, _)| POINTS.contains(point))
                 .ok_or_else(|| {
-                    anyhow::anyhow!("{VARIABLE} = {value}: write <point>:<n> with one of {}", POINTS.join(", "))
+                    anyhow::anyhow!(
+                        "{VARIABLE} = {value}: write <point>:<n> with one of {}",
+                        POINTS.join(", ")
+                    )
                 })?;
             tracing::error!(point, at, "armed to end this process without warning: for tests only");
             Some(Armed { point: point.to_owned(), at, passed: AtomicU64::new(0) })

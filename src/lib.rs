@@ -1,6 +1,21 @@
-//! bodrelay.
+//! bodrelay relays Business Object Documents between an on-premises database and Infor ION.
+//!
+//! The house, from the street to the cellar; imports point downward only, siblings of one level do not meet:
+//!
+//! | level | modules | what they are for |
+//! |---|---|---|
+//! | the door | `cli`, `app` | commands, and the one place that puts everything together |
+//! | the work | `outbound`, `operator`, `check`, `demo` | the outgoing path; the control tables; what is wrong and what to do; the show |
+//! | the outside | `database`, `journal`, `ims`, `simulator` | the site's database; the agent's own file; ION, and a stand-in for it |
+//! | the tools | `bod`, `config`, `clock`, `crash`, `observe`, `sqlite_thread`, `platform` | XML; the file; small things that are the same everywhere |
+//! | the rules | `domain` | pure values and decisions: no clock, no driver, no async |
+//!
+//! A message goes scan → admit → begin → post → record → settle; each verb is a function in `outbound`, a crash point
+//! in `crash`, and, where it touches a database, a file in `sql/`.
 
+pub mod app;
 pub mod bod;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crash;
@@ -8,4 +23,9 @@ pub mod database;
 pub mod domain;
 pub mod ims;
 pub mod journal;
+pub mod observe;
+pub mod operator;
+pub mod outbound;
+pub mod platform;
+pub mod simulator;
 pub mod sqlite_thread;

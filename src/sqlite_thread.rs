@@ -24,12 +24,12 @@ pub struct ThreadEnded;
 
 impl SqliteThread {
     /// Opens a connection with `open` on a new thread named `name`, and answers when it is open.
-    pub fn start<E: Send + 'static>(
+    pub fn start<E>(
         name: &str,
         open: impl FnOnce() -> Result<Connection, E> + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), E>
     where
-        E: From<std::io::Error>,
+        E: From<std::io::Error> + Send + 'static,
     {
         /// More jobs than this in the queue make the sender wait; every caller awaits its answer, so it is never
         /// reached in practice.

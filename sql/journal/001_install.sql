@@ -69,9 +69,10 @@ CREATE TABLE message (
 );
 CREATE INDEX message_entry ON message (point_id, entry_id);
 CREATE INDEX message_lane ON message (point_id, lane, entry_id);
-CREATE INDEX message_open ON message (point_id, state, entry_id) WHERE settled = 0;
-CREATE INDEX message_unlogged ON message (point_id, seen_at) WHERE logged = 0 AND settled = 0;
-CREATE INDEX message_given_id ON message (given_id_hash) WHERE given_id_hash IS NOT NULL;
+CREATE INDEX message_unlogged ON message (point_id, entry_id) WHERE held_by IS NOT NULL AND logged = 0;
+CREATE INDEX message_failed ON message (point_id) WHERE state = 3;
+CREATE INDEX message_held ON message (point_id, held_by) WHERE held_by IS NOT NULL;
+CREATE INDEX message_in_doubt ON message (point_id, state) WHERE in_doubt = 1;
 CREATE INDEX message_holds ON message (point_id, lane) WHERE holds = 1;
 
 -- Tries that were not an immediate success, until the message log has them.
@@ -97,7 +98,14 @@ CREATE TABLE delivered (
     settled_at     INTEGER NOT NULL,
     PRIMARY KEY (point_id, entry_id, identity)
 ) WITHOUT ROWID;
-CREATE INDEX delivered_given_id ON delivered (given_id_hash) WHERE given_id_hash IS NOT NULL;
+
+-- Which row has which message id that an application gave, as long as the row's message or tombstone is there.
+CREATE TABLE given_id (
+    point_id       INTEGER NOT NULL,
+    given_id_hash  INTEGER NOT NULL,
+    entry_id       INTEGER NOT NULL,
+    PRIMARY KEY (point_id, given_id_hash, entry_id)
+) WITHOUT ROWID;
 
 -- The highest accepted C_ID of each lane: what comes below it is late.
 CREATE TABLE lane_tail (

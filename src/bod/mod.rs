@@ -1,1 +1,15 @@
-//! bod
+//! Business Object Documents as XML: read an envelope, judge an entry.
+//!
+//! Everything here is pure: bytes and settings in, values out. Nothing of it knows a database, a socket or a clock.
+
+mod checks;
+pub mod envelope;
+mod headers;
+pub mod judge;
+mod misread;
+pub mod nid;
+mod payload;
+mod text;
+mod wellformed;
+
+pub use judge::{headers_missing, judge};

@@ -10,6 +10,7 @@ use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
 pub mod sqlite;
+pub mod statements;
 
 /// What went wrong with the database, told by what the agent does next.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +71,15 @@ pub trait Database: Send + Sync {
     /// Ids of rows at 0 in an id range, lowest first.
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page>;
 
-    /// The rows of these ids, lowest first, whatever their flag, with headers; ids that are gone are left out.
-    async fn outbox_load(&self, entry_ids: &[i64]) -> Result<Vec<Entry>>;
+    /// The rows of these ids, lowest first, whatever their flag, with headers; ids that are gone are left out. Stops
+    /// when the payloads would pass `max_bytes`, but gives one row at least.
+    async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded>;
+
+    /// Of these ids, those that still are in the table.
+    async fn outbox_present(&self, entry_ids: &[i64]) -> Result<Vec<i64>>;
+
+    /// Flags 9 becomes 0: what a DBA does to send failed rows again. Answers the ids that were changed.
+    async fn outbox_reset(&self, entry_ids: &[i64]) -> Result<Vec<i64>>;
 
     /// Flags rows and writes log rows, in one transaction and set-based: accepted becomes 1 (where 0 or 9), failed
     /// becomes 9 (where 0).
@@ -136,6 +144,14 @@ pub struct Page {
     pub entries: Vec<Scanned>,
     /// The highest `C_ID` of the whole table, read in the same snapshot before the page; 0 when it is empty.
     pub highest: i64,
+}
+
+/// What `outbox_load` read.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    pub entries: Vec<Entry>,
+    /// Ids that did not fit into the bytes and were not looked at.
+    pub not_loaded: Vec<i64>,
 }
 
 /// One id of a page.

@@ -62,9 +62,33 @@ impl Lanes {
         self.change(lane, |lane| lane.waiting.remove(&entry_id));
     }
 
-    /// Takes the lane's whole work out, as when a failed message holds the later ones.
-    pub fn remove_all(&mut self, lane: LaneKey) -> Vec<Waiting> {
-        self.change(lane, |lane| std::mem::take(&mut lane.waiting).into_values().collect())
+    /// Takes out what comes after a row, as when a failed message holds the later ones.
+    pub fn remove_above(&mut self, lane: LaneKey, entry_id: i64) -> Vec<Waiting> {
+        self.change(lane, |lane| lane.waiting.split_off(&(entry_id + 1)).into_values().collect())
+    }
+
+    /// A message of the lane went out by another way than `take`: the lane gives nothing until `give_back`.
+    pub fn occupy(&mut self, lane: LaneKey) {
+        self.change(lane, |lane| lane.busy = true);
+    }
+
+    /// This message has been handed out and is still the head of its lane.
+    pub fn is_out(&self, lane: LaneKey, entry_id: i64) -> bool {
+        self.lanes.get(&lane).is_some_and(|lane| {
+            lane.busy && lane.waiting.first_key_value().is_some_and(|(head, _)| *head == entry_id)
+        })
+    }
+
+    /// The lane has work, is busy, or waits.
+    pub fn is_known(&self, lane: LaneKey) -> bool {
+        self.lanes.contains_key(&lane)
+    }
+
+    /// Some message of the type is in memory. Looks at all of them: only for a type that is in trouble.
+    pub fn has_type(&self, document_type: TypeNumber) -> bool {
+        self.lanes
+            .values()
+            .any(|lane| lane.waiting.values().any(|waiting| waiting.document_type == document_type))
     }
 
     /// Hands out the head of a lane: until `give_back` the lane gives nothing else. `None`: nothing to give now.

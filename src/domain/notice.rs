@@ -34,7 +34,12 @@ impl Severity {
 }
 
 impl Notice {
-    pub fn new(code: &'static str, severity: Severity, point: Option<&str>, subject: impl Into<String>) -> Self {
+    pub fn new(
+        code: &'static str,
+        severity: Severity,
+        point: Option<&str>,
+        subject: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             severity,

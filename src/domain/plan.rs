@@ -599,7 +599,8 @@ mod tests {
 
     #[test]
     fn a_bad_row_is_refused_and_the_rest_goes_on() {
-        let cases: [(fn(&mut ConnectionPointRow), &str); 12] = [
+        type Spoil = fn(&mut ConnectionPointRow);
+        let cases: [(Spoil, &str); 12] = [
             (|row| row.tenant_id = "OTHER_TST".into(), "tenant"),
             (|row| row.ion_name = "nowhere".into(), "[[ion]]"),
             (|row| row.logical_id = "lid://default".into(), "logical_id"),

@@ -257,6 +257,11 @@ impl Scopes {
         })
     }
 
+    /// A scope's wait is over: asking and probing may begin.
+    pub fn is_due(&self, scope: Scope, now: i64) -> bool {
+        self.troubles.get(&scope).is_some_and(|trouble| trouble.not_before <= now)
+    }
+
     /// The scope waits for a probe, and this lane was its last one: another is to be preferred.
     pub fn was_last_probe(&self, path: &Path) -> bool {
         self.wide > 0

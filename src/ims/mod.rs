@@ -1,1 +1,11 @@
-//! ims
+//! The ION Messaging Service: its wire format, and the client that posts to it.
+//!
+//! `wire` knows bytes and neither sockets nor credentials, so that the client, the simulator and a receiver share it.
+//! `credentials` reads the `.ionapi` file, `token` keeps the one token that a credential may use, `client` posts.
+
+pub mod client;
+pub mod credentials;
+pub mod token;
+pub mod wire;
+
+pub use client::{Accepted, Client};

@@ -3,6 +3,8 @@
 //! A change is checked against what the journal holds, never against memory, so that doing it twice does nothing.
 //! The list is committed as a whole or not at all.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
@@ -25,6 +27,11 @@ pub enum Change {
     Wake {
         point_id: i64,
         reason: &'static str,
+        document_type: String,
+    },
+    /// Failed messages of a type no longer keep their lanes waiting.
+    Unhold {
+        point_id: i64,
         document_type: String,
     },
     /// Something happened to a message.
@@ -138,8 +145,12 @@ pub struct Attempt {
 /// What a change did, in the order of the list.
 #[derive(Debug, Clone)]
 pub enum Applied {
-    /// The message as it stands now: pending, in flight (begun), held, or failed.
-    Admitted(Box<Record>),
+    /// The message as it stands now: pending, in flight (begun), held, or failed; and earlier versions of the row
+    /// that failed, and are now superseded.
+    Admitted {
+        record: Box<Record>,
+        superseded: Vec<i64>,
+    },
     /// The same message is open already.
     Known,
     /// The same message was accepted and settled: the row is flagged again, nothing is posted.
@@ -165,7 +176,7 @@ impl Journal {
     ///
     /// # Errors
     /// Nothing of the list was done.
-    pub async fn apply(&self, changes: Vec<Change>) -> Result<Vec<Applied>> {
+    pub async fn apply(&self, changes: Arc<Vec<Change>>) -> Result<Vec<Applied>> {
         self.transaction(move |transaction| changes.iter().map(|change| apply(transaction, change)).collect())
             .await
     }
@@ -181,6 +192,11 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
                 .query_row(params![point_id, reason, document_type], |row| row.get(0))?;
             tx.prepare_cached(sql::PARKED_WAKE)?.execute(params![point_id, reason, document_type])?;
             Ok(Applied::Woken(lowest))
+        }
+        Change::Unhold { point_id, document_type } => {
+            tx.prepare_cached(sql::MESSAGE_UNHOLD_WAITING)?.execute((point_id, document_type))?;
+            tx.prepare_cached(sql::MESSAGE_UNHOLD)?.execute((point_id, document_type))?;
+            Ok(Applied::Done)
         }
         Change::Step(step) => apply_step(tx, step),
         Change::Settled { message, now } => settled(tx, *message, *now),
@@ -239,17 +255,16 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         unpark(tx, admission)?;
         return Ok(Applied::Delivered);
     }
-    if generations.iter().any(|generation| generation.delivery.state == State::InFlight) {
-        return Ok(Applied::Later);
-    }
     let same = generations.iter().find(|generation| generation.identity == admission.identity);
     if let Some(same) = same
         && !same.delivery.settled
     {
         return Ok(Applied::Known);
     }
-    if generations.iter().any(|generation| generation.delivery.state == State::Accepted) {
-        return Ok(Applied::Later);
+    if let Some(open) = generations.iter().find(|generation| !generation.delivery.settled) {
+        // An earlier version of the row is still on its way. Before its own post it is compared with the row.
+        let waits = open.delivery.state == State::Pending;
+        return Ok(if waits { Applied::Known } else { Applied::Later });
     }
     if parked_holder(tx, admission)? {
         park(
@@ -270,18 +285,21 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
     unpark(tx, admission)?;
     let mut message_id = &admission.message_id;
     let mut given = admission.message_id_given;
+    let mut superseded = Vec::new();
     for generation in generations.iter().filter(|generation| generation.identity != admission.identity) {
         // A corrected row keeps its id only if every earlier try was definitely rejected.
         if generation.given && generation.message_id == *message_id && generation.delivery.in_doubt {
             (message_id, given) = (&admission.derived_message_id, false);
         }
-        if matches!(generation.delivery.state, State::Pending | State::Failed) {
+        if generation.delivery.state == State::Failed {
             let note = Note { now: admission.now, ..Note::default() };
             apply_step(tx, &Step { message: generation.message, event: Event::Supersede, note })?;
+            superseded.push(generation.message);
         }
     }
     if let Some(same) = same {
-        return resubmit(tx, admission, same);
+        let record = Box::new(resubmit(tx, admission, same)?);
+        return Ok(Applied::Admitted { record, superseded });
     }
     let hash = message_id_hash(message_id);
     if given && delivered.iter().any(|(_, delivered)| *delivered == Some(hash)) {
@@ -291,7 +309,8 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
     if given && failure.is_none() {
         failure = id_taken(tx, admission, hash)?;
     }
-    insert(tx, admission, message_id, given, failure)
+    let record = Box::new(insert(tx, admission, message_id, given, failure)?);
+    Ok(Applied::Admitted { record, superseded })
 }
 
 fn insert(
@@ -300,7 +319,7 @@ fn insert(
     message_id: &str,
     given: bool,
     failure: Option<Failure>,
-) -> Result<Applied> {
+) -> Result<Record> {
     let Admission { point_id, entry_id, now, .. } = *admission;
     let mut delivery = Delivery::new(admission.in_doubt);
     let holder = holder(tx, point_id, admission.lane, entry_id)?;
@@ -345,10 +364,18 @@ fn insert(
         facts,
     ])?;
     let message = tx.last_insert_rowid();
+    if given && !failed {
+        // One that failed its checks has not used its id.
+        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((
+            point_id,
+            message_id_hash(message_id),
+            entry_id,
+        ))?;
+    }
     if holds {
         hold(tx, point_id, admission.lane, entry_id, message)?;
     }
-    Ok(Applied::Admitted(Box::new(Record {
+    Ok(Record {
         message,
         message_key: admission.message_key,
         point_id,
@@ -373,11 +400,11 @@ fn insert(
         wire_bytes: None,
         facts: admission.facts.clone(),
         logged: false,
-    })))
+    })
 }
 
 /// A row at 0 whose message ended without being accepted: a DBA's resubmit, under the same key and id.
-fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> Result<Applied> {
+fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> Result<Record> {
     let mut delivery = same.delivery.step(Event::Resubmit)?;
     if admission.in_doubt {
         delivery.in_doubt = true;
@@ -398,6 +425,10 @@ fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> R
         admission.priority,
         facts
     ])?;
+    if same.given && admission.failure.is_none() {
+        let hash = message_id_hash(&same.message_id);
+        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((point_id, hash, entry_id))?;
+    }
     let event = match &admission.failure {
         Some(_) => Some(Event::Fail { in_doubt: false }),
         None => (admission.begin && held_by.is_none()).then_some(Event::Begin),
@@ -411,9 +442,7 @@ fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> R
         };
         apply_step(tx, &Step { message: same.message, event, note })?;
     }
-    let record =
-        tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?;
-    Ok(Applied::Admitted(Box::new(record)))
+    Ok(tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?)
 }
 
 fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
@@ -533,9 +562,7 @@ fn generations(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<Genera
 fn id_taken(tx: &Transaction<'_>, admission: &Admission, hash: i64) -> Result<Option<Failure>> {
     let other: Option<i64> = tx
         .prepare_cached(sql::MESSAGE_ID_TAKEN)?
-        .query_row(params![hash, admission.point_id, admission.entry_id, admission.message_id], |row| {
-            row.get(0)
-        })
+        .query_row((admission.point_id, hash, admission.entry_id), |row| row.get(0))
         .optional()?;
     Ok(other.map(|other| {
         Failure::new(

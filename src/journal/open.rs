@@ -51,6 +51,8 @@ fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
     let mut connection = Connection::open(path).map_err(wrap)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Without it SQLite plans anew whenever a bound that an index range depends on changes: at every call.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(wrap)?;
     for (pragma, value) in [
         // Freed pages go back to the file system in small steps.
         ("auto_vacuum", "INCREMENTAL"),

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::apply::{Attempt, json};
 use super::record::Record;
 use super::{Journal, Result, statements as sql};
+use crate::domain::ids::LaneKey;
 
 /// A database that this journal has met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,9 +178,9 @@ impl Journal {
         self.numbers(sql::MESSAGE_IN_FLIGHT, (point_id,)).await
     }
 
-    /// Open messages seen before `before` that the message log does not have as they are.
-    pub async fn unlogged(&self, point_id: i64, before: i64, limit: i64) -> Result<Vec<Record>> {
-        let numbers = self.numbers(sql::MESSAGE_UNLOGGED, (point_id, before, limit)).await?;
+    /// Held messages that the message log does not have as they are.
+    pub async fn held_unlogged(&self, point_id: i64, limit: i64) -> Result<Vec<Record>> {
+        let numbers = self.numbers(sql::MESSAGE_UNLOGGED, (point_id, limit)).await?;
         self.records(numbers).await
     }
 
@@ -274,6 +275,18 @@ impl Journal {
         .await
     }
 
+    /// A later row of the lane was accepted.
+    pub async fn is_overtaken(&self, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool> {
+        self.query(move |connection| {
+            let accepted: Option<i64> = connection
+                .prepare_cached(sql::LANE_TAIL_READ)?
+                .query_row((point_id, lane.0), |row| row.get(0))
+                .optional()?;
+            Ok(accepted.is_some_and(|accepted| accepted > entry_id))
+        })
+        .await
+    }
+
     /// Figures of a connection point.
     pub async fn counts(&self, point_id: i64) -> Result<Counts> {
         self.query(move |connection| {
@@ -336,7 +349,9 @@ impl Journal {
         /// Rows a call: a few milliseconds of the journal's thread.
         const PIECE: i64 = 1000;
         self.transaction(move |tx| {
-            tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, json(&gone), delivered))?;
+            let gone = json(&gone);
+            tx.prepare_cached(sql::GIVEN_ID_FORGET)?.execute((point_id, &gone, delivered))?;
+            tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, &gone, delivered))?;
             tx.prepare_cached(sql::LANE_TAIL_FORGET)?.execute((point_id, delivered, PIECE))?;
             tx.prepare_cached(sql::MESSAGE_FORGET)?.execute((point_id, ended, PIECE))?;
             Ok(())

@@ -19,6 +19,8 @@ pub(super) const DELIVERED_IDENTITIES: &str =
     include_str!("../../sql/journal/agent/delivered_identities.sql");
 pub(super) const DELIVERED_INSERT: &str = include_str!("../../sql/journal/agent/delivered_insert.sql");
 pub(super) const DELIVERED_OLD: &str = include_str!("../../sql/journal/agent/delivered_old.sql");
+pub(super) const GIVEN_ID_FORGET: &str = include_str!("../../sql/journal/agent/given_id_forget.sql");
+pub(super) const GIVEN_ID_INSERT: &str = include_str!("../../sql/journal/agent/given_id_insert.sql");
 pub(super) const LANE_TAIL_FORGET: &str = include_str!("../../sql/journal/agent/lane_tail_forget.sql");
 pub(super) const LANE_TAIL_RAISE: &str = include_str!("../../sql/journal/agent/lane_tail_raise.sql");
 pub(super) const LANE_TAIL_READ: &str = include_str!("../../sql/journal/agent/lane_tail_read.sql");
@@ -41,6 +43,9 @@ pub(super) const MESSAGE_RELEASE: &str = include_str!("../../sql/journal/agent/m
 pub(super) const MESSAGE_RESUBMIT: &str = include_str!("../../sql/journal/agent/message_resubmit.sql");
 pub(super) const MESSAGE_SETTLED: &str = include_str!("../../sql/journal/agent/message_settled.sql");
 pub(super) const MESSAGE_STEP: &str = include_str!("../../sql/journal/agent/message_step.sql");
+pub(super) const MESSAGE_UNHOLD: &str = include_str!("../../sql/journal/agent/message_unhold.sql");
+pub(super) const MESSAGE_UNHOLD_WAITING: &str =
+    include_str!("../../sql/journal/agent/message_unhold_waiting.sql");
 pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
 pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
 pub(super) const PARKED_COUNTS: &str = include_str!("../../sql/journal/agent/parked_counts.sql");

@@ -1,7 +1,3 @@
 -- journal:message_id_taken
--- Another row has this message id already.
-SELECT entry_id FROM message
- WHERE given_id_hash = ?1 AND point_id = ?2 AND entry_id <> ?3 AND message_id = ?4
-UNION ALL
-SELECT entry_id FROM delivered WHERE given_id_hash = ?1 AND point_id = ?2 AND entry_id <> ?3
-LIMIT 1
+-- Another row has this message id already (the same 64-bit hash counts as the same id).
+SELECT entry_id FROM given_id WHERE point_id = ?1 AND given_id_hash = ?2 AND entry_id <> ?3 LIMIT 1

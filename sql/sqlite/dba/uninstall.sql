@@ -1,0 +1,23 @@
+-- Takes the bodrelay control tables out of a SQLite database.
+--
+-- What:   drops the tables of 001_install.sql with all settings, findings and the message log. The tables of the
+--         application (COR_*) and their rows stay. Stop the agent first; export what you want to keep.
+-- Run:    sqlite3 YOUR.db < uninstall.sql
+-- Locks:  one write transaction; a large message log takes seconds.
+-- Twice:  every statement fails with "no such table", and nothing changes.
+-- Undo:   none but a backup; 001_install.sql makes empty tables again.
+
+BEGIN IMMEDIATE;
+
+DROP TABLE bodrelay_host;
+DROP TABLE bodrelay_finding;
+DROP TABLE bodrelay_status;
+DROP TABLE bodrelay_attempt;
+DROP TABLE bodrelay_message_log;
+DROP TABLE bodrelay_command;
+DROP TABLE bodrelay_status_rule;
+DROP TABLE bodrelay_document;
+DROP TABLE bodrelay_connection_point;
+DROP TABLE bodrelay_version;
+
+COMMIT;

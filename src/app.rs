@@ -1,0 +1,438 @@
+//! Puts everything together: the one place that knows which database it is, and the owner of every task.
+//!
+//! One loop on one thread drives the outgoing path and, beside it, a round at each database's control tables. What
+//! blocks (SQLite) has threads of its own.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DatabaseKind, DatabaseSettings};
+use crate::database::Database;
+use crate::database::sqlite::Sqlite;
+use crate::domain::notice::{Notice, Severity};
+use crate::ims::Client;
+use crate::journal::{Journal, JournalError};
+use crate::operator::{Desk, Heard, Identity, PointReport, Said};
+use crate::outbound::{Blocked, Mode, Outbound, Site};
+use crate::platform;
+
+/// How a run ended, as exit codes say it (tables.md, "Exit codes").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    /// Documents failed in this run.
+    Failed,
+    /// Settings are refused.
+    Configuration,
+    /// A database or ION could not be reached.
+    Unreachable,
+    /// Work waits for a retry.
+    Waits,
+    /// Another agent works with this state directory.
+    Busy,
+}
+
+impl Ending {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done | Self::Busy => 0,
+            Self::Failed => 1,
+            Self::Configuration => 2,
+            Self::Unreachable => 3,
+            Self::Waits => 75,
+        }
+    }
+}
+
+/// What `once` and `run` do when another agent has the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IfRunning {
+    /// Say so and end well.
+    Skip,
+    /// Wait until it ends.
+    Wait,
+    /// End with an error.
+    Fail,
+}
+
+/// The lock on the state directory; given up when it is dropped, or the process ends in any way.
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// `Ok(None)`: another agent has it, and `if_running` says to skip.
+    pub fn take(state_dir: &Path, if_running: IfRunning) -> Result<Option<Self>> {
+        platform::private_folder(state_dir).with_context(|| {
+            format!("[agent] state_dir: the folder {} cannot be made", state_dir.display())
+        })?;
+        let path = state_dir.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("[agent] state_dir: {} cannot be opened", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => match if_running {
+                IfRunning::Skip => Ok(None),
+                IfRunning::Wait => {
+                    file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
+                    Ok(Some(Self { _file: file }))
+                }
+                IfRunning::Fail => bail!(
+                    "another bodrelay works with the state directory {}; stop it, or use --if-running skip or wait",
+                    state_dir.display()
+                ),
+            },
+            Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| {
+                format!("{} cannot be locked (state_dir must be a local disk)", path.display())
+            }),
+        }
+    }
+}
+
+/// The database of a `[[database]]`.
+pub fn database(settings: &DatabaseSettings) -> Result<Arc<dyn Database>> {
+    match settings.kind {
+        DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::new(settings))),
+        // The configuration's own check has refused these.
+        DatabaseKind::Postgres | DatabaseKind::Mssql => {
+            bail!("[[database]] {}: not in this version", settings.name)
+        }
+    }
+}
+
+/// The clients of every `[[ion]]`, by name.
+pub fn clients(config: &Config) -> Result<BTreeMap<String, Client>> {
+    config
+        .ion
+        .iter()
+        .map(|settings| {
+            let client = Client::new(settings, &config.agent.state_dir)
+                .with_context(|| format!("[[ion]] {}", settings.name))?;
+            Ok((settings.name.clone(), client))
+        })
+        .collect()
+}
+
+/// Where the journal is.
+pub fn journal_path(config: &Config) -> PathBuf {
+    config.agent.state_dir.join("journal.sqlite")
+}
+
+/// Runs the agent until it is stopped, or (`once`) until nothing is runnable.
+pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Ending> {
+    let mut agent = Agent::open(config, mode).await?;
+    tracing::info!(
+        host = config.agent.host,
+        location = config.agent.location,
+        version = env!("CARGO_PKG_VERSION"),
+        "starts"
+    );
+    let ending = agent.work().await?;
+    tracing::info!(code = ending.code(), "ends");
+    Ok(ending)
+}
+
+type Round = (usize, Desk, Heard);
+
+struct Agent<'a> {
+    config: &'a Config,
+    mode: Mode,
+    outbound: Outbound,
+    /// `None` while its round is under way.
+    desks: Vec<Option<Desk>>,
+    rounds: FuturesUnordered<BoxFuture<'static, Round>>,
+    /// Rounds that have been heard, by database.
+    heard: Vec<u64>,
+    logical_ids: BTreeMap<String, usize>,
+    refused_elsewhere: Vec<Vec<(String, String)>>,
+    notices: Vec<Notice>,
+    misconfigured: bool,
+    unreachable: Vec<bool>,
+}
+
+impl<'a> Agent<'a> {
+    async fn open(config: &'a Config, mode: Mode) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
+        let clients = clients(config)?;
+        let identity = Identity {
+            host: config.agent.host.clone(),
+            location: config.agent.location.clone(),
+            ions: clients.iter().map(|(name, client)| (name.clone(), client.tenant_id())).collect(),
+        };
+        let (mut sites, mut desks) = (Vec::new(), Vec::new());
+        for (index, settings) in config.database.iter().enumerate() {
+            let database = database(settings)?;
+            sites.push(Site::new(&settings.name, database.clone(), i64::try_from(index)?));
+            let desk =
+                Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());
+            desks.push(Some(desk));
+        }
+        let outbound = Outbound::new(
+            &config.agent.host,
+            mode,
+            clock.clone(),
+            opened.journal,
+            sites,
+            clients,
+            config.agent.delivered_memory_days,
+        )
+        .await?;
+        Ok(Self {
+            config,
+            mode,
+            outbound,
+            heard: vec![0; desks.len()],
+            refused_elsewhere: vec![Vec::new(); desks.len()],
+            unreachable: vec![false; desks.len()],
+            desks,
+            rounds: FuturesUnordered::new(),
+            logical_ids: BTreeMap::new(),
+            notices: Vec::new(),
+            misconfigured: false,
+        })
+    }
+
+    async fn work(&mut self) -> Result<Ending> {
+        let mut control = tokio::time::interval(Duration::from_secs(self.config.agent.control_read_seconds));
+        control.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stop = Box::pin(platform::asked_to_stop());
+        let mut deadline = None;
+        loop {
+            self.outbound.advance();
+            let wake = self.sleep_for();
+            tokio::select! {
+                event = self.outbound.next() => self.outbound.handle(event)?,
+                Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
+                _ = control.tick() => self.start_rounds(false),
+                result = &mut stop, if deadline.is_none() => {
+                    result.context("signals cannot be received")?;
+                    tracing::info!("stops: nothing new begins, what is out is recorded and settled");
+                    self.outbound.stop();
+                    let patience = Duration::from_secs(self.config.agent.shutdown_seconds);
+                    deadline = Some(tokio::time::Instant::now() + patience);
+                }
+                () = tokio::time::sleep(wake) => {}
+            }
+            self.outbound.log_waiting();
+            let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
+            if over || self.outbound.is_stopped() || self.mode == Mode::Once && self.is_done() {
+                break;
+            }
+        }
+        self.farewell().await?;
+        Ok(self.ending())
+    }
+
+    fn sleep_for(&self) -> Duration {
+        let wait = self.outbound.next_wake() - SystemClock.now().timestamp_millis();
+        Duration::from_millis(u64::try_from(wait).unwrap_or(1).clamp(1, 60_000))
+    }
+
+    /// `once`: every database was looked at, every command is done, nothing is runnable.
+    fn is_done(&mut self) -> bool {
+        self.rounds.is_empty()
+            && self.heard.iter().all(|rounds| *rounds > 0)
+            && !self.outbound.has_commands()
+            && self.outbound.is_done()
+    }
+
+    /// The last word to every database.
+    async fn farewell(&mut self) -> Result<()> {
+        /// A database that does not answer any more does not keep the process.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let last = async {
+            while let Some((index, desk, heard)) = self.rounds.next().await {
+                self.hear(index, desk, heard)?;
+            }
+            self.start_rounds(true);
+            while let Some((index, desk, heard)) = self.rounds.next().await {
+                self.hear(index, desk, heard)?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        match tokio::time::timeout(PATIENCE, last).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::warn!(
+                    "a database did not answer: its status table does not say that the agent has stopped"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        let totals = self.outbound.totals();
+        if self.misconfigured {
+            Ending::Configuration
+        } else if totals.database_away || totals.ion_away || self.unreachable.contains(&true) {
+            Ending::Unreachable
+        } else if totals.failed > 0 && self.mode == Mode::Once {
+            Ending::Failed
+        } else if totals.waiting && self.mode == Mode::Once {
+            Ending::Waits
+        } else {
+            Ending::Done
+        }
+    }
+
+    /// A round at every database whose last one has ended.
+    fn start_rounds(&mut self, stopping: bool) {
+        self.check_space();
+        let mut said: Vec<Said> = self.desks.iter().map(|_| Said { stopping, ..Said::default() }).collect();
+        if self.desks.iter().any(Option::is_none) {
+            // Somebody's round is under way: what there is to say waits for all of them.
+            return;
+        }
+        for status in self.outbound.take_statuses() {
+            said[status.site].points.push(PointReport {
+                connection_point: status.connection_point,
+                point_id: status.point_id,
+                state: status.state,
+                reason: status.reason,
+                in_flight: status.in_flight,
+                is_active: status.is_active,
+                selection: status.selection,
+                accepted_more: status.figures.accepted_more,
+                failed_more: status.figures.failed_more,
+                last_accepted_at: status.figures.last_accepted_at,
+                last_failure_at: status.figures.last_failure_at,
+                last_failure: status.figures.last_failure,
+                last_poll_at: status.figures.last_poll_at,
+                next_poll_at: status.next_poll_at,
+            });
+        }
+        self.notices.extend(self.outbound.take_notices());
+        for notice in std::mem::take(&mut self.notices) {
+            for (index, said) in said.iter_mut().enumerate() {
+                if self.concerns(index, &notice, said) {
+                    said.notices.push(notice.clone());
+                }
+            }
+        }
+        for (site, point, verb, noun, accepted) in self.outbound.take_accepted_documents() {
+            said[site].accepted_documents.push((point, verb, noun, accepted));
+        }
+        for (site, result) in self.outbound.take_command_results() {
+            said[site].command_results.push(result);
+        }
+        for (index, mut said) in said.into_iter().enumerate() {
+            said.refused_elsewhere.clone_from(&self.refused_elsewhere[index]);
+            if let Some(mut desk) = self.desks[index].take() {
+                self.rounds.push(Box::pin(async move {
+                    let heard = desk.round(said).await;
+                    (index, desk, heard)
+                }));
+            }
+        }
+    }
+
+    /// A finding goes to the database of its connection point; one without goes to all.
+    fn concerns(&self, index: usize, notice: &Notice, said: &Said) -> bool {
+        match &notice.connection_point {
+            Some(name) => said.points.iter().any(|point| point.connection_point == *name),
+            None => {
+                notice.code != "DATABASE_UNAVAILABLE" || notice.subject == self.config.database[index].name
+            }
+        }
+    }
+
+    fn hear(&mut self, index: usize, desk: Desk, mut heard: Heard) -> Result<(), JournalError> {
+        self.desks[index] = Some(desk);
+        self.heard[index] += 1;
+        self.unreachable[index] = heard.error.is_some();
+        if let Some(error) = heard.fatal {
+            return Err(error);
+        }
+        if let Some(known) = heard.database_id {
+            self.outbound.set_database(index, known);
+        }
+        self.outbound.set_site(index, heard.verify, heard.in_doubt_before);
+        // A database that was never met has no place in the journal for its connection points.
+        if let Some(plan) = heard.plan.as_mut().filter(|_| heard.database_id.is_some()) {
+            self.refuse_doubled(index, plan);
+            self.misconfigured =
+                !plan.refused.is_empty() || !self.refused_elsewhere.iter().all(Vec::is_empty);
+            let names: Vec<String> = plan.connection_points.keys().cloned().collect();
+            self.outbound.set_plan(index, &plan.connection_points);
+            for name in names {
+                let blocked = match (&heard.refused, heard.owned_by.get(&name)) {
+                    (Some(reason), _) => Some(Blocked::Refused(reason.clone())),
+                    (None, Some(host)) => Some(Blocked::OwnedBy(host.clone())),
+                    (None, None) => None,
+                };
+                self.outbound.set_blocked(index, &name, blocked);
+            }
+        }
+        if heard.refused.is_some() {
+            self.misconfigured = true;
+            self.outbound.block_all(index, heard.refused.as_deref().unwrap_or_default());
+        } else {
+            for command in &heard.commands {
+                self.outbound.carry_out(index, command);
+            }
+        }
+        for command_id in heard.closed_commands {
+            self.outbound.command_closed(index, command_id);
+        }
+        Ok(())
+    }
+
+    /// The same tenant and logical id in two databases: the second one is refused.
+    fn refuse_doubled(&mut self, index: usize, plan: &mut crate::domain::plan::Plan) {
+        self.logical_ids.retain(|_, site| *site != index);
+        self.refused_elsewhere[index].clear();
+        let logical_ids = &mut self.logical_ids;
+        let refused = &mut self.refused_elsewhere[index];
+        let databases = &self.config.database;
+        plan.connection_points.retain(|name, point| {
+            let key = format!("{} {}", point.tenant_id, point.logical_id);
+            match logical_ids.get(&key) {
+                Some(other) => {
+                    refused.push((
+                        name.clone(),
+                        format!(
+                            "logical_id {} is also used in database {}: one of them must have another",
+                            point.logical_id, databases[*other].name
+                        ),
+                    ));
+                    false
+                }
+                None => {
+                    logical_ids.insert(key, index);
+                    true
+                }
+            }
+        });
+    }
+
+    fn check_space(&mut self) {
+        let folder = &self.config.agent.state_dir;
+        let free_mb = fs4::available_space(folder).map_or(u64::MAX, |bytes| bytes / (1024 * 1024));
+        let low = free_mb < self.config.agent.minimum_free_mb;
+        let notice = Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir");
+        if low {
+            tracing::error!(free_mb, "nothing new begins: the disk of the state directory is nearly full");
+            self.notices.push(notice.says(
+                format!("the disk of {} has {free_mb} MB left; nothing new is sent", folder.display()),
+                "Make room, or lower [agent] minimum_free_mb. Nothing is lost.",
+            ));
+        } else if self.outbound.has_low_space() {
+            self.notices.push(notice.clears());
+        }
+        self.outbound.set_low_space(low);
+    }
+}

@@ -1,0 +1,166 @@
+//! The commands, their help, and what they print.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::app::{self, Ending, IfRunning, StateLock};
+use crate::config::Config;
+use crate::database::statements::scripts;
+use crate::outbound::Mode;
+use crate::{crash, observe, platform, simulator};
+
+/// Relays Business Object Documents from a database's outbox tables to Infor ION.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file
+    #[arg(long, short, global = true, env = "BODRELAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Relay documents until stopped (SIGTERM, Ctrl+C)
+    Run(Work),
+    /// Relay what is there, then end: for cron and SQL Agent
+    Once(Work),
+    /// Print a script for the database: install, uninstall or grants
+    Sql {
+        /// sqlite (postgres and mssql come later)
+        dialect: String,
+        /// install, uninstall, grants or examples
+        script: String,
+        /// With install: the I/O Box tables too, for sites without
+        #[arg(long)]
+        with_iobox: bool,
+    },
+    /// Stand in for ION on this machine, with scripted faults: for trying and testing
+    Simulate {
+        /// Address and port to listen on
+        #[arg(long, default_value = "127.0.0.1:28090")]
+        listen: SocketAddr,
+        /// Faults to play, as JSON
+        #[arg(long, value_name = "FILE")]
+        faults: Option<PathBuf>,
+        /// Write every stored message here, one JSON line each
+        #[arg(long, value_name = "FILE")]
+        ledger: Option<PathBuf>,
+        /// Where to write the credential file that fits
+        #[arg(long, value_name = "FILE", default_value = "simulator.ionapi")]
+        ionapi: PathBuf,
+        /// Decides chances and secrets
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Work {
+    /// When another bodrelay works with the same state directory
+    #[arg(long, value_enum, default_value = "fail")]
+    if_running: IfRunning,
+    /// End with 0 unless the configuration is wrong ("config"): for schedulers that know one good code
+    #[arg(long, value_name = "config", value_parser = ["config"])]
+    exit_zero_unless: Option<String>,
+}
+
+/// Runs the command line; the exit code is that of tables.md.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "bodrelay: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn carry_out(arguments: Arguments) -> Result<u8> {
+    match arguments.command {
+        Command::Run(ref work) => work_on(&read_config(&arguments)?, work, Mode::Run),
+        Command::Once(ref work) => work_on(&read_config(&arguments)?, work, Mode::Once),
+        Command::Sql { dialect, script, with_iobox } => print_script(&dialect, &script, with_iobox),
+        Command::Simulate { listen, faults, ledger, ionapi, seed } => {
+            simulate(listen, faults, ledger, &ionapi, seed)
+        }
+    }
+}
+
+fn read_config(arguments: &Arguments) -> Result<Config> {
+    Config::read(&arguments.config.clone().unwrap_or_else(platform::default_config))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
+}
+
+fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
+    observe::start(&config.log)?;
+    crash::arm(std::env::var(crash::VARIABLE).ok())?;
+    let Some(lock) = StateLock::take(&config.agent.state_dir, work.if_running)? else {
+        say(format_args!("another bodrelay works with {}; nothing to do", config.agent.state_dir.display()))?;
+        return Ok(Ending::Busy.code());
+    };
+    let ending = match runtime()?.block_on(app::run(config, mode, &lock)) {
+        Ok(ending) => ending,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            return Err(error);
+        }
+    };
+    let excused = work.exit_zero_unless.is_some() && ending != Ending::Configuration;
+    Ok(if excused { 0 } else { ending.code() })
+}
+
+fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
+    anyhow::ensure!(dialect == "sqlite", "the dialect {dialect} is not in this version; sqlite is");
+    let name = match script {
+        "install" => "001_install.sql",
+        "uninstall" => "uninstall.sql",
+        "grants" => "grants.sql",
+        "examples" => "examples.sql",
+        _ => anyhow::bail!("there is no script {script}: use install, uninstall, grants or examples"),
+    };
+    let mut out = std::io::stdout().lock();
+    if with_iobox {
+        anyhow::ensure!(script == "install", "--with-iobox goes with install");
+        out.write_all(scripts::SQLITE_IOBOX.as_bytes())?;
+    }
+    let (_, text) =
+        scripts::SQLITE.iter().find(|(known, _)| *known == name).context("the script is missing")?;
+    out.write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+fn simulate(
+    listen: SocketAddr,
+    faults: Option<PathBuf>,
+    ledger: Option<PathBuf>,
+    ionapi: &std::path::Path,
+    seed: u64,
+) -> Result<u8> {
+    let running = simulator::run_command(listen, faults.as_deref(), ledger.as_deref(), ionapi, seed)?;
+    say(format_args!("ION is simulated at {}", running.base_url))?;
+    say(format_args!("the credential that fits is in {}", running.ionapi.display()))?;
+    runtime()?.block_on(platform::asked_to_stop())?;
+    Ok(0)
+}
+
+/// A line for the person who typed the command; a closed pipe is no error.
+fn say(line: std::fmt::Arguments<'_>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Scans, loads, counts and settles the outbox.
+//!
+//! A column of an unexpected type never fails a batch: the row is carried through as far as it can be read, so that its
+//! message fails alone. `C_WAS_PROCESSED` that is NULL or no number counts as not 0 and is given as -1.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use crate::database::statements::sqlite as sql;
+use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::domain::message::{Entry, Payload};
+
+use super::trouble::Trouble;
+use super::values::{integer, json_ids, read_time, stamp, stamp_if, text};
+use super::{log, read, write};
+
+pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Trouble> {
+    let transaction = read(connection)?;
+    let highest = transaction.prepare_cached(sql::OUTBOX_HIGHEST)?.query_row([], |row| row.get(0))?;
+    let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
+    let (rows_from, limit) = (stamp_if(*rows_from), scan.limit.max(0));
+    let mut entries = Vec::new();
+    let mut take = |row: &Row<'_>| -> rusqlite::Result<()> {
+        entries.push(Scanned { entry_id: row.get(0)?, payload_bytes: row.get(1)? });
+        Ok(())
+    };
+    match logical_id {
+        None => {
+            let values = params![scan.after, scan.up_to, limit, tenant_id, rows_from];
+            for_each(&transaction, sql::OUTBOX_SCAN, values, &mut take)?;
+        }
+        Some(logical_id) => {
+            let values = params![scan.after, scan.up_to, limit, tenant_id, rows_from, logical_id];
+            by_logical_id(
+                &transaction,
+                for_each(&transaction, sql::OUTBOX_SCAN_BY_LOGICAL_ID, values, &mut take),
+            )?;
+        }
+    }
+    Ok(Page { entries, highest })
+}
+
+fn for_each(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    values: &[&dyn rusqlite::ToSql],
+    take: &mut dyn FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(statement)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+/// On a 1.0 box a statement that chooses by logical id cannot be prepared while its twin can, and that says what to
+/// mend better than SQLite's own words.
+fn by_logical_id(transaction: &Transaction<'_>, answer: rusqlite::Result<()>) -> Result<(), Trouble> {
+    answer.map_err(|error| {
+        let twin_fits = || transaction.prepare_cached(sql::OUTBOX_SCAN).is_ok();
+        match &error {
+            rusqlite::Error::SqlInputError { .. } if twin_fits() => Trouble::Mend {
+                what: "COR_OUTBOX_ENTRY has no column C_LOGICAL_ID (an I/O Box 1.0), but a connection point chooses \
+                       by it"
+                    .into(),
+                remedy: "set source_logical_id of the connection point to NULL, or upgrade the I/O Box to 3.0".into(),
+            },
+            _ => Trouble::Sqlite(error),
+        }
+    })
+}
+
+pub(super) fn load(
+    connection: &mut Connection,
+    entry_ids: &[i64],
+    max_bytes: usize,
+) -> Result<Loaded, Trouble> {
+    let ids = json_ids(entry_ids);
+    let transaction = read(connection)?;
+    let mut entries = Vec::with_capacity(entry_ids.len());
+    let (mut bytes, mut last) = (0, None);
+    let mut statement = transaction.prepare_cached(sql::OUTBOX_LOAD)?;
+    let mut rows = statement.query(params![ids])?;
+    while let Some(row) = rows.next()? {
+        // The length is known without reading the payload.
+        bytes += payload_bytes(row.get_ref(4)?);
+        if bytes > max_bytes && !entries.is_empty() {
+            last = Some(row.get::<_, i64>(0)?);
+            break;
+        }
+        entries.push(entry(row)?);
+    }
+    drop(rows);
+    drop(statement);
+    let not_loaded = match last {
+        Some(first_left) => entry_ids.iter().copied().filter(|id| *id >= first_left).collect(),
+        None => Vec::new(),
+    };
+    for_each(&transaction, sql::OUTBOX_LOAD_HEADERS, params![ids], &mut |row| {
+        let entry_id: i64 = row.get(0)?;
+        if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id)
+            && let (Some(key), Some(value)) = (text(row, 1)?, text(row, 2)?)
+        {
+            entries[place].headers.push((key, value));
+        }
+        Ok(())
+    })?;
+    Ok(Loaded { entries, not_loaded })
+}
+
+/// Of these ids, those that are in the table.
+pub(super) fn present(connection: &mut Connection, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    let transaction = read(connection)?;
+    ids_of(&transaction, sql::OUTBOX_PRESENT, entry_ids)
+}
+
+/// Flag 9 becomes 0; answers the ids that were changed.
+pub(super) fn reset(connection: &mut Connection, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    let transaction = write(connection)?;
+    let changed = ids_of(&transaction, sql::OUTBOX_RESET, entry_ids)?;
+    transaction.commit()?;
+    Ok(changed)
+}
+
+fn ids_of(transaction: &Transaction<'_>, statement: &str, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    let mut ids = Vec::with_capacity(entry_ids.len());
+    for_each(transaction, statement, params![json_ids(entry_ids)], &mut |row| {
+        ids.push(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(ids)
+}
+
+fn payload_bytes(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    const NORMAL_PRIORITY: u8 = 4;
+    let created = text(row, 2)?.unwrap_or_default();
+    let priority = integer(row, 1)?
+        .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
+    Ok(Entry {
+        entry_id: row.get(0)?,
+        priority,
+        created_at: read_time(&created),
+        created,
+        was_processed: integer(row, 3)?.unwrap_or(-1),
+        payload: payload(row.get_ref(4)?),
+        headers: Vec::new(),
+    })
+}
+
+fn payload(value: ValueRef<'_>) -> Option<Payload> {
+    let text = |bytes| Payload { bytes, is_text: true };
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Blob(bytes) => Some(Payload { bytes: Bytes::copy_from_slice(bytes), is_text: false }),
+        ValueRef::Text(bytes) => Some(text(Bytes::copy_from_slice(bytes))),
+        ValueRef::Integer(number) => Some(text(number.to_string().into())),
+        ValueRef::Real(number) => Some(text(number.to_string().into())),
+    }
+}
+
+pub(super) fn backlog(
+    connection: &mut Connection,
+    selection: &Selection,
+    cap: i64,
+) -> Result<Backlog, Trouble> {
+    let transaction = read(connection)?;
+    let Selection { tenant_id, logical_id, rows_from } = selection;
+    let (rows_from, cap) = (stamp_if(*rows_from), cap.max(0));
+    let (mut counted, mut oldest): (i64, _) = (0, None);
+    let mut count = |row: &Row<'_>| row.get(0).map(|rows| counted = rows);
+    let mut first = |row: &Row<'_>| text(row, 0).map(|created| oldest = created);
+    // One more than the cap tells whether there are more.
+    let limit = cap.saturating_add(1);
+    match logical_id {
+        None => {
+            for_each(&transaction, sql::OUTBOX_BACKLOG, params![limit, tenant_id, rows_from], &mut count)?;
+            for_each(&transaction, sql::OUTBOX_OLDEST, params![tenant_id, rows_from], &mut first)?;
+        }
+        Some(logical_id) => {
+            let values = params![limit, tenant_id, rows_from, logical_id];
+            by_logical_id(
+                &transaction,
+                for_each(&transaction, sql::OUTBOX_BACKLOG_BY_LOGICAL_ID, values, &mut count),
+            )?;
+            let values = params![tenant_id, rows_from, logical_id];
+            by_logical_id(
+                &transaction,
+                for_each(&transaction, sql::OUTBOX_OLDEST_BY_LOGICAL_ID, values, &mut first),
+            )?;
+        }
+    }
+    Ok(Backlog {
+        waiting_rows: counted.min(cap),
+        capped: counted > cap,
+        oldest: oldest.as_deref().and_then(read_time),
+    })
+}
+
+pub(super) fn settle(connection: &mut Connection, settle: &Settle) -> Result<Settled, Trouble> {
+    let transaction = write(connection)?;
+    let settled = flag(&transaction, &settle.accepted, &settle.failed)?;
+    log::write(&transaction, &settle.log)?;
+    let mut statement = transaction.prepare_cached(sql::ATTEMPT_WRITE)?;
+    settle.attempts.iter().try_for_each(|row| write_attempt(&mut statement, row))?;
+    drop(statement);
+    transaction.commit()?;
+    Ok(settled)
+}
+
+/// Flags, and looks up only what did not change: another sender's 1, or gone.
+fn flag(transaction: &Transaction<'_>, accepted: &[i64], failed: &[i64]) -> Result<Settled, Trouble> {
+    let changed = |statement, ids: &[i64]| -> Result<HashSet<i64>, Trouble> {
+        let mut changed = HashSet::with_capacity(ids.len());
+        if !ids.is_empty() {
+            for_each(transaction, statement, params![json_ids(ids)], &mut |row| {
+                changed.insert(row.get(0)?);
+                Ok(())
+            })?;
+        }
+        Ok(changed)
+    };
+    let now_accepted = changed(sql::OUTBOX_SETTLE_ACCEPTED, accepted)?;
+    let now_failed = changed(sql::OUTBOX_SETTLE_FAILED, failed)?;
+    let unchanged = |ids: &[i64], changed: &HashSet<i64>| -> Vec<i64> {
+        ids.iter().copied().filter(|id| !changed.contains(id)).collect()
+    };
+    let (other_accepted, other_failed) = (unchanged(accepted, &now_accepted), unchanged(failed, &now_failed));
+    if other_accepted.is_empty() && other_failed.is_empty() {
+        return Ok(Settled::default());
+    }
+    let looked_up: Vec<i64> = other_accepted.iter().chain(&other_failed).copied().collect();
+    let mut flags: HashMap<i64, Option<i64>> = HashMap::with_capacity(looked_up.len());
+    for_each(transaction, sql::OUTBOX_SETTLE_FLAGS, params![json_ids(&looked_up)], &mut |row| {
+        flags.insert(row.get(0)?, integer(row, 1)?);
+        Ok(())
+    })?;
+    Ok(Settled {
+        already_flagged: other_accepted.into_iter().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
+        gone: looked_up.into_iter().filter(|id| !flags.contains_key(id)).collect(),
+    })
+}
+
+fn write_attempt(statement: &mut rusqlite::Statement<'_>, row: &AttemptRow) -> Result<(), Trouble> {
+    statement.execute(params![
+        row.message_key,
+        row.attempt_no,
+        stamp(row.started_at),
+        row.duration_ms,
+        row.http_status,
+        row.answer_class,
+        row.in_doubt,
+        row.failure_code,
+        row.answer_text,
+        row.host
+    ])?;
+    Ok(())
+}

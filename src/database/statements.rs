@@ -1,0 +1,87 @@
+//! The SQL of every dialect, as files that a DBA can open, explain and review.
+//!
+//! One list of names serves all dialects: a dialect that lacks a file of the list does not build, and
+//! `tests/tidy.rs` finds the file that the list lacks. Line 1 of a file names the operation, so that it shows where
+//! the database lists what runs.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {
+        /// SQLite's form of the statements.
+        pub mod sqlite {
+            $($(#[$doc])* pub const $name: &str =
+                include_str!(concat!("../../sql/sqlite/agent/", $file, ".sql"));)*
+        }
+    };
+}
+
+statements! {
+    SURVEY_COLUMNS = "survey_columns";
+    SURVEY_INDEXES = "survey_indexes";
+    SURVEY_PRODUCT = "survey_product";
+    SURVEY_SCRIPT = "survey_script";
+    CONTROL_READ_CONNECTION_POINTS = "control_read_connection_points";
+    CONTROL_READ_DOCUMENTS = "control_read_documents";
+    CONTROL_READ_STATUS_RULES = "control_read_status_rules";
+    COMMAND_READ = "command_read";
+    HOST_READ = "host_read";
+    HOST_CLAIM = "host_claim";
+    HOST_INSERT = "host_insert";
+    OWNER_CLAIM = "owner_claim";
+    OWNER_INSERT = "owner_insert";
+    OWNER_READ = "owner_read";
+    REPORT_HOST = "report_host";
+    REPORT_CONNECTION_POINT = "report_connection_point";
+    REPORT_DOCUMENT_REFUSED = "report_document_refused";
+    REPORT_DOCUMENT_ACCEPTED = "report_document_accepted";
+    REPORT_STATUS = "report_status";
+    REPORT_FINDING_RENEW = "report_finding_renew";
+    REPORT_FINDING_OPEN = "report_finding_open";
+    REPORT_FINDING_CLEAR = "report_finding_clear";
+    REPORT_COMMAND = "report_command";
+    OUTBOX_HIGHEST = "outbox_highest";
+    OUTBOX_SCAN = "outbox_scan";
+    OUTBOX_SCAN_BY_LOGICAL_ID = "outbox_scan_by_logical_id";
+    OUTBOX_BACKLOG = "outbox_backlog";
+    OUTBOX_BACKLOG_BY_LOGICAL_ID = "outbox_backlog_by_logical_id";
+    OUTBOX_OLDEST = "outbox_oldest";
+    OUTBOX_OLDEST_BY_LOGICAL_ID = "outbox_oldest_by_logical_id";
+    OUTBOX_LOAD = "outbox_load";
+    OUTBOX_LOAD_HEADERS = "outbox_load_headers";
+    OUTBOX_SETTLE_ACCEPTED = "outbox_settle_accepted";
+    OUTBOX_SETTLE_FAILED = "outbox_settle_failed";
+    OUTBOX_SETTLE_FLAGS = "outbox_settle_flags";
+    LOG_WRITE = "log_write";
+    ATTEMPT_WRITE = "attempt_write";
+    LOG_SEARCH = "log_search";
+    OUTBOX_PRESENT = "outbox_present";
+    OUTBOX_RESET = "outbox_reset";
+    LOG_SEARCH_UPWARDS = "log_search_upwards";
+    LOG_SEARCH_BY_KEY = "log_search_by_key";
+    LOG_SEARCH_BY_MESSAGE_ID = "log_search_by_message_id";
+    LOG_SEARCH_BY_DOCUMENT = "log_search_by_document";
+    LOG_SEARCH_BY_STATE = "log_search_by_state";
+    LOG_SEARCH_BY_CREATED = "log_search_by_created";
+    LOG_PURGE_SELECT = "log_purge_select";
+    LOG_PURGE_ATTEMPTS = "log_purge_attempts";
+    LOG_PURGE = "log_purge";
+}
+
+/// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.
+pub mod scripts {
+    /// The control tables; the highest number here is the script that this version needs.
+    pub const SQLITE_INSTALL: &str = include_str!("../../sql/sqlite/dba/001_install.sql");
+    /// The I/O Box tables, for sites without.
+    pub const SQLITE_IOBOX: &str = include_str!("../../sql/sqlite/dba/iobox.sql");
+
+    /// Every script for SQLite.
+    pub const SQLITE: &[(&str, &str)] = &[
+        ("001_install.sql", SQLITE_INSTALL),
+        ("iobox.sql", SQLITE_IOBOX),
+        ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
+        ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
+        ("uninstall.sql", include_str!("../../sql/sqlite/dba/uninstall.sql")),
+    ];
+
+    /// The highest `script_no` that this version knows and needs.
+    pub const SCRIPT_NEEDED: i64 = 1;
+}

@@ -1,0 +1,642 @@
+//! The client: one HTTP request a call, and whatever becomes of it as an `Answer`.
+//!
+//! No retries, no redirects: every try is the caller's, so that it can be counted and recorded. The one exception is a
+//! 401, after which the same request goes out once more with another token (design.md §5); ION did not take the first.
+//!
+//! reqwest repeats nothing but HTTP/2 requests that the server says it did not process, and that is switched off here.
+//! hyper-util, under it, takes another connection when a pooled one turns out to be closed before the first byte of
+//! the request was written; such a request never left this host, so none goes over the wire twice.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use chrono::DateTime;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Request, Response, Url};
+use secrecy::ExposeSecret;
+
+use super::credentials::{Credential, Source, Stamp};
+use super::token::{Bearer, Token};
+use super::wire::{self, Composer};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Ion, MinTls};
+use crate::domain::message::Parcel;
+use crate::domain::outcome::Answer;
+use crate::domain::plan::ImsMethod;
+
+/// Idle connections kept to one host: the most that a connection point may post in parallel.
+const IDLE_CONNECTIONS: usize = 256;
+/// Gateways close idle connections after a minute or more; ours go first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// An answer is read up to here, bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// The list of accepted documents may be long, bytes.
+const MAX_LIST: usize = 4 * 1024 * 1024;
+/// An answer's text is kept up to here, characters.
+const MAX_TEXT: usize = 1000;
+/// A wish to wait is honoured up to here.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+/// A changed credential file is looked for at most so often, milliseconds.
+const LOOK_EVERY_MS: u64 = 1000;
+/// No post waits longer for that look.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What ION said about the documents that it takes from a logical id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Document names, `Verb.Noun`.
+    Listed(BTreeSet<String>),
+    /// An answer came, but no document name is found in it: unknown, not empty. The text is the answer's.
+    Unreadable(String),
+    Refused(Answer),
+}
+
+/// Where a request goes, as messages name it: host and port, and the proxy in between.
+#[derive(Debug, Clone)]
+pub struct Route(String);
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Posts to one IMS with one credential. Clones share connections and token.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    settings: Ion,
+    http: reqwest::Client,
+    composer: Composer,
+    source: Source,
+    cache: Option<PathBuf>,
+    session: RwLock<Arc<Session>>,
+    started: Instant,
+    /// Milliseconds since `started` at which the credential's files are looked at again.
+    look_at: AtomicU64,
+    looking: AtomicBool,
+    watch: Mutex<Watch>,
+}
+
+struct Watch {
+    stamp: Stamp,
+    trouble: Option<String>,
+}
+
+/// What hangs on a credential: a changed file brings another one, and posts under way end with theirs.
+struct Session {
+    credential: Arc<Credential>,
+    fingerprint: String,
+    token: Token,
+    route: Route,
+    v3_multipart: Url,
+    v3_message: Url,
+    v2_multipart: Url,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("name", &self.name())
+            .field("endpoint", &self.endpoint())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Reads the credential and the certificates; connects to nothing. The token is kept in `state_dir` where the
+    /// settings say so.
+    pub fn new(settings: &Ion, state_dir: &Path) -> Result<Self> {
+        let what = || format!("[[ion]] {} cannot be used", settings.name);
+        let http = http_client(settings).with_context(what)?;
+        let source = Source::new(settings);
+        // Looked at before it is read: a change in between is seen later, never missed.
+        let stamp = source.stamp();
+        let credential = source.read().with_context(what)?;
+        let cache = settings.cache_token.then(|| state_dir.join(cache_name(&settings.name)));
+        let session = Session::new(settings, &http, credential, cache.clone()).with_context(what)?;
+        Ok(Self(Arc::new(Inner {
+            settings: settings.clone(),
+            http,
+            composer: Composer::default(),
+            source,
+            cache,
+            session: RwLock::new(Arc::new(session)),
+            started: Instant::now(),
+            look_at: AtomicU64::new(LOOK_EVERY_MS),
+            looking: AtomicBool::new(false),
+            watch: Mutex::new(Watch { stamp, trouble: None }),
+        })))
+    }
+
+    /// The name of the `[[ion]]`.
+    pub fn name(&self) -> &str {
+        &self.0.settings.name
+    }
+
+    /// The credential's tenant.
+    pub fn tenant_id(&self) -> String {
+        self.session_now().credential.tenant_id.clone()
+    }
+
+    /// The address of the IMS, for messages.
+    pub fn endpoint(&self) -> String {
+        self.session_now().credential.service_url.to_string()
+    }
+
+    /// Why the credential's changed file is not used, while that is so; the one read before goes on.
+    pub fn credential_trouble(&self) -> Option<String> {
+        self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+
+    /// Reads the credential again now, changed or not (the command `reload_credentials`).
+    pub async fn reload_credentials(&self) -> Result<()> {
+        let client = self.clone();
+        tokio::task::spawn_blocking(move || client.0.read_again(true))
+            .await
+            .context("reading the credential")?
+    }
+
+    /// Posts one message.
+    pub async fn post(&self, method: ImsMethod, parcel: &Parcel) -> Answer {
+        let session = self.session().await;
+        let compose = || {
+            let (url, body) = match method {
+                ImsMethod::V3MultipartMessage => (&session.v3_multipart, self.0.composer.message(parcel)),
+                ImsMethod::V2MultipartMessage => (&session.v2_multipart, self.0.composer.message(parcel)),
+                ImsMethod::V3Message => (&session.v3_message, self.0.composer.payload_only(&parcel.payload)),
+            };
+            let mut request = Request::new(Method::POST, url.clone());
+            request.headers_mut().insert(CONTENT_TYPE, self.0.composer.content_type().clone());
+            if method == ImsMethod::V3Message {
+                let mut url = url.clone();
+                wire::spread_parameters(&parcel.parameters, request.headers_mut(), &mut url);
+                *request.url_mut() = url;
+            }
+            *request.body_mut() = Some(reqwest::Body::wrap(body));
+            request
+        };
+        match self.send(&session, compose, MAX_ANSWER).await {
+            Ok(whole) => whole.answer(),
+            Err(answer) => answer,
+        }
+    }
+
+    /// Asks whether the IMS is there and lets this credential in. The body means nothing (spec/ims.md §3).
+    pub async fn ping(&self) -> Answer {
+        match self.get(&["ping"], MAX_ANSWER).await {
+            Ok(whole) => whole.answer(),
+            Err(answer) => answer,
+        }
+    }
+
+    /// The protocol versions that the IMS supports.
+    pub async fn versions(&self) -> Result<Vec<String>, Answer> {
+        let whole = self.get(&["versions"], MAX_ANSWER).await?;
+        let json: Option<serde_json::Value> = serde_json::from_slice(&whole.body).ok();
+        // The key's full name is not public, only how it begins (spec/ims.md §3, A2).
+        let list = json.as_ref().and_then(|json| match json {
+            serde_json::Value::Object(map) => {
+                map.iter().find(|(key, _)| key.starts_with("supportedVers")).and_then(|(_, it)| it.as_array())
+            }
+            other => other.as_array(),
+        });
+        match list {
+            Some(list) if whole.is_success() => {
+                Ok(list.iter().filter_map(|it| it.as_str()).map(str::to_owned).collect())
+            }
+            _ => Err(whole.answer()),
+        }
+    }
+
+    /// The documents that ION accepts from `logical_id`.
+    pub async fn accepted_documents(&self, logical_id: &str) -> Accepted {
+        let id = logical_id.strip_prefix("lid://").unwrap_or(logical_id);
+        let whole = match self.get(&["v3", id, "acceptedDocuments"], MAX_LIST).await {
+            Ok(whole) => whole,
+            Err(answer) => return Accepted::Refused(answer),
+        };
+        if !whole.is_success() {
+            return Accepted::Refused(whole.answer());
+        }
+        match serde_json::from_slice(&whole.body) {
+            Ok(json) if !whole.is_html => match document_names(&json) {
+                Some(names) => Accepted::Listed(names),
+                None => Accepted::Unreadable(text_of(&whole.body)),
+            },
+            _ => Accepted::Unreadable(text_of(&whole.body)),
+        }
+    }
+
+    async fn get(&self, path: &[&str], limit: usize) -> Result<Whole, Answer> {
+        let session = self.session().await;
+        let mut url = session.credential.service_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        self.send(&session, || Request::new(Method::GET, url.clone()), limit).await
+    }
+
+    /// Sends with a token; after a 401 once more with another one.
+    async fn send(
+        &self,
+        session: &Session,
+        compose: impl Fn() -> Request,
+        limit: usize,
+    ) -> Result<Whole, Answer> {
+        let bearer = session.token.bearer().await?;
+        let whole = self.send_once(session, compose(), &bearer, limit).await?;
+        if whole.status != 401 {
+            return Ok(whole);
+        }
+        match session.token.after_refusal(bearer.generation).await {
+            None => Ok(whole),
+            Some(Err(answer)) => Err(answer),
+            Some(Ok(bearer)) => self.send_once(session, compose(), &bearer, limit).await,
+        }
+    }
+
+    async fn send_once(
+        &self,
+        session: &Session,
+        mut request: Request,
+        bearer: &Bearer,
+        limit: usize,
+    ) -> Result<Whole, Answer> {
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, bearer.header.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let result = match self.0.http.execute(request).await {
+            Ok(response) => read_up_to(response, limit).await,
+            Err(error) => return Err(self.failed(session, bearer, &error)),
+        };
+        match result {
+            Ok(whole) => Ok(whole.masked(session, bearer)),
+            // The status line is ION's word: a 2xx is accepted even where its body broke off, since sending again
+            // what is known as accepted is the worse mistake.
+            Err(broken) if broken.whole.is_success() => Ok(broken.whole.masked(session, bearer)),
+            Err(broken) => Err(self.failed(session, bearer, &broken.error)),
+        }
+    }
+
+    fn failed(&self, session: &Session, bearer: &Bearer, error: &reqwest::Error) -> Answer {
+        let route = &session.route;
+        let mask = |text: String| bearer.mask(&session.credential.mask(&text));
+        if error.is_connect() {
+            return Answer::NotConnected {
+                what: mask(format!("no connection to {route}: {}", cause_of(error))),
+            };
+        }
+        let what = match error.is_timeout() {
+            true => format!(
+                "{route} gave no whole answer within {} s (request_timeout_seconds)",
+                self.0.settings.request_timeout_seconds
+            ),
+            false => {
+                format!("the connection to {route} broke before a whole answer came: {}", cause_of(error))
+            }
+        };
+        Answer::Unanswered { what: mask(what) }
+    }
+
+    fn session_now(&self) -> Arc<Session> {
+        self.0.session.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The session to use, after a look at the credential's files where that is due.
+    async fn session(&self) -> Arc<Session> {
+        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now >= self.0.look_at.load(Ordering::Relaxed) && !self.0.looking.swap(true, Ordering::AcqRel) {
+            self.0.look_at.store(now + LOOK_EVERY_MS, Ordering::Relaxed);
+            let client = self.clone();
+            let looked = tokio::task::spawn_blocking(move || {
+                if let Err(error) = client.0.read_again(false) {
+                    tracing::warn!(
+                        ion = client.name(),
+                        error = format!("{error:#}"),
+                        "the credential's changed file cannot be used; the one read before goes on"
+                    );
+                }
+                client.0.looking.store(false, Ordering::Release);
+            });
+            // The file may be on a share that hangs; then the credential in memory goes on.
+            let _ = tokio::time::timeout(LOOK_TIMEOUT, looked).await;
+        }
+        self.session_now()
+    }
+}
+
+impl Inner {
+    /// Reads the credential if its files changed (or anyway). A broken file keeps the old credential and is an error
+    /// once, until it changes again.
+    fn read_again(&self, anyway: bool) -> Result<()> {
+        let stamp = self.source.stamp();
+        {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            if !anyway && watch.stamp == stamp {
+                return Ok(());
+            }
+            watch.stamp = stamp;
+        }
+        let result = self.source.read().and_then(|credential| {
+            let session = Session::new(&self.settings, &self.http, credential, self.cache.clone())?;
+            let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
+            // The same credential in a rewritten file keeps its token.
+            if current.fingerprint != session.fingerprint {
+                *current = Arc::new(session);
+            }
+            Ok(())
+        });
+        let trouble = result.as_ref().err().map(|error| format!("{error:#}"));
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
+        result
+    }
+}
+
+impl Session {
+    fn new(
+        settings: &Ion,
+        http: &reqwest::Client,
+        credential: Credential,
+        cache: Option<PathBuf>,
+    ) -> Result<Self> {
+        let join =
+            |path: &str| credential.service_url.join(path).with_context(|| format!("no URL for {path}"));
+        let route = route(settings, &credential.service_url);
+        let token_route = self::route(settings, &credential.token_url);
+        let (v3_multipart, v3_message, v2_multipart) =
+            (join("v3/multipartMessage")?, join("v3/message/multipart")?, join("v2/multipartMessage")?);
+        let timeout = Duration::from_secs(settings.request_timeout_seconds);
+        let fingerprint = format!("{} {}", credential.fingerprint(), credential.service_url);
+        let credential = Arc::new(credential);
+        let token = Token::new(http.clone(), credential.clone(), token_route, timeout, cache);
+        Ok(Self { credential, fingerprint, token, route, v3_multipart, v3_message, v2_multipart })
+    }
+}
+
+fn route(settings: &Ion, url: &Url) -> Route {
+    let host = url.host_str().unwrap_or_default();
+    let mut text = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+    let proxy = settings.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose_secret()).ok());
+    if let Some(proxy) = proxy {
+        let port = proxy.port_or_known_default().unwrap_or_default();
+        text += &format!(" (proxy {}:{port})", proxy.host_str().unwrap_or_default());
+    }
+    Route(text)
+}
+
+/// The token's file of an `[[ion]]`: its name, with what a file name cannot hold replaced and a hash against clashes.
+fn cache_name(name: &str) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
+    let hash = crate::domain::ids::Digest::of(name.as_bytes()).to_string();
+    format!("token-{plain}-{}.json", &hash[..8])
+}
+
+fn http_client(settings: &Ion) -> Result<reqwest::Client> {
+    let request_timeout = Duration::from_secs(settings.request_timeout_seconds);
+    let min_tls = match settings.min_tls {
+        MinTls::Tls12 => reqwest::tls::Version::TLS_1_2,
+        MinTls::Tls13 => reqwest::tls::Version::TLS_1_3,
+    };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("bodrelay/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        // What the environment names as a proxy is not what the configuration says.
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds).min(request_timeout))
+        .timeout(request_timeout)
+        .tls_version_min(min_tls);
+    if let Some(path) = &settings.ca_file {
+        let pem =
+            std::fs::read(path).with_context(|| format!("ca_file {} cannot be read", path.display()))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .ok()
+            .filter(|certificates| !certificates.is_empty())
+            .with_context(|| format!("ca_file {} holds no PEM certificate", path.display()))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(proxy_of(proxy.expose_secret(), settings.no_proxy.as_deref())?);
+    }
+    builder.build().context("the HTTP client cannot be set up")
+}
+
+fn proxy_of(text: &str, no_proxy: Option<&str>) -> Result<reqwest::Proxy> {
+    // The causes are left out of these errors: they could quote the proxy's password.
+    let wrong = "proxy is not http://host:port (with user:password@ before the host where it asks for one)";
+    let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    let proxy = url.and_then(|url| reqwest::Proxy::all(url).ok()).context(wrong)?;
+    Ok(proxy.no_proxy(no_proxy.and_then(reqwest::NoProxy::from_string)))
+}
+
+/// A whole HTTP answer.
+pub(super) struct Whole {
+    pub status: u16,
+    pub body: Vec<u8>,
+    pub is_html: bool,
+    pub retry_after: Option<Duration>,
+}
+
+/// An answer whose body broke off: what came of it, and why.
+pub(super) struct Broken {
+    pub whole: Whole,
+    pub error: reqwest::Error,
+}
+
+impl Whole {
+    fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    fn answer(&self) -> Answer {
+        Answer::Http {
+            status: self.status,
+            text: text_of(&self.body),
+            is_html: self.is_html,
+            retry_after: self.retry_after,
+        }
+    }
+
+    /// A refusal may echo what was sent.
+    fn masked(mut self, session: &Session, bearer: &Bearer) -> Self {
+        if !self.is_success() {
+            let text = String::from_utf8_lossy(&self.body);
+            self.body = bearer.mask(&session.credential.mask(&text)).into_bytes();
+        }
+        self
+    }
+}
+
+/// Reads an answer of usual size.
+pub(super) async fn read_body(response: Response) -> Result<Whole, Broken> {
+    read_up_to(response, MAX_ANSWER).await
+}
+
+async fn read_up_to(mut response: Response, limit: usize) -> Result<Whole, Broken> {
+    let headers = response.headers();
+    let mut whole = Whole {
+        status: response.status().as_u16(),
+        body: Vec::new(),
+        is_html: headers
+            .get(CONTENT_TYPE)
+            .and_then(|it| it.to_str().ok())
+            .is_some_and(|it| it.trim_start().to_ascii_lowercase().starts_with("text/html")),
+        retry_after: retry_after(headers),
+    };
+    // Beyond the limit the rest is left unread, which closes the connection.
+    while whole.body.len() < limit {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                whole.body.extend_from_slice(&chunk[..chunk.len().min(limit - whole.body.len())]);
+            }
+            Ok(None) => break,
+            Err(error) => return Err(Broken { whole, error }),
+        }
+    }
+    // An empty body is no page, whatever type a gateway gives it.
+    whole.is_html = whole.is_html && !whole.body.trim_ascii().is_empty() || looks_like_html(&whole.body);
+    Ok(whole)
+}
+
+fn looks_like_html(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|start| body.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start.as_bytes())))
+}
+
+/// The beginning of an answer as one line of text.
+pub(super) fn text_of(body: &[u8]) -> String {
+    // Four bytes a character at most.
+    let body = &body[..body.len().min(4 * MAX_TEXT)];
+    let text = String::from_utf8_lossy(body);
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
+}
+
+/// `Retry-After` in seconds or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = DateTime::parse_from_rfc2822(text).ok()?;
+            (until.to_utc() - SystemClock.now()).to_std().unwrap_or_default()
+        }
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// The causes of an error in one line, without the URL, and what to do where the cause tells.
+pub(super) fn cause_of(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut remedy = error.is_dns().then_some("check the host's name and this machine's DNS");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        // Wrappers repeat what they wrap.
+        if !said.is_empty() && !text.contains(&said) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &said;
+        }
+        remedy = remedy.or_else(|| tls_remedy(cause));
+        source = cause.source();
+    }
+    if text.is_empty() {
+        text = "no cause is known".into();
+    }
+    match remedy {
+        Some(remedy) => format!("{text}; {remedy}"),
+        None => text,
+    }
+}
+
+fn tls_remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use rustls::CertificateError as Certificate;
+    // An io::Error passes over the error that it carries, and may carry another io::Error.
+    let mut cause = cause;
+    while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        cause = inner;
+    }
+    match cause.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            Some("the certificate has expired: it must be renewed there, or this machine's clock is wrong")
+        }
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+            Some("the certificate's issuer is not known here: put its certificate into ca_file")
+        }
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => Some(
+            "the certificate is for another name: check base_url, or whether something stands in between",
+        ),
+        rustls::Error::InvalidMessage(_) => Some("the other side does not speak TLS on this port"),
+        _ => None,
+    }
+}
+
+/// Every document name in an answer whose shape is not public (spec/ims.md §3, A3): `Verb.Noun` strings, objects with
+/// a name, pairs of verb and noun, at any depth. An empty list is a list; `None` is an answer without any.
+fn document_names(json: &serde_json::Value) -> Option<BTreeSet<String>> {
+    use serde_json::Value;
+    /// Deeper is no list of documents.
+    const DEPTH: usize = 8;
+
+    fn walk(value: &Value, depth: usize, names: &mut BTreeSet<String>) {
+        match value {
+            _ if depth == 0 => {}
+            Value::String(text) if is_document_name(text) => drop(names.insert(text.clone())),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, depth - 1, names)),
+            Value::Object(map) => {
+                let text = |key: &str| {
+                    let found = map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+                    found.and_then(|(_, value)| value.as_str()).filter(|it| !it.is_empty())
+                };
+                if let (Some(verb), Some(noun)) = (text("verb"), text("noun")) {
+                    names.insert(format!("{verb}.{noun}"));
+                } else if let Some(name) =
+                    text("documentName").or_else(|| text("name")).or_else(|| text("document"))
+                {
+                    // A bare name is that of a JSON or DSV document.
+                    names.insert(name.to_owned());
+                } else {
+                    for (key, value) in map {
+                        if is_document_name(key) {
+                            names.insert(key.clone());
+                        }
+                        walk(value, depth - 1, names);
+                    }
+                }
+            }
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn is_document_name(text: &str) -> bool {
+        let is_word = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_uppercase())
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        text.split_once('.').is_some_and(|(verb, noun)| is_word(verb) && is_word(noun))
+    }
+
+    let mut names = BTreeSet::new();
+    walk(json, DEPTH, &mut names);
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    let is_empty_list = is_empty(json)
+        || json.as_object().is_some_and(|map| {
+            map.iter().any(|(key, value)| key.to_ascii_lowercase().contains("document") && is_empty(value))
+        });
+    (!names.is_empty() || is_empty_list).then_some(names)
+}

@@ -1,0 +1,103 @@
+//! Findings between notice and table: one open finding for each code, connection point and subject.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::database::FindingRow;
+use crate::domain::notice::Notice;
+
+/// Findings kept in memory; more than anyone reads.
+const MAX: usize = 2_000;
+/// One that is only seen again is written this often.
+const AGAIN: TimeDelta = TimeDelta::seconds(60);
+
+type Key = (&'static str, Option<String>, String);
+
+struct Finding {
+    row: FindingRow,
+    /// Something a reader would see has changed.
+    changed: bool,
+    written_at: Option<DateTime<Utc>>,
+}
+
+pub(super) struct Findings {
+    host: String,
+    known: BTreeMap<Key, Finding>,
+}
+
+impl Findings {
+    pub fn new(host: &str) -> Self {
+        Self { host: host.to_owned(), known: BTreeMap::new() }
+    }
+
+    pub fn take(&mut self, notice: Notice, now: DateTime<Utc>) {
+        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
+        if notice.cleared {
+            if let Some(finding) = self.known.get_mut(&key) {
+                finding.changed |= !finding.row.cleared;
+                finding.row.cleared = true;
+                return;
+            }
+        } else if let Some(finding) = self.known.get_mut(&key) {
+            let row = &mut finding.row;
+            finding.changed |= row.cleared || row.finding_text != notice.text;
+            row.since = if row.cleared { now } else { row.since };
+            row.cleared = false;
+            row.finding_text = notice.text;
+            row.remedy = notice.remedy;
+            row.last_seen_at = now;
+            row.seen_more += 1;
+            return;
+        }
+        if self.known.len() >= MAX {
+            tracing::warn!(
+                code = notice.code,
+                subject = notice.subject,
+                "too many findings: this one is only in the log"
+            );
+            return;
+        }
+        let row = FindingRow {
+            code: notice.code.into(),
+            severity: notice.severity.as_str(),
+            connection_point: notice.connection_point,
+            subject: notice.subject.chars().take(300).collect(),
+            finding_text: notice.text,
+            remedy: notice.remedy,
+            since: now,
+            last_seen_at: now,
+            seen_more: 1,
+            cleared: notice.cleared,
+            host: self.host.clone(),
+        };
+        self.known.insert(key, Finding { row, changed: true, written_at: None });
+    }
+
+    /// What the table does not say yet.
+    pub fn to_write(&self, now: DateTime<Utc>) -> Vec<FindingRow> {
+        self.known.values().filter(|finding| due(finding, now)).map(|finding| cut(&finding.row)).collect()
+    }
+
+    /// The table says it now.
+    pub fn written(&mut self, now: DateTime<Utc>) {
+        for finding in self.known.values_mut().filter(|finding| due(finding, now)) {
+            finding.changed = false;
+            finding.row.seen_more = 0;
+            finding.written_at = Some(now);
+        }
+        self.known.retain(|_, finding| finding.changed || !finding.row.cleared);
+    }
+}
+
+fn due(finding: &Finding, now: DateTime<Utc>) -> bool {
+    finding.changed || finding.row.seen_more > 0 && finding.written_at.is_none_or(|at| now - at >= AGAIN)
+}
+
+fn cut(row: &FindingRow) -> FindingRow {
+    FindingRow {
+        finding_text: row.finding_text.chars().take(2000).collect(),
+        remedy: row.remedy.chars().take(2000).collect(),
+        ..row.clone()
+    }
+}

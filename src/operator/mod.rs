@@ -1,0 +1,489 @@
+//! The control tables from the agent's side: guards and claims, settings and commands in, reports out.
+//!
+//! One `Desk` a database. A round reads and writes in short transactions; what could not be written stays for the
+//! next round. Nothing here changes a delivery.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::database::{
+    CommandResult, CommandRow, Database, DatabaseError, HostRow, Owner, OwnerClaim, Report, Selection,
+    StatusRow, Survey,
+};
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{Plan, Surroundings};
+use crate::journal::{Journal, JournalError, KnownDatabase};
+
+mod claim;
+mod findings;
+
+pub use claim::Guard;
+use findings::Findings;
+
+/// An owner that is silent for longer has lapsed.
+const OWNER_LAPSE_SECONDS: i64 = 180;
+/// Heartbeats and unchanged status rows are written this often.
+const BEAT: TimeDelta = TimeDelta::seconds(60);
+/// Waiting rows are counted up to this.
+const BACKLOG_CAP: i64 = 100_000;
+
+/// Who this agent is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub host: String,
+    pub location: String,
+    /// Names of `[[ion]]` with the tenant of their credential.
+    pub ions: BTreeMap<String, String>,
+}
+
+/// What the outgoing path says of a connection point.
+#[derive(Debug, Clone)]
+pub struct PointReport {
+    pub connection_point: String,
+    pub point_id: i64,
+    pub state: &'static str,
+    pub reason: Option<String>,
+    pub in_flight: i64,
+    pub is_active: bool,
+    pub selection: Selection,
+    pub accepted_more: i64,
+    pub failed_more: i64,
+    pub last_accepted_at: Option<DateTime<Utc>>,
+    pub last_failure_at: Option<DateTime<Utc>>,
+    pub last_failure: Option<String>,
+    pub last_poll_at: Option<DateTime<Utc>>,
+    pub next_poll_at: Option<DateTime<Utc>>,
+}
+
+/// What the agent says in a round.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub points: Vec<PointReport>,
+    pub notices: Vec<Notice>,
+    /// Connection point, verb, noun, accepted.
+    pub accepted_documents: Vec<(String, String, String, Option<bool>)>,
+    pub command_results: Vec<CommandResult>,
+    /// Connection points refused for a reason that this database alone does not show.
+    pub refused_elsewhere: Vec<(String, String)>,
+    /// The last round: owners are given up.
+    pub stopping: bool,
+}
+
+/// What a round brought.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// `None`: the tables could not be read; the plan before goes on.
+    pub plan: Option<Plan>,
+    /// `resubmit` and `discard`, for the outgoing path.
+    pub commands: Vec<CommandRow>,
+    /// Commands whose end is in the table now.
+    pub closed_commands: Vec<i64>,
+    /// Why nothing may be sent from this database.
+    pub refused: Option<String>,
+    /// Connection points that somebody else owns.
+    pub owned_by: BTreeMap<String, String>,
+    /// The database or the journal was restored: what is open is compared with its row.
+    pub verify: bool,
+    pub in_doubt_before: Option<i64>,
+    /// The journal's number of the database, once it was met.
+    pub database_id: Option<i64>,
+    pub error: Option<String>,
+    pub fatal: Option<JournalError>,
+}
+
+/// The agent's side of one database's control tables.
+pub struct Desk {
+    name: String,
+    database: Arc<dyn Database>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    identity: Identity,
+    started_at: DateTime<Utc>,
+    known: Option<KnownDatabase>,
+    claimed: Option<Claimed>,
+    owned: HashMap<String, DateTime<Utc>>,
+    applied: std::collections::BTreeSet<String>,
+    findings: Findings,
+    statuses: HashMap<String, Memory>,
+    results: Vec<CommandResult>,
+    accepted_documents: Vec<(String, String, String, Option<bool>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Claimed {
+    raised_at: DateTime<Utc>,
+    beat_at: DateTime<Utc>,
+}
+
+/// What was last written of a status row, and what waits to be.
+#[derive(Debug, Default)]
+struct Memory {
+    state: &'static str,
+    reason: Option<String>,
+    since: DateTime<Utc>,
+    written_at: Option<DateTime<Utc>>,
+    counted_at: Option<DateTime<Utc>>,
+    accepted_more: i64,
+    failed_more: i64,
+    figures: (i64, i64, i64, i64),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Desk {
+    pub fn new(
+        name: &str,
+        database: Arc<dyn Database>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        identity: Identity,
+    ) -> Self {
+        let started_at = clock.now();
+        Self {
+            name: name.to_owned(),
+            database,
+            journal,
+            clock,
+            findings: Findings::new(&identity.host),
+            identity,
+            started_at,
+            known: None,
+            claimed: None,
+            owned: HashMap::new(),
+            applied: std::collections::BTreeSet::new(),
+            statuses: HashMap::new(),
+            results: Vec::new(),
+            accepted_documents: Vec::new(),
+        }
+    }
+
+    /// Reads what the DBA wrote and writes what the agent has to say.
+    pub async fn round(&mut self, said: Said) -> Heard {
+        let mut heard = Heard::default();
+        let now = self.clock.now();
+        self.take_in(&said, now);
+        match self.try_round(&said, &mut heard, now).await {
+            Ok(()) => {}
+            Err(RoundError::Database(error)) => {
+                // Whatever comes back may be another file: it is looked at anew.
+                self.claimed = None;
+                tracing::warn!(database = self.name, error = %error, "the control tables are read again in a moment");
+                heard.error = Some(error.to_string());
+            }
+            Err(RoundError::Journal(error @ JournalError::NoRoom { .. })) => {
+                heard.error = Some(error.to_string())
+            }
+            Err(RoundError::Journal(error)) => heard.fatal = Some(error),
+        }
+        heard
+    }
+
+    /// Keeps what is to be said until it is written.
+    fn take_in(&mut self, said: &Said, now: DateTime<Utc>) {
+        for notice in &said.notices {
+            self.findings.take(notice.clone(), now);
+        }
+        self.accepted_documents.extend(said.accepted_documents.iter().cloned());
+        self.results.extend(said.command_results.iter().cloned());
+        for point in &said.points {
+            let memory = self.statuses.entry(point.connection_point.clone()).or_default();
+            memory.accepted_more += point.accepted_more;
+            memory.failed_more += point.failed_more;
+            if memory.state != point.state || memory.reason != point.reason {
+                memory.state = point.state;
+                memory.reason.clone_from(&point.reason);
+                memory.since = now;
+                memory.written_at = None;
+            }
+        }
+    }
+
+    async fn try_round(
+        &mut self,
+        said: &Said,
+        heard: &mut Heard,
+        now: DateTime<Utc>,
+    ) -> Result<(), RoundError> {
+        if self.claimed.is_none() {
+            let survey = self.database.survey().await?;
+            if self.lacks_tables(&survey, heard, now) {
+                return Ok(());
+            }
+            let commands = self.database.command_read().await?;
+            match self.claim(&survey, &commands, now).await? {
+                Guard::Passed { verify } => heard.verify = verify,
+                Guard::Refused(reason) => heard.refused = Some(reason),
+            }
+        } else if !said.stopping
+            && let Some(reason) = self.raise_epoch(now).await?
+        {
+            heard.refused = Some(reason);
+        }
+        heard.database_id = self.known.as_ref().map(|known| known.database_id);
+        heard.in_doubt_before = self.known.as_ref().and_then(|known| known.in_doubt_before);
+        let tables = self.database.control_read().await?;
+        let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
+        let plan = Plan::read(&tables, &surroundings);
+        if heard.refused.is_none() && !said.stopping {
+            self.own(&plan, heard, now).await?;
+        }
+        self.read_commands(heard).await?;
+        let report = self.report(said, &plan, &tables, now).await?;
+        let closed: Vec<i64> = report.commands.iter().map(|result| result.command_id).collect();
+        let (beat, statuses) = (report.host.is_some(), report.statuses.clone());
+        self.database.control_report(&report).await?;
+        self.written(beat, &statuses, &plan, now);
+        heard.closed_commands = closed;
+        heard.plan = Some(plan);
+        Ok(())
+    }
+
+    /// Missing tables or columns: nothing else is tried.
+    fn lacks_tables(&mut self, survey: &Survey, heard: &mut Heard, now: DateTime<Utc>) -> bool {
+        for problem in &survey.problems {
+            tracing::error!(
+                database = self.name,
+                what = problem.what,
+                remedy = problem.remedy,
+                "the database lacks something"
+            );
+        }
+        if survey.problems.is_empty() {
+            return false;
+        }
+        let said: Vec<_> =
+            survey.problems.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect();
+        let notice = Notice::new("DATABASE_LACKS", Severity::Error, None, self.name.clone())
+            .says(said.join("; "), "Run the script that is named, then wait for the next look.");
+        self.findings.take(notice, now);
+        heard.refused = Some(said.join("; "));
+        true
+    }
+
+    /// Takes or renews the ownership of every connection point that is to send.
+    async fn own(&mut self, plan: &Plan, heard: &mut Heard, now: DateTime<Utc>) -> Result<(), RoundError> {
+        for name in plan.connection_points.keys() {
+            if self.owned.get(name).is_some_and(|at| now - *at < BEAT) {
+                continue;
+            }
+            let claim = OwnerClaim {
+                connection_point: name.clone(),
+                direction: "out",
+                journal_id: self.journal.journal_id().to_string(),
+                host: self.identity.host.clone(),
+                agent_version: env!("CARGO_PKG_VERSION").into(),
+                lapse_seconds: OWNER_LAPSE_SECONDS,
+            };
+            let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
+            match self.database.owner_claim(&claim).await? {
+                Owner::Mine => {
+                    if self.owned.insert(name.clone(), now).is_none() {
+                        self.findings.take(notice.clears(), now);
+                    }
+                }
+                Owner::Other { host, heartbeat_at } => {
+                    self.owned.remove(name);
+                    heard.owned_by.insert(name.clone(), host.clone());
+                    self.findings.take(
+                        notice.says(
+                            format!("the agent of host {host} owns this connection point (heartbeat {heartbeat_at}); nothing is sent from here"),
+                            "Stop one of the two agents. An owner that has ended without a word lapses after 180 seconds.",
+                        ),
+                        now,
+                    );
+                }
+            }
+        }
+        self.owned.retain(|name, _| plan.connection_points.contains_key(name));
+        Ok(())
+    }
+
+    /// Commands for the outgoing path; those that this version does not carry out are refused in words.
+    async fn read_commands(&mut self, heard: &mut Heard) -> Result<(), RoundError> {
+        for command in self.database.command_read().await? {
+            if self.results.iter().any(|result| result.command_id == command.command_id) {
+                continue;
+            }
+            match command.command.as_str() {
+                "resubmit" | "discard" => heard.commands.push(command),
+                // Carried out by the claim, where it changes something.
+                "accept_database" => self.answer(&command, "done", "the database is the accepted one"),
+                _ => self.answer(&command, "refused", "not in this version of bodrelay"),
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, command: &CommandRow, state: &'static str, result: &str) {
+        self.results.push(CommandResult {
+            command_id: command.command_id,
+            state,
+            matched_rows: None,
+            done_rows: None,
+            result: result.into(),
+            host: self.identity.host.clone(),
+        });
+    }
+
+    async fn report(
+        &mut self,
+        said: &Said,
+        plan: &Plan,
+        tables: &crate::domain::plan::ControlTables,
+        now: DateTime<Utc>,
+    ) -> Result<Report, RoundError> {
+        let mut report = Report { findings: self.findings.to_write(now), ..Report::default() };
+        if let Some(claimed) = self.claimed
+            && (said.stopping || now - claimed.beat_at >= BEAT)
+        {
+            report.host = Some(self.host_row(if said.stopping { "stopped" } else { "running" }, None, now));
+        }
+        self.refusals(said, plan, tables, &mut report);
+        report.documents_accepted = self.accepted_documents.clone();
+        report.commands = self.results.clone();
+        for point in &said.points {
+            if let Some(row) = self.status(point, said.stopping, now).await? {
+                report.statuses.push(row);
+            }
+        }
+        Ok(report)
+    }
+
+    /// Reasons go beside the rows that they refuse, once; rows that are right again lose theirs.
+    fn refusals(
+        &self,
+        said: &Said,
+        plan: &Plan,
+        tables: &crate::domain::plan::ControlTables,
+        report: &mut Report,
+    ) {
+        let reasons = self.reasons(said, plan);
+        for row in tables.connection_points.iter().filter(|row| row.location_name == self.identity.location) {
+            let reason = reasons.get(&(row.connection_point.clone(), None)).cloned();
+            if row.refused_reason != reason || !self.applied.contains(&row.connection_point) {
+                report.connection_points.push((row.connection_point.clone(), reason));
+            }
+        }
+        for row in tables.documents.iter().filter(|row| row.direction == "out") {
+            let key = (row.connection_point.clone(), Some(format!("{}.{}", row.verb, row.noun)));
+            let reason = reasons.get(&key).cloned();
+            if row.refused_reason != reason && !plan.elsewhere.contains(&row.connection_point) {
+                report.documents_refused.push((
+                    row.connection_point.clone(),
+                    row.verb.clone(),
+                    row.noun.clone(),
+                    reason,
+                ));
+            }
+        }
+    }
+
+    fn reasons(&self, said: &Said, plan: &Plan) -> BTreeMap<(String, Option<String>), String> {
+        let mut reasons: BTreeMap<_, _> = plan
+            .refused
+            .iter()
+            .map(|refused| {
+                let document = refused.document.as_ref().map(ToString::to_string);
+                ((refused.connection_point.clone(), document), refused.reason.clone())
+            })
+            .collect();
+        for (name, reason) in &said.refused_elsewhere {
+            reasons.insert((name.clone(), None), reason.clone());
+        }
+        reasons
+    }
+
+    /// A status row, when something changed or its time has come.
+    async fn status(
+        &mut self,
+        point: &PointReport,
+        stopping: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StatusRow>, RoundError> {
+        let counts = self.journal.counts(point.point_id).await?;
+        let memory = self.statuses.entry(point.connection_point.clone()).or_default();
+        let figures = (point.in_flight, counts.held, counts.failed, counts.in_doubt);
+        let due = memory.written_at.is_none_or(|at| now - at >= BEAT);
+        let moved = memory.figures != figures || memory.accepted_more != 0 || memory.failed_more != 0;
+        if !(due || moved || stopping) || !self.owned.contains_key(&point.connection_point) {
+            return Ok(None);
+        }
+        memory.figures = figures;
+        let count_due = point.is_active && memory.counted_at.is_none_or(|at| now - at >= BEAT);
+        let backlog = if count_due || stopping && point.is_active {
+            memory.counted_at = Some(now);
+            Some(self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?)
+        } else {
+            None
+        };
+        Ok(Some(StatusRow {
+            connection_point: point.connection_point.clone(),
+            direction: "out",
+            journal_id: self.journal.journal_id().to_string(),
+            state: if stopping { "stopped" } else { point.state }.into(),
+            state_since: memory.since,
+            state_reason: point.reason.clone(),
+            backlog,
+            in_flight_rows: point.in_flight,
+            held_rows: counts.held,
+            failed_rows: counts.failed,
+            in_doubt_rows: counts.in_doubt,
+            accepted_more: memory.accepted_more,
+            failed_more: memory.failed_more,
+            last_accepted_at: point.last_accepted_at,
+            last_failure_at: point.last_failure_at,
+            last_failure: point.last_failure.clone(),
+            last_poll_at: point.last_poll_at,
+            next_poll_at: point.next_poll_at,
+            settings_read_at: Some(now),
+            started_at: self.started_at,
+        }))
+    }
+
+    /// The report is in the tables: nothing of it has to be said again.
+    fn written(&mut self, beat: bool, statuses: &[StatusRow], plan: &Plan, now: DateTime<Utc>) {
+        self.findings.written(now);
+        self.accepted_documents.clear();
+        self.results.clear();
+        if beat && let Some(claimed) = &mut self.claimed {
+            claimed.beat_at = now;
+        }
+        for row in statuses {
+            if let Some(memory) = self.statuses.get_mut(&row.connection_point) {
+                memory.written_at = Some(now);
+                memory.accepted_more -= row.accepted_more;
+                memory.failed_more -= row.failed_more;
+            }
+        }
+        self.applied = plan.connection_points.keys().cloned().collect();
+        self.applied.extend(plan.refused.iter().map(|refused| refused.connection_point.clone()));
+    }
+
+    fn host_row(&self, state: &str, refused_reason: Option<String>, now: DateTime<Utc>) -> HostRow {
+        let known = self.known.as_ref();
+        HostRow {
+            host: self.identity.host.clone(),
+            location_name: self.identity.location.clone(),
+            journal_id: self.journal.journal_id().to_string(),
+            database_fingerprint: known.map(|known| known.fingerprint.clone()).unwrap_or_default(),
+            epoch: known.map_or(0, |known| known.epoch),
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            script_needed: crate::database::statements::scripts::SCRIPT_NEEDED,
+            operating_system: std::env::consts::OS.into(),
+            process_id: std::process::id().into(),
+            state: state.into(),
+            refused_reason,
+            started_at: self.started_at,
+            heartbeat_at: now,
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! admit: judged entries become messages, parked rows, or nothing new, in one journal transaction.
+
+use std::collections::{BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::collect::{CollectError, Collected, Found, Job, collect};
+use super::point::Point;
+use super::{BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
+use crate::domain::delivery::State;
+use crate::domain::ids::{LaneKey, derived_message_id};
+use crate::domain::message::{Judged, Parcel, Park, Verdict};
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{AfterFailure, SendMode};
+use crate::domain::waiting::{PointNumber, Scope};
+use crate::journal::{Admission, Applied, Change, Parking};
+
+/// What a message takes in memory besides its payload.
+const OVERHEAD: usize = 1024;
+/// Time between two sweeps.
+const SWEEP_MS: i64 = 5_000;
+
+impl Outbound {
+    /// scan, when it is due and there is room.
+    pub(super) fn start_collect(&mut self, number: PointNumber, now: i64) {
+        let point = &self.points[usize::from(number)];
+        let site = &self.sites[point.site];
+        if point.next_scan_at > now || site.not_before > now || !self.may_collect(point) {
+            return;
+        }
+        // Half of what is left: other connection points may look at the same time.
+        let bytes = BYTES_MAX.saturating_sub(self.bytes_used) / 2;
+        let observing = point.settings.send_mode == SendMode::Observe;
+        let after = if observing { point.observed_up_to } else { point.scanned_up_to };
+        let job = Job {
+            database: site.database.clone(),
+            journal: self.journal.clone(),
+            settings: point.settings.clone(),
+            selection: point.selection(),
+            point_id: point.point_id,
+            after,
+            sweep_at: (point.next_sweep_at <= now && !observing).then_some(point.sweep_at),
+            wanted: point.wanted.clone(),
+            bytes,
+            alone: self.bytes_used == 0,
+            rows: usize::try_from(point.settings.batch_rows).unwrap_or(usize::MAX),
+            now,
+        };
+        let point = self.point(number);
+        point.collecting = true;
+        point.bytes_reserved += bytes;
+        point.wanted.clear();
+        let wanted = job.wanted.clone();
+        self.bytes_used += bytes;
+        self.work.push(Box::pin(async move {
+            let result = collect(job).await;
+            let result = result.map(CollectedBox).map_err(|error| CollectFailure { error, wanted });
+            Event::Collected(number, Box::new(result))
+        }));
+    }
+
+    /// A look at the outbox is possible: nothing forbids it, none is under way, and there is room for what it finds.
+    pub(super) fn may_collect(&self, point: &Point) -> bool {
+        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8;
+        let allowed = !(self.stopping || self.no_room || self.low_space);
+        allowed && room && !point.collecting && point.is_active() && point.has_room()
+    }
+
+    /// The bytes that a look at the outbox kept for what it might find are free again.
+    pub(super) fn free_bytes(&mut self, number: PointNumber) {
+        let reserved = std::mem::take(&mut self.point(number).bytes_reserved);
+        self.bytes_used -= reserved;
+    }
+
+    pub(super) fn collect_failed(&mut self, number: PointNumber, error: CollectError, wanted: BTreeSet<i64>) {
+        self.free_bytes(number);
+        self.point(number).collecting = false;
+        self.point(number).wanted.extend(wanted);
+        let site = self.point(number).site;
+        match error {
+            CollectError::Database(error) => self.database_failed(site, &error),
+            CollectError::Journal(error) => self.fatal = Some(error),
+        }
+    }
+
+    /// Decides what becomes of what was found.
+    pub(super) fn admit(&mut self, number: PointNumber, collected: Collected) {
+        let now = self.now();
+        let mode = self.mode;
+        let site = self.point(number).site;
+        self.database_answered(site);
+        let clock = self.clock.now();
+        self.free_bytes(number);
+        let point = self.point(number);
+        point.collecting = false;
+        point.figures.last_poll_at = Some(clock);
+        if collected.starts_again {
+            tracing::warn!(
+                connection_point = point.name(),
+                "the outbox ends below the last row that was seen (truncated or restored): all rows are looked at again"
+            );
+            point.scanned_up_to = 0;
+            point.observed_up_to = 0;
+            point.next_scan_at = now;
+        }
+        if point.settings.send_mode == SendMode::Observe {
+            return self.observed(number, &collected, now);
+        }
+        point.wanted.extend(&collected.wanted_left);
+        let swept = point.next_sweep_at <= now;
+        if !collected.starts_again {
+            let moved = collected.scanned_up_to != point.scanned_up_to;
+            point.scanned_up_to = point.scanned_up_to.max(collected.scanned_up_to);
+            point.sweep_at = if swept { collected.sweep_at } else { point.sweep_at };
+            let poll = i64::try_from(point.settings.poll.as_millis()).unwrap_or(i64::MAX);
+            let sweeping = swept && point.sweep_at > 0;
+            if swept {
+                point.next_sweep_at = if sweeping && mode == Mode::Once { now } else { now + SWEEP_MS };
+            }
+            let more = collected.more || sweeping && mode == Mode::Once;
+            point.next_scan_at = match (more, mode) {
+                (true, _) => now,
+                (false, Mode::Run) => now + poll,
+                (false, Mode::Once) => i64::MAX,
+            };
+            if moved {
+                let change = cursor(point);
+                self.queue(change, Then::Nothing);
+            }
+        }
+        self.admit_all(number, collected.judged, now);
+    }
+
+    fn admit_all(&mut self, number: PointNumber, mut found: Vec<Found>, now: i64) {
+        let mut firsts: HashMap<LaneKey, i64> = HashMap::new();
+        for found in &found {
+            let first = firsts.entry(found.lane()).or_insert(found.judged.entry_id);
+            *first = found.judged.entry_id.min(*first);
+        }
+        // Priority first: those that find a free slot begin in the transaction that admits them; never before a
+        // lower row of their lane.
+        found.sort_by_key(|found| (std::cmp::Reverse(found.judged.priority), found.judged.entry_id));
+        let mut changes = Vec::with_capacity(found.len());
+        for found in found {
+            let is_first = firsts.get(&found.lane()) == Some(&found.judged.entry_id);
+            changes.push((found.judged.entry_id, self.admission(number, found, is_first, now)));
+        }
+        // The journal sees a lane's rows in their order.
+        changes.sort_by_key(|(entry_id, _)| *entry_id);
+        for (_, (change, then)) in changes {
+            if let Some(change) = change {
+                self.queue(change, then);
+            }
+        }
+    }
+
+    /// The change that one entry asks for; `None`: nothing new.
+    fn admission(
+        &mut self,
+        number: PointNumber,
+        found: Found,
+        is_first: bool,
+        now: i64,
+    ) -> (Option<Change>, Then) {
+        let lane = found.lane();
+        let Found { mut judged, created, created_at, header_count, already_parked } = found;
+        self.warn(number, &judged);
+        let verdict = std::mem::replace(&mut judged.verdict, Verdict::Park(Park::NotListed));
+        let document_type = judged.document_type.as_ref().map(ToString::to_string).unwrap_or_default();
+        let point_id = self.points[usize::from(number)].point_id;
+        let parking = |reason: &'static str, holds: bool| Parking {
+            point_id,
+            entry_id: judged.entry_id,
+            reason,
+            document_type: document_type.clone(),
+            lane,
+            holds,
+            header_count,
+            now,
+        };
+        match verdict {
+            Verdict::Park(Park::HeadersMissing(_)) if already_parked => (None, Then::Nothing),
+            Verdict::Park(park) => {
+                let (reason, holds) = match park {
+                    Park::HeadersMissing(_) => ("headers", true),
+                    Park::NotListed => ("unlisted", false),
+                    Park::Disabled => ("disabled", false),
+                };
+                let change = Change::Park(parking(reason, holds));
+                if reason == "unlisted" {
+                    self.not_listed(number, &document_type);
+                }
+                (Some(change), Then::Nothing)
+            }
+            Verdict::Send(_) if self.is_suspended(number, &document_type, now) => {
+                (Some(Change::Park(parking("suspended", true))), Then::Nothing)
+            }
+            verdict => self.admission_of(
+                number,
+                judged,
+                verdict,
+                lane,
+                document_type,
+                (&created, created_at),
+                is_first,
+                now,
+            ),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call, right above
+    fn admission_of(
+        &mut self,
+        number: PointNumber,
+        judged: Judged,
+        verdict: Verdict,
+        lane: LaneKey,
+        document_type: String,
+        (created, created_at): (&str, Option<i64>),
+        is_first: bool,
+        now: i64,
+    ) -> (Option<Change>, Then) {
+        let (parcel, failure) = match verdict {
+            Verdict::Send(parcel) => (Some(parcel), None),
+            Verdict::Fail(failure) => (None, Some(failure)),
+            Verdict::Park(_) => (None, None),
+        };
+        let bytes = parcel.as_ref().map_or(0, |parcel| parcel.payload.len() + OVERHEAD);
+        let path = self.point(number).path(&document_type, lane);
+        let begin = parcel.is_some() && is_first && self.may_begin_at_once(number, &path, now);
+        let site = &self.sites[self.points[usize::from(number)].site];
+        let in_doubt =
+            site.in_doubt_before.zip(created_at).is_some_and(|(before, created)| created <= before);
+        let point = &mut self.points[usize::from(number)];
+        let admission = Admission {
+            point_id: point.point_id,
+            entry_id: judged.entry_id,
+            message_key: Uuid::now_v7(),
+            identity: judged.identity,
+            derived_message_id: derived_message_id(
+                &point.settings.tenant_id,
+                &point.settings.logical_id,
+                judged.entry_id,
+                created,
+                &judged.identity,
+            ),
+            message_id: judged.message_id,
+            message_id_given: judged.message_id_from_header,
+            lane,
+            hold_after_failure: point.after_failure(&document_type) == AfterFailure::Hold,
+            document_type,
+            priority: judged.priority,
+            facts: judged.facts,
+            in_doubt,
+            failure,
+            begin,
+            now,
+        };
+        if begin {
+            point.begun += 1;
+            self.scopes.begun(&path);
+        }
+        self.points[usize::from(number)].reserved.insert(lane);
+        self.bytes_used += bytes;
+        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
+        (
+            Some(Change::Admit(Box::new(admission))),
+            Then::Admitted { point: number, parcel, bytes, lane: reserved },
+        )
+    }
+
+    /// A free slot, a lane that has nothing else, no better lane that is ready, and nothing that waits.
+    fn may_begin_at_once(&self, number: PointNumber, path: &crate::domain::waiting::Path, now: i64) -> bool {
+        let point = &self.points[usize::from(number)];
+        self.may_begin(point)
+            && point.refill.is_none()
+            && !point.lanes.has_ready()
+            && point.lanes.head(path.lane).is_none()
+            && !point.lanes.is_known(path.lane)
+            && !point.reserved.contains(&path.lane)
+            && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
+            && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
+    }
+
+    /// Rows of a suspended type are parked, but for the one that is to be its probe.
+    fn is_suspended(&mut self, number: PointNumber, document_type: &str, now: i64) -> bool {
+        let type_number = self.point(number).type_number(document_type);
+        let scope = Scope::DocumentType(number, type_number);
+        let Some(trouble) = self.scopes.trouble(scope) else { return false };
+        let point = &self.points[usize::from(number)];
+        trouble.not_before > now || trouble.is_probing() || point.lanes.has_type(type_number)
+    }
+
+    pub(super) fn admitted(
+        &mut self,
+        number: PointNumber,
+        applied: Applied,
+        parcel: Option<Box<Parcel>>,
+        bytes: usize,
+        reserved: Reserved,
+    ) {
+        let Applied::Admitted { record, superseded } = applied else {
+            self.not_needed(number, &applied, bytes, &reserved);
+            return;
+        };
+        if !superseded.is_empty() {
+            self.adopt(number, superseded);
+        }
+        let state = record.delivery.state;
+        let begun = state == State::InFlight;
+        if reserved.begin && !begun {
+            self.free_slot(number, &reserved.path);
+        }
+        let point = self.point(number);
+        point.reserved.remove(&reserved.lane);
+        if record.held_by.is_some() {
+            point.may_be_unlogged = true;
+            self.bytes_used -= bytes;
+            return;
+        }
+        let now = record.seen_at;
+        if state.is_final() {
+            point.figures.failed_here += 1;
+            point.figures.failed_more += 1;
+            point.note_failure(&record);
+            point.start_unsettled_clock(now);
+            self.bytes_used -= bytes;
+            self.point(number).remember(*record, None, 0);
+            return;
+        }
+        if !begun && point.refill.is_some_and(|above| record.entry_id > above) {
+            // Lower rows of its lane may still be in the journal only: it comes into memory after them.
+            point.missed = Some(point.missed.unwrap_or(i64::MAX).min(record.entry_id - 1));
+            self.bytes_used -= bytes;
+            return;
+        }
+        let (message, lane) = (record.message, record.lane);
+        point.remember(*record, parcel, bytes);
+        if begun {
+            point.lanes.occupy(lane);
+            self.post(number, message);
+        }
+    }
+
+    /// The journal knew it already, or keeps it back.
+    fn not_needed(&mut self, number: PointNumber, applied: &Applied, bytes: usize, reserved: &Reserved) {
+        self.bytes_used -= bytes;
+        if reserved.begin {
+            self.free_slot(number, &reserved.path);
+        }
+        let now = self.now();
+        let point = self.point(number);
+        point.reserved.remove(&reserved.lane);
+        match applied {
+            Applied::Delivered => {
+                point.reflag.push(reserved.entry_id);
+                point.start_unsettled_clock(now);
+                let name = point.name().to_owned();
+                self.notices.push(
+                    Notice::new("SENT_BEFORE", Severity::Warning, Some(&name), format!("C_ID {}", reserved.entry_id))
+                        .says(
+                            format!(
+                                "the row with C_ID {} was set to 0, but ION accepted the very same document before; \
+                                 it is flagged 1 again and was not sent",
+                                reserved.entry_id
+                            ),
+                            "If ION is to get it once more, insert a new row (a new message) with the same document.",
+                        ),
+                );
+            }
+            Applied::Later => {
+                point.wanted.insert(reserved.entry_id);
+            }
+            Applied::Admitted { .. }
+            | Applied::Known
+            | Applied::Behind
+            | Applied::Stepped { .. }
+            | Applied::Woken(_)
+            | Applied::Done => {}
+        }
+    }
+
+    /// The journal could not be written: the row is found again.
+    pub(super) fn not_admitted(&mut self, number: PointNumber, bytes: usize, reserved: &Reserved) {
+        self.bytes_used -= bytes;
+        if reserved.begin {
+            self.free_slot(number, &reserved.path);
+        }
+        let point = self.point(number);
+        point.reserved.remove(&reserved.lane);
+        point.wanted.insert(reserved.entry_id);
+        point.next_scan_at = 0;
+    }
+
+    /// `observe`: says what would fail or wait, and does nothing.
+    fn observed(&mut self, number: PointNumber, collected: &Collected, now: i64) {
+        let mode = self.mode;
+        for found in &collected.judged {
+            self.warn(number, &found.judged);
+            let name = self.points[usize::from(number)].name().to_owned();
+            match &found.judged.verdict {
+                Verdict::Fail(failure) => self.notices.push(
+                    Notice::new("WOULD_FAIL", Severity::Warning, Some(&name), failure.code.to_string()).says(
+                        format!("C_ID {}: {}", found.judged.entry_id, failure.text),
+                        failure.remedy.to_string(),
+                    ),
+                ),
+                Verdict::Park(Park::NotListed) => {
+                    let document_type =
+                        found.judged.document_type.as_ref().map(ToString::to_string).unwrap_or_default();
+                    self.not_listed(number, &document_type);
+                }
+                Verdict::Park(_) | Verdict::Send(_) => {}
+            }
+        }
+        let point = self.point(number);
+        point.wanted.clear();
+        point.observed_up_to = collected.scanned_up_to;
+        let poll = i64::try_from(point.settings.poll.as_millis()).unwrap_or(i64::MAX);
+        point.next_scan_at = match (collected.more, mode) {
+            (true, _) => now,
+            (false, Mode::Run) => now + poll,
+            (false, Mode::Once) => i64::MAX,
+        };
+        if !collected.judged.is_empty() {
+            let change = cursor(point);
+            self.queue(change, Then::Nothing);
+        }
+    }
+
+    fn warn(&mut self, number: PointNumber, judged: &Judged) {
+        for warning in &judged.warnings {
+            let name = self.points[usize::from(number)].name().to_owned();
+            let document_type = judged.document_type.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.notices.push(Notice::new(warning.code, Severity::Warning, Some(&name), document_type).says(
+                format!("C_ID {}: {}", judged.entry_id, warning.text),
+                "The document is sent all the same. Mend the application if this is not meant.",
+            ));
+        }
+    }
+
+    fn not_listed(&mut self, number: PointNumber, document_type: &str) {
+        let name = self.points[usize::from(number)].name().to_owned();
+        let (verb, noun) = document_type.split_once('.').unwrap_or((document_type, ""));
+        self.notices.push(
+            Notice::new("TYPE_NOT_LISTED", Severity::Error, Some(&name), document_type).says(
+                format!("rows of type {document_type} wait: bodrelay_document does not list it for {name}; they stay 0"),
+                format!(
+                    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', \
+                     'out', '{verb}', '{noun}'); the rows are then sent. Or set enabled = 0 in such a row to leave \
+                     them alone knowingly."
+                ),
+            ),
+        );
+    }
+
+    /// Parked rows of a reason (and type) are looked at again.
+    pub(super) fn wake(&mut self, number: PointNumber, reason: &'static str, document_type: String) {
+        let point_id = self.point(number).point_id;
+        self.queue(Change::Wake { point_id, reason, document_type }, Then::Woken { point: number });
+    }
+
+    pub(super) fn woken(&mut self, number: PointNumber, applied: &Applied) {
+        if let Applied::Woken(Some(lowest)) = applied {
+            let point = self.point(number);
+            point.scanned_up_to = point.scanned_up_to.min(lowest - 1);
+            point.next_scan_at = 0;
+        }
+    }
+
+    /// Bytes that wait for a long time are read again when their time comes.
+    pub(super) fn drop_parcels(&mut self, number: PointNumber, which: impl Fn(&super::point::Open) -> bool) {
+        let mut freed = 0;
+        let Point { messages, lanes, .. } = self.point(number);
+        for open in messages.values_mut() {
+            // One that is handed out may already be on its way to its post.
+            let waits = open.record.delivery.state == State::Pending
+                && !lanes.is_out(open.path.lane, open.record.entry_id);
+            if waits && open.parcel.is_some() && which(open) {
+                open.parcel = None;
+                freed += std::mem::take(&mut open.bytes);
+            }
+        }
+        self.bytes_used -= freed;
+    }
+}
+
+fn cursor(point: &Point) -> Change {
+    Change::Scanned {
+        point_id: point.point_id,
+        scanned_up_to: point.scanned_up_to,
+        observed_up_to: point.observed_up_to,
+    }
+}

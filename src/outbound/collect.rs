@@ -1,0 +1,213 @@
+//! scan: from the outbox to judged entries. Reads only; what is to be done with them is decided afterwards.
+//!
+//! The cursor is an optimisation and never the truth: sweeps over the newest 50,000 rows every 5 s, and over all of
+//! them a page a pass, find late commits, skipped and reset rows (design.md §4).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::bod;
+use crate::crash;
+use crate::database::{Database, DatabaseError, Page, Scan, Selection};
+use crate::domain::ids::LaneKey;
+use crate::domain::message::{Judged, Park, Verdict};
+use crate::domain::plan::ConnectionPoint;
+use crate::journal::{Journal, JournalError};
+
+/// Ids of one request of a sweep; also the page of the sweep over all rows.
+const SWEEP_PAGE: i64 = 5_000;
+/// The newest rows that every sweep goes over.
+const SWEEP_NEWEST: i64 = 50_000;
+/// Rows parked for missing headers that a pass looks at again.
+const HEADERS_AGAIN: i64 = 200;
+/// Documents judged between two looks at other work.
+const JUDGE_SLICE: usize = 16;
+
+/// What to look for.
+pub(super) struct Job {
+    pub database: Arc<dyn Database>,
+    pub journal: Journal,
+    pub settings: Arc<ConnectionPoint>,
+    pub selection: Selection,
+    pub point_id: i64,
+    /// The cursor.
+    pub after: i64,
+    /// Where the sweep over all rows goes on; `None`: no sweep this time.
+    pub sweep_at: Option<i64>,
+    /// Ids to judge without asking the journal whether they are to be judged.
+    pub wanted: BTreeSet<i64>,
+    /// Bytes that may be loaded.
+    pub bytes: usize,
+    /// Nothing is in memory: one document larger than the budget may go alone.
+    pub alone: bool,
+    pub rows: usize,
+    pub now: i64,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub judged: Vec<Found>,
+    pub scanned_up_to: i64,
+    pub sweep_at: i64,
+    /// There is more than fitted.
+    pub more: bool,
+    /// The table ended below the cursor: it was truncated or restored.
+    pub starts_again: bool,
+    /// Ids at or below the cursor that did not fit.
+    pub wanted_left: BTreeSet<i64>,
+}
+
+/// A judged entry with what the judgement does not say.
+pub(super) struct Found {
+    pub judged: Judged,
+    pub created: String,
+    pub created_at: Option<i64>,
+    pub header_count: i64,
+    /// It is parked for missing headers, and still lacks them.
+    pub already_parked: bool,
+}
+
+impl Found {
+    /// Its lane; an entry that nothing names has one of its own.
+    pub fn lane(&self) -> LaneKey {
+        let entry_id = self.judged.entry_id;
+        self.judged.lane.unwrap_or_else(|| LaneKey::of(&["entry", &entry_id.to_string(), &self.created]))
+    }
+}
+
+/// Why a pass could not look.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CollectError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
+    let mut collected = Collected::default();
+    let page = forward(&job).await?;
+    collected.starts_again = page.highest < job.after;
+    let mut lengths: BTreeMap<i64, i64> =
+        page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
+    if let Some(sweep_at) = job.sweep_at.filter(|_| !collected.starts_again) {
+        collected.sweep_at = sweep(&job, sweep_at, &mut lengths).await?;
+    }
+    crash::point("after_scan");
+    let found = lengths.keys().copied().filter(|id| !job.wanted.contains(id)).collect();
+    let mut ids: BTreeSet<i64> = job.journal.to_judge(job.point_id, found).await?.into_iter().collect();
+    ids.extend(&job.wanted);
+    let parked: HashMap<i64, i64> = job
+        .journal
+        .parked(job.point_id, "headers", String::new(), HEADERS_AGAIN)
+        .await?
+        .into_iter()
+        .map(|parked| (parked.entry_id, parked.first_seen))
+        .collect();
+    ids.extend(parked.keys());
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let fitting = fit(&ids, &lengths, &job);
+    let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
+    left.extend(judge(&job, &ids[..fitting], &parked, &mut collected).await?);
+    // The cursor stops before the first row that did not fit; what is below it is not forgotten.
+    let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);
+    let first_left = left.range(job.after + 1..).next().copied();
+    let full = i64::try_from(page.entries.len()).unwrap_or(i64::MAX) >= i64::from(job.settings.batch_rows);
+    collected.more = full || !left.is_empty();
+    collected.scanned_up_to = match first_left {
+        Some(first_left) => first_left - 1,
+        None if full || collected.starts_again => last,
+        None => page.highest.max(job.after),
+    };
+    left.retain(|id| *id <= job.after);
+    collected.wanted_left = left;
+    Ok(collected)
+}
+
+async fn forward(job: &Job) -> Result<Page, DatabaseError> {
+    job.database
+        .outbox_scan(&Scan {
+            selection: job.selection.clone(),
+            after: job.after,
+            up_to: i64::MAX,
+            limit: job.settings.batch_rows.into(),
+        })
+        .await
+}
+
+/// Looks at rows below the cursor; answers where the sweep over all rows goes on.
+async fn sweep(job: &Job, sweep_at: i64, lengths: &mut BTreeMap<i64, i64>) -> Result<i64, DatabaseError> {
+    let mut page = async |after: i64, limit: i64| {
+        let scan = Scan { selection: job.selection.clone(), after, up_to: job.after, limit };
+        let page = job.database.outbox_scan(&scan).await?;
+        lengths.extend(page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)));
+        let last = page.entries.last().map(|scanned| scanned.entry_id);
+        Ok::<_, DatabaseError>(
+            last.filter(|_| i64::try_from(page.entries.len()).is_ok_and(|rows| rows >= limit)),
+        )
+    };
+    let newest = job.after.saturating_sub(SWEEP_NEWEST).max(0);
+    let mut from = newest;
+    while let Some(last) = page(from, SWEEP_PAGE).await? {
+        from = last;
+    }
+    // Everything below the newest rows, a page a pass; at its end it starts again.
+    if sweep_at >= newest {
+        return Ok(0);
+    }
+    Ok(page(sweep_at, SWEEP_PAGE).await?.unwrap_or(0))
+}
+
+/// How many of the ids, from the lowest, fit into the budget and the window.
+fn fit(ids: &[i64], lengths: &BTreeMap<i64, i64>, job: &Job) -> usize {
+    let mut left = job.bytes;
+    let mut count = 0;
+    for id in ids.iter().take(job.rows) {
+        let bytes = lengths.get(id).map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0));
+        if bytes > left && !(count == 0 && job.alone) {
+            break;
+        }
+        left = left.saturating_sub(bytes);
+        count += 1;
+    }
+    count
+}
+
+/// Reads and judges; answers the ids that did not fit into the bytes after all.
+async fn judge(
+    job: &Job,
+    ids: &[i64],
+    parked: &HashMap<i64, i64>,
+    collected: &mut Collected,
+) -> Result<Vec<i64>, DatabaseError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let loaded = job.database.outbox_load(ids, job.bytes).await?;
+    for (index, entry) in loaded.entries.into_iter().enumerate() {
+        if index % JUDGE_SLICE == JUDGE_SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
+        if entry.was_processed != 0 {
+            continue;
+        }
+        let mut judged = bod::judge(&entry, &job.settings);
+        let parked_since = parked.get(&entry.entry_id).copied();
+        let grace = i64::try_from(job.settings.headers_grace.as_millis()).unwrap_or(i64::MAX);
+        let first_seen = parked_since.unwrap_or(job.now);
+        if let Verdict::Park(Park::HeadersMissing(names)) = &judged.verdict
+            && job.now >= first_seen.saturating_add(grace)
+        {
+            judged.verdict = Verdict::Fail(bod::headers_missing(names, !entry.headers.is_empty()));
+        }
+        collected.judged.push(Found {
+            judged,
+            created: entry.created,
+            created_at: entry.created_at.map(|at| at.timestamp_millis()),
+            header_count: i64::try_from(entry.headers.len()).unwrap_or(i64::MAX),
+            already_parked: parked_since.is_some(),
+        });
+    }
+    Ok(loaded.not_loaded)
+}

@@ -1,0 +1,507 @@
+//! begin → post → record: a lane's next message goes out, and what ION answers is judged and recorded.
+
+use super::log::time;
+use super::point::{Point, UNSETTLED_MAX};
+use super::{Event, Outbound, Then};
+use crate::bod;
+use crate::crash;
+use crate::database::DatabaseError;
+use crate::domain::delivery::{Event as Happens, State};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::message::{Parcel, Park, Verdict as Judgement};
+use crate::domain::outcome::{Answer, ScopeKind};
+use crate::domain::plan::{AfterFailure, AnswerClass};
+use crate::domain::waiting::{Answered, Limits, Path, PointNumber, Scope, Verdict};
+use crate::journal::{Applied, Attempt, Change, Note, Step};
+
+/// Lanes that a probe looks at to find another one than the last.
+const PROBE_CHOICE: usize = 8;
+
+/// A row whose bytes found no room is read again after this.
+const ROOM_MS: i64 = 50;
+
+/// What reading a row again showed.
+pub enum Reread {
+    Same(Box<Parcel>),
+    Gone,
+    Flagged(i64),
+    Changed,
+    /// The bytes did not fit this time.
+    NotNow,
+    Fails(Failure),
+    /// Its type is no longer sent.
+    Parked(Park),
+}
+
+/// What came of a post.
+pub struct Posted {
+    point: PointNumber,
+    message: i64,
+    answer: Answer,
+    started_at: i64,
+    duration_ms: i64,
+    wire_bytes: i64,
+}
+
+impl Outbound {
+    /// Whether a connection point may begin anything at all.
+    pub(super) fn may_begin(&self, point: &Point) -> bool {
+        !self.stopping
+            && !self.no_room
+            && !self.low_space
+            && point.sends()
+            && point.begun < point.settings.parallel_posts
+            && point.unsettled.len() < UNSETTLED_MAX
+            && (!point.settings.check_accepted || point.list.known.is_some())
+    }
+
+    /// begin, as long as there are slots: priority first among the lanes that nothing keeps waiting.
+    pub(super) fn start_begins(&mut self, number: PointNumber, now: i64) {
+        let mut to_read = Vec::new();
+        while self.may_begin(&self.points[usize::from(number)]) {
+            let Some(path) = self.pick(number, now) else { break };
+            let point = &mut self.points[usize::from(number)];
+            let has_bytes = point
+                .lanes
+                .head(path.lane)
+                .and_then(|head| point.messages.get(&head.message))
+                .is_some_and(|open| open.parcel.is_some());
+            if !has_bytes && point.loading {
+                // Rows are read again a batch at a time; this one is of the next.
+                break;
+            }
+            let Some(waiting) = point.lanes.take(path.lane) else { break };
+            point.begun += 1;
+            self.scopes.begun(&path);
+            if has_bytes {
+                self.begin(number, waiting.message, now);
+            } else {
+                to_read.push((waiting.message, waiting.entry_id));
+            }
+        }
+        if !to_read.is_empty() {
+            self.read_again(number, to_read);
+        }
+    }
+
+    /// Something could begin now.
+    pub(super) fn has_runnable(&self, point: &Point, now: i64) -> bool {
+        point.lanes.ready_types().any(|(number, _, _)| {
+            let scopes = [
+                Scope::Endpoint(point.endpoint),
+                Scope::ConnectionPoint(point.number),
+                Scope::DocumentType(point.number, number),
+            ];
+            scopes
+                .iter()
+                .all(|scope| self.scopes.lets_through(*scope, now) || self.scopes.is_due(*scope, now))
+        })
+    }
+
+    fn pick(&self, number: PointNumber, now: i64) -> Option<Path> {
+        let point = &self.points[usize::from(number)];
+        let open = |scope| self.scopes.lets_through(scope, now);
+        if !open(Scope::Endpoint(point.endpoint)) || !open(Scope::ConnectionPoint(number)) {
+            return None;
+        }
+        let (document_type, _, _) = point
+            .lanes
+            .ready_types()
+            .filter(|(document_type, _, _)| open(Scope::DocumentType(number, *document_type)))
+            .min_by_key(|(_, priority, entry_id)| (*priority, *entry_id))?;
+        let path = |lane| Path { endpoint: point.endpoint, point: number, document_type, lane };
+        let mut lanes = point.lanes.ready_lanes(document_type).take(PROBE_CHOICE).map(path);
+        let first = lanes.next()?;
+        if !self.scopes.was_last_probe(&first) {
+            return Some(first);
+        }
+        lanes.find(|path| !self.scopes.was_last_probe(path)).or(Some(first))
+    }
+
+    fn begin(&mut self, number: PointNumber, message: i64, now: i64) {
+        let note = Note { now, ..Note::default() };
+        let change = Change::Step(Box::new(Step { message, event: Happens::Begin, note }));
+        self.queue(change, Then::Begun { point: number, message });
+    }
+
+    pub(super) fn begun(&mut self, number: PointNumber, message: i64, applied: &Applied) {
+        let now = self.now();
+        let Some(open) = self.point(number).messages.get_mut(&message) else { return };
+        let Applied::Stepped { delivery, .. } = applied else { return };
+        open.record.delivery = *delivery;
+        open.record.first_attempt_at.get_or_insert(now);
+        open.record.last_attempt_at = Some(now);
+        self.post(number, message);
+    }
+
+    pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
+        let Some(open) = self.point(number).messages.get(&message) else { return };
+        let path = open.path;
+        self.free_slot(number, &path);
+        self.point(number).lanes.give_back(path.lane);
+    }
+
+    /// A slot that was kept is not used after all.
+    pub(super) fn free_slot(&mut self, number: PointNumber, path: &Path) {
+        self.point(number).begun -= 1;
+        self.scopes.not_sent(path);
+    }
+
+    /// post: one request, and every try is ours.
+    pub(super) fn post(&mut self, number: PointNumber, message: i64) {
+        let point = &mut self.points[usize::from(number)];
+        let method = point.settings.ims_method;
+        let client = self.endpoints[usize::from(point.endpoint)].client.clone();
+        let Some(open) = point.messages.get_mut(&message) else { return };
+        let (path, entry_id) = (open.path, open.record.entry_id);
+        // Its bytes have had their one chance: a later try reads the row again.
+        let Some(parcel) = open.parcel.take() else {
+            // Its bytes were given up between begin and post: nothing was sent, the row is read again.
+            self.free_slot(number, &path);
+            let event = Happens::Retry { in_doubt: false };
+            let now = self.now();
+            self.record(number, message, event, Note { now, ..Note::default() });
+            return self.lane_after(number, &path, entry_id, false, event);
+        };
+        let started_at = self.clock.now().timestamp_millis();
+        self.work.push(Box::pin(async move {
+            let begun = tokio::time::Instant::now();
+            let answer = client.post(method, &parcel).await;
+            crash::point("after_post");
+            Event::Posted(Box::new(Posted {
+                point: number,
+                message,
+                answer,
+                started_at,
+                duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
+                wire_bytes: i64::try_from(parcel.payload.len()).unwrap_or(i64::MAX),
+            }))
+        }));
+    }
+
+    /// Judges an answer and queues its record.
+    pub(super) fn posted(&mut self, posted: Posted) {
+        let now = self.now();
+        let number = posted.point;
+        let point = &mut self.points[usize::from(number)];
+        point.begun -= 1;
+        let settings = point.settings.clone();
+        let Some(open) = point.messages.get_mut(&posted.message) else { return };
+        let bytes = std::mem::take(&mut open.bytes);
+        let (path, entry_id) = (open.path, open.record.entry_id);
+        let attempts = open.record.delivery.attempts;
+        let document_type = open.record.document_type.clone();
+        self.bytes_used -= bytes;
+        let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
+        let verdict = self.scopes.answered(&Answered {
+            path,
+            meaning,
+            status: posted.answer.status(),
+            text: &answer_text(&posted.answer),
+            retry_after: posted.answer.retry_after(),
+            limits: Limits {
+                backoff: settings.backoff,
+                lone_rounds: settings.lone_rounds,
+                lone_in_doubt_tries: settings.lone_in_doubt_tries,
+            },
+            endpoint_backoff: self.endpoint_backoff(path.endpoint),
+            jitter: Self::jitter(),
+            others: meaning.class == AnswerClass::Accepted || self.has_others(&path, meaning.scope),
+            now,
+        });
+        let failure = self.failure_of(&posted.answer, verdict);
+        let event = match verdict {
+            Verdict::Accepted => Happens::Accept,
+            Verdict::Again => Happens::Retry { in_doubt: meaning.in_doubt },
+            Verdict::Rejected | Verdict::ForThisDocumentOnly => Happens::Fail { in_doubt: meaning.in_doubt },
+            Verdict::InDoubt => Happens::Fail { in_doubt: true },
+        };
+        let at_once = verdict == Verdict::Accepted && attempts <= 1;
+        let attempt = (!at_once || settings.log_all_attempts).then(|| Attempt {
+            started_at: posted.started_at,
+            duration_ms: posted.duration_ms,
+            http_status: posted.answer.status(),
+            answer_class: class_name(meaning.class),
+            in_doubt: meaning.in_doubt,
+            failure_code: (verdict != Verdict::Accepted).then(|| posted.answer.code()),
+            answer_text: (verdict != Verdict::Accepted).then(|| posted.answer.text().to_owned()),
+        });
+        let point = &mut self.points[usize::from(number)];
+        let hold = matches!(event, Happens::Fail { .. })
+            && point.after_failure(&document_type) == AfterFailure::Hold;
+        let note = Note {
+            now,
+            http_status: posted.answer.status(),
+            answer_class: Some(class_name(meaning.class)),
+            failure,
+            wire_bytes: Some(posted.wire_bytes),
+            attempt,
+            hold,
+        };
+        self.record(number, posted.message, event, note);
+        self.lane_after(number, &path, entry_id, hold, event);
+    }
+
+    /// Queues what happened to a message; memory follows the journal.
+    pub(super) fn record(&mut self, number: PointNumber, message: i64, event: Happens, note: Note) {
+        if let Some(open) = self.point(number).messages.get_mut(&message) {
+            let record = &mut open.record;
+            record.http_status = note.http_status.or(record.http_status);
+            record.answer_class = note.answer_class.map(str::to_owned).or_else(|| record.answer_class.take());
+            record.wire_bytes = note.wire_bytes.or(record.wire_bytes);
+            record.holds = note.hold;
+            if note.failure.is_some() || event == Happens::Accept {
+                record.failure.clone_from(&note.failure);
+            }
+            if !matches!(event, Happens::Retry { .. }) {
+                record.finished_at = Some(note.now);
+            }
+        }
+        let change = Change::Step(Box::new(Step { message, event, note }));
+        self.queue(change, Then::Recorded { point: number, message });
+    }
+
+    /// The lane goes on, waits, or is held: decided with the record, so that its next can share the commit.
+    fn lane_after(&mut self, number: PointNumber, path: &Path, entry_id: i64, hold: bool, event: Happens) {
+        let wait = self.scopes.trouble(Scope::Lane(number, path.lane)).map(|trouble| trouble.not_before);
+        let again = matches!(event, Happens::Retry { .. });
+        let mut freed = 0;
+        let point = self.point(number);
+        if !again {
+            point.lanes.remove(path.lane, entry_id);
+        }
+        if hold {
+            // The journal holds them in the same transaction; memory lets them go.
+            for waiting in point.lanes.remove_above(path.lane, entry_id) {
+                if let Some(open) = point.messages.remove(&waiting.message) {
+                    freed += open.bytes;
+                }
+            }
+            point.may_be_unlogged = true;
+        }
+        point.lanes.give_back(path.lane);
+        point.lanes.wait_until(path.lane, wait.filter(|_| again));
+        self.bytes_used -= freed;
+    }
+
+    pub(super) fn recorded(&mut self, number: PointNumber, message: i64, applied: &Applied) {
+        let now = self.now();
+        let Applied::Stepped { delivery, released, .. } = applied else { return };
+        let point = self.point(number);
+        let Some(open) = point.messages.get_mut(&message) else { return };
+        open.record.delivery = *delivery;
+        open.record.logged = false;
+        let entry_id = open.record.entry_id;
+        match delivery.state {
+            State::Pending | State::InFlight => {}
+            State::Accepted => {
+                point.figures.accepted_here += 1;
+                point.figures.accepted_more += 1;
+                point.figures.last_accepted_at = Some(time(now));
+            }
+            State::Failed => {
+                point.figures.failed_here += 1;
+                point.figures.failed_more += 1;
+                let record = open.record.clone();
+                point.note_failure(&record);
+            }
+            State::Discarded | State::Withdrawn | State::Superseded => {}
+        }
+        if delivery.state.is_final() {
+            point.start_unsettled_clock(now);
+            point.unsettled.push_back(message);
+        }
+        if *released {
+            point.refill = Some(point.refill.unwrap_or(i64::MAX).min(entry_id));
+        }
+    }
+
+    /// Another document could be tried where this one was refused.
+    fn has_others(&self, path: &Path, kind: ScopeKind) -> bool {
+        let document_type = (kind == ScopeKind::DocumentType).then_some(path.document_type);
+        self.points
+            .iter()
+            .filter(|point| point.endpoint == path.endpoint)
+            .filter(|point| point.number == path.point || document_type.is_none())
+            .any(|point| point.lanes.has_other(path.lane, document_type))
+    }
+
+    fn failure_of(&self, answer: &Answer, verdict: Verdict) -> Option<Failure> {
+        let said = answer_text(answer);
+        match verdict {
+            Verdict::Accepted => None,
+            Verdict::Rejected => Some(Failure::rejected(answer.status().unwrap_or_default(), answer.text())),
+            Verdict::ForThisDocumentOnly => Some(Failure::new(
+                FailureCode::ForThisDocumentOnly,
+                format!(
+                    "other documents pass, this one was refused again and again; the last answer: {said}"
+                ),
+            )),
+            Verdict::InDoubt => Some(Failure::new(
+                FailureCode::InDoubt,
+                format!("no answer said whether ION has it, try after try; the last: {said}"),
+            )),
+            Verdict::Again => Some(Failure {
+                code: answer.code().into(),
+                text: said,
+                remedy: "It is tried again by itself; nothing is lost.".into(),
+            }),
+        }
+    }
+
+    /// Reads rows again before a post: their bytes were not kept.
+    fn read_again(&mut self, number: PointNumber, messages: Vec<(i64, i64)>) {
+        let point = &mut self.points[usize::from(number)];
+        let database = self.sites[point.site].database.clone();
+        let settings = point.settings.clone();
+        let bytes = super::BYTES_MAX.saturating_sub(self.bytes_used) / 2;
+        let identities: Vec<_> = messages
+            .iter()
+            .map(|(message, entry_id)| {
+                (*message, *entry_id, point.messages.get(message).map(|open| open.record.identity))
+            })
+            .collect();
+        self.bytes_used += bytes;
+        point.read_reserved = bytes;
+        point.loading = true;
+        let numbers: Vec<i64> = messages.iter().map(|(message, _)| *message).collect();
+        self.work.push(Box::pin(async move {
+            let mut ids: Vec<i64> = messages.iter().map(|(_, entry_id)| *entry_id).collect();
+            ids.sort_unstable();
+            let result = async {
+                let loaded = database.outbox_load(&ids, bytes).await?;
+                let mut found = Vec::with_capacity(identities.len());
+                for (message, entry_id, identity) in identities {
+                    let reread = match loaded.entries.iter().find(|entry| entry.entry_id == entry_id) {
+                        None if loaded.not_loaded.contains(&entry_id) => Reread::NotNow,
+                        None => Reread::Gone,
+                        Some(entry) if entry.was_processed != 0 => Reread::Flagged(entry.was_processed),
+                        Some(entry) => {
+                            let judged = bod::judge(entry, &settings);
+                            match judged.verdict {
+                                _ if Some(judged.identity) != identity => Reread::Changed,
+                                Judgement::Send(parcel) => Reread::Same(parcel),
+                                Judgement::Fail(failure) => Reread::Fails(failure),
+                                Judgement::Park(park) => Reread::Parked(park),
+                            }
+                        }
+                    };
+                    found.push((message, reread));
+                }
+                Ok::<_, DatabaseError>(found)
+            }
+            .await;
+            Event::Reread(number, Box::new(result), numbers)
+        }));
+    }
+
+    pub(super) fn reread(
+        &mut self,
+        number: PointNumber,
+        result: Result<Vec<(i64, Reread)>, DatabaseError>,
+        messages: &[i64],
+    ) {
+        let now = self.now();
+        let site = self.point(number).site;
+        self.point(number).loading = false;
+        self.bytes_used -= std::mem::take(&mut self.point(number).read_reserved);
+        let found = match result {
+            Ok(found) => found,
+            Err(error) => {
+                self.database_failed(site, &error);
+                let until = self.sites[site].not_before;
+                for message in messages {
+                    let lane = self.point(number).messages.get(message).map(|open| open.path.lane);
+                    self.not_begun(number, *message);
+                    if let Some(lane) = lane {
+                        self.point(number).lanes.wait_until(lane, Some(until));
+                    }
+                }
+                return;
+            }
+        };
+        self.database_answered(site);
+        for (message, reread) in found {
+            self.reread_one(number, message, reread, now);
+        }
+    }
+
+    fn reread_one(&mut self, number: PointNumber, message: i64, reread: Reread, now: i64) {
+        let Some(open) = self.point(number).messages.get_mut(&message) else { return };
+        let (path, entry_id) = (open.path, open.record.entry_id);
+        let withdrawn = |code: &'static str, text: String| {
+            (
+                Happens::Withdraw,
+                Some(Failure { code: code.into(), text, remedy: "Nothing, if this was meant.".into() }),
+            )
+        };
+        let (event, failure) = match reread {
+            Reread::Same(mut parcel) => {
+                // The id was decided once and for all when the message was admitted.
+                parcel.parameters.message_id.clone_from(&open.record.message_id);
+                let bytes = parcel.payload.len();
+                open.bytes = bytes;
+                open.parcel = Some(parcel);
+                self.bytes_used += bytes;
+                return self.begin(number, message, now);
+            }
+            Reread::NotNow => {
+                self.not_begun(number, message);
+                return self.point(number).lanes.wait_until(path.lane, Some(now + ROOM_MS));
+            }
+            Reread::Gone => withdrawn("ROW_GONE", format!("the row with C_ID {entry_id} was deleted before it was sent")),
+            Reread::Flagged(flag) => withdrawn(
+                "ROW_FLAGGED",
+                format!("somebody set C_WAS_PROCESSED of the row with C_ID {entry_id} to {flag} before it was sent"),
+            ),
+            Reread::Changed => (Happens::Supersede, None),
+            Reread::Fails(failure) => (Happens::Fail { in_doubt: false }, Some(failure)),
+            Reread::Parked(_) => withdrawn(
+                "TYPE_NOT_SENT",
+                "its type was disabled or removed in bodrelay_document; the row stays 0 and is sent when the type is \
+                 enabled again"
+                    .into(),
+            ),
+        };
+        self.free_slot(number, &path);
+        let document_type = open_type(self.point(number), message);
+        let fails = matches!(event, Happens::Fail { .. });
+        let hold = fails && self.point(number).after_failure(&document_type) == AfterFailure::Hold;
+        self.record(number, message, event, Note { now, failure, hold, ..Note::default() });
+        self.lane_after(number, &path, entry_id, hold, event);
+        self.scopes.well(Scope::Lane(number, path.lane));
+        if !fails {
+            self.point(number).wanted.insert(entry_id);
+            self.point(number).next_scan_at = 0;
+        }
+    }
+}
+
+fn open_type(point: &Point, message: i64) -> String {
+    point.messages.get(&message).map(|open| open.record.document_type.clone()).unwrap_or_default()
+}
+
+/// Code and text of an answer in one line.
+fn answer_text(answer: &Answer) -> String {
+    match answer {
+        Answer::Http { status: 200..=299, is_html: false, .. } => String::new(),
+        Answer::Http { status, is_html: true, .. } => {
+            format!("HTTP {status} with an HTML page: not an IMS answer, a login page or a proxy's")
+        }
+        Answer::Http { status, text, .. } if text.is_empty() => format!("HTTP {status}"),
+        Answer::Http { status, text, .. } => format!("HTTP {status}: {text}"),
+        Answer::NotConnected { what } | Answer::NoToken { what, .. } | Answer::Unanswered { what } => {
+            what.clone()
+        }
+    }
+}
+
+/// As the tables say a class.
+pub(super) fn class_name(class: AnswerClass) -> &'static str {
+    match class {
+        AnswerClass::Accepted => "accepted",
+        AnswerClass::Retry => "retry",
+        AnswerClass::Reject => "reject",
+        AnswerClass::Suspend => "suspend",
+    }
+}

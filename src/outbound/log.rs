@@ -1,0 +1,105 @@
+//! A message as a row of the message log; texts are cut to the columns' lengths, so that no row can be refused.
+
+use chrono::{DateTime, Utc};
+
+use crate::database::{AttemptRow, LogRow};
+use crate::domain::delivery::State;
+use crate::domain::message::Facts;
+use crate::domain::plan::ConnectionPoint;
+use crate::journal::{Attempt, Record};
+
+/// The row of `bodrelay_message_log` for a message as it stands.
+pub(super) fn row(
+    record: &Record,
+    point: &ConnectionPoint,
+    host: &str,
+    held_by: Option<String>,
+    now: i64,
+) -> LogRow {
+    let failure = record.failure.as_ref();
+    LogRow {
+        message_key: record.message_key.to_string(),
+        direction: "out",
+        connection_point: point.name.clone(),
+        tenant_id: Some(point.tenant_id.clone()),
+        entry_id: Some(record.entry_id),
+        message_id: Some(cut(&record.message_id, 250)),
+        from_logical_id: Some(point.logical_id.clone()),
+        facts: cut_facts(&record.facts),
+        priority: Some(record.priority.into()),
+        state: record.delivery.state.as_str().into(),
+        held_by,
+        in_doubt: record.delivery.in_doubt,
+        late: record.late,
+        attempts: record.delivery.attempts.into(),
+        http_status: record.http_status.map(i64::from),
+        answer_class: record.answer_class.clone(),
+        failure_code: failure.map(|failure| cut(&failure.code, 60)),
+        failure_text: failure.map(|failure| cut(&failure.text, 2000)),
+        remedy: failure.map(|failure| cut(&failure.remedy, 1000)),
+        wire_bytes: record.wire_bytes,
+        seen_at: time(record.seen_at),
+        first_attempt_at: record.first_attempt_at.map(time),
+        last_attempt_at: record.last_attempt_at.map(time),
+        next_attempt_at: None,
+        finished_at: record.finished_at.map(time),
+        host: Some(host.to_owned()),
+        updated_at: time(now),
+    }
+}
+
+/// `log_messages = 'problems'` leaves out what went through at once.
+pub(super) fn is_problem(record: &Record) -> bool {
+    record.delivery.state != State::Accepted
+        || record.delivery.attempts > 1
+        || record.delivery.in_doubt
+        || record.late
+        || record.logged
+}
+
+/// The row of `bodrelay_attempt` for a try.
+pub(super) fn attempt(record: &Record, attempt_no: i64, attempt: Attempt, host: &str) -> AttemptRow {
+    AttemptRow {
+        message_key: record.message_key.to_string(),
+        attempt_no,
+        started_at: time(attempt.started_at),
+        duration_ms: attempt.duration_ms,
+        http_status: attempt.http_status.map(i64::from),
+        answer_class: attempt.answer_class.into(),
+        in_doubt: attempt.in_doubt,
+        failure_code: attempt.failure_code.map(|code| cut(&code, 60)),
+        answer_text: attempt.answer_text.map(|text| cut(&text, 1000)),
+        host: host.to_owned(),
+    }
+}
+
+/// ms since 1970 as a time; what no calendar holds becomes 1970.
+pub(super) fn time(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+fn cut_facts(facts: &Facts) -> Facts {
+    let short = |text: &Option<String>, length| text.as_deref().map(|text| cut(text, length));
+    Facts {
+        verb: short(&facts.verb, 30),
+        noun: short(&facts.noun, 100),
+        document_id: short(&facts.document_id, 100),
+        accounting_entity: short(&facts.accounting_entity, 22),
+        document_location: short(&facts.document_location, 22),
+        revision_id: short(&facts.revision_id, 22),
+        variation_id: facts.variation_id,
+        batch_id: short(&facts.batch_id, 250),
+        batch_sequence: facts.batch_sequence,
+        to_logical_id: short(&facts.to_logical_id, 250),
+        document_bytes: facts.document_bytes,
+        digest: facts.digest.clone(),
+        created_at: facts.created_at,
+    }
+}
+
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
+}

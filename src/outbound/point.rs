@@ -1,0 +1,297 @@
+//! One connection point in memory: a cache of what the journal and the outbox say, which can be rebuilt from them.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::database::{Selection, Settled};
+use crate::domain::ids::{DocumentType, LaneKey};
+use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
+use crate::domain::message::Parcel;
+use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
+use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
+use crate::journal::Record;
+
+/// Runnable messages of one connection point in memory.
+pub(super) const WINDOW: usize = 20_000;
+/// Recorded messages that may be unsettled before nothing more begins.
+pub(super) const UNSETTLED_MAX: usize = 1_000;
+/// Messages settled in one transaction.
+pub(super) const SETTLE_BATCH: usize = 500;
+
+/// A message in memory.
+pub(super) struct Open {
+    pub record: Record,
+    pub path: Path,
+    /// Its bytes, from admit to the first post; without them the row is read again before a post.
+    pub parcel: Option<Box<Parcel>>,
+    /// What the bytes take of the budget.
+    pub bytes: usize,
+    /// An earlier session read the row: compare before it is flagged.
+    pub verify: bool,
+}
+
+/// What ION's list of accepted documents says.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// It was asked at all, and what it named; `None` within: it cannot be read.
+    pub known: Option<Option<BTreeSet<String>>>,
+    pub asked_at: i64,
+}
+
+/// Why a connection point sends nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Its settings or its database's guards refuse it.
+    Refused(String),
+    /// Another agent owns it.
+    OwnedBy(String),
+}
+
+pub(super) struct Point {
+    pub number: PointNumber,
+    pub site: usize,
+    pub endpoint: EndpointNumber,
+    pub settings: Arc<ConnectionPoint>,
+    pub point_id: i64,
+    /// The journal was read: the point may work.
+    pub recovered: bool,
+    /// Its row is in the plan.
+    pub planned: bool,
+    pub blocked: Option<Blocked>,
+    types: Vec<Arc<str>>,
+    type_numbers: HashMap<Arc<str>, TypeNumber>,
+    pub lanes: Lanes,
+    pub messages: HashMap<i64, Open>,
+    /// Lanes with a message that is being admitted and begun in one transaction.
+    pub reserved: HashSet<LaneKey>,
+    pub scanned_up_to: i64,
+    pub observed_up_to: i64,
+    pub next_scan_at: i64,
+    pub next_sweep_at: i64,
+    /// Where the sweep over the whole table stands.
+    pub sweep_at: i64,
+    /// Ids to be judged without waiting for a scan.
+    pub wanted: BTreeSet<i64>,
+    /// Document types for which parked rows were asked for as probes, and for which wait.
+    pub probes_asked: HashMap<TypeNumber, i64>,
+    /// Rows that are to be flagged 1 again: ION accepted them before.
+    pub reflag: Vec<i64>,
+    /// Something waits of which the message log may not know.
+    pub may_be_unlogged: bool,
+    pub next_log_at: i64,
+    pub collecting: bool,
+    /// Bytes that a look at the outbox keeps for what it may find.
+    pub bytes_reserved: usize,
+    /// The same, for reading rows again before their post.
+    pub read_reserved: usize,
+    pub loading: bool,
+    pub settling: bool,
+    pub inquiring: bool,
+    pub reporting: bool,
+    pub retaining: bool,
+    pub next_retention_at: i64,
+    /// Where the tour over the tombstones stands.
+    pub tombstones_above: i64,
+    /// Slots in use: begun and not answered.
+    pub begun: usize,
+    pub unsettled: VecDeque<i64>,
+    pub oldest_unsettled_at: i64,
+    pub refilling: bool,
+    /// Pending messages above this row are in the journal only.
+    pub refill: Option<i64>,
+    /// Messages above this row were admitted while lower ones were being read, and are still to be read.
+    pub missed: Option<i64>,
+    pub list: List,
+    pub figures: Figures,
+}
+
+/// What the status table is told.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    pub accepted_more: i64,
+    pub failed_more: i64,
+    pub last_accepted_at: Option<DateTime<Utc>>,
+    pub last_failure_at: Option<DateTime<Utc>>,
+    pub last_failure: Option<String>,
+    pub last_poll_at: Option<DateTime<Utc>>,
+    /// Since the process started: for `once` and its exit code.
+    pub accepted_here: u64,
+    pub failed_here: u64,
+}
+
+impl Point {
+    pub fn new(
+        number: PointNumber,
+        site: usize,
+        endpoint: EndpointNumber,
+        settings: Arc<ConnectionPoint>,
+        now: i64,
+    ) -> Self {
+        Self {
+            number,
+            site,
+            endpoint,
+            settings,
+            point_id: 0,
+            recovered: false,
+            planned: true,
+            blocked: None,
+            types: Vec::new(),
+            type_numbers: HashMap::new(),
+            lanes: Lanes::default(),
+            messages: HashMap::new(),
+            reserved: HashSet::new(),
+            scanned_up_to: 0,
+            observed_up_to: 0,
+            next_scan_at: now,
+            next_sweep_at: now,
+            sweep_at: 0,
+            wanted: BTreeSet::new(),
+            probes_asked: HashMap::new(),
+            reflag: Vec::new(),
+            may_be_unlogged: true,
+            next_log_at: now,
+            collecting: false,
+            bytes_reserved: 0,
+            read_reserved: 0,
+            loading: false,
+            settling: false,
+            inquiring: false,
+            reporting: false,
+            retaining: false,
+            // Not in the first moments, which belong to what waits.
+            next_retention_at: now + 60_000,
+            tombstones_above: 0,
+            begun: 0,
+            unsettled: VecDeque::new(),
+            oldest_unsettled_at: 0,
+            refilling: false,
+            refill: None,
+            missed: None,
+            list: List::default(),
+            figures: Figures::default(),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Which rows are its own.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            tenant_id: self.settings.source_tenant_id.clone(),
+            logical_id: self.settings.source_logical_id.clone(),
+            rows_from: self.settings.send_rows_from,
+        }
+    }
+
+    /// It may look at rows.
+    pub fn is_active(&self) -> bool {
+        self.recovered
+            && self.planned
+            && self.blocked.is_none()
+            && self.settings.send_mode != SendMode::Off
+            && !self.settings.documents.is_empty()
+    }
+
+    /// It may post.
+    pub fn sends(&self) -> bool {
+        self.is_active() && self.settings.send_mode == SendMode::On
+    }
+
+    /// The number of a document type, given on first sight.
+    pub fn type_number(&mut self, document_type: &str) -> TypeNumber {
+        if let Some(number) = self.type_numbers.get(document_type) {
+            return *number;
+        }
+        // More than 65,535 types in one outbox share the last number: they then wait together.
+        let number = TypeNumber::try_from(self.types.len()).unwrap_or(TypeNumber::MAX);
+        let name: Arc<str> = document_type.into();
+        self.types.push(name.clone());
+        self.type_numbers.insert(name, number);
+        number
+    }
+
+    pub fn type_name(&self, number: TypeNumber) -> &str {
+        self.types.get(usize::from(number)).map_or("", |name| name)
+    }
+
+    /// What the later messages of a lane do after a failure of this type.
+    pub fn after_failure(&self, document_type: &str) -> AfterFailure {
+        DocumentType::parse(document_type)
+            .and_then(|document_type| self.settings.documents.get(&document_type))
+            .map_or(self.settings.after_failure, |document| document.after_failure)
+    }
+
+    pub fn path(&mut self, document_type: &str, lane: LaneKey) -> Path {
+        let document_type = self.type_number(document_type);
+        Path { endpoint: self.endpoint, point: self.number, document_type, lane }
+    }
+
+    /// Takes a message into memory; pending ones wait in their lane.
+    pub fn remember(&mut self, record: Record, mut parcel: Option<Box<Parcel>>, bytes: usize) {
+        if let Some(parcel) = &mut parcel
+            && parcel.parameters.message_id != record.message_id
+        {
+            parcel.parameters.message_id.clone_from(&record.message_id);
+        }
+        let path = self.path(&record.document_type, record.lane);
+        let waiting = Waiting {
+            entry_id: record.entry_id,
+            message: record.message,
+            priority: record.priority,
+            document_type: path.document_type,
+        };
+        let lane = record.lane;
+        let message = record.message;
+        let is_final = record.delivery.state.is_final();
+        self.messages.insert(message, Open { record, path, parcel, bytes, verify: false });
+        if is_final {
+            self.unsettled.push_back(message);
+        } else {
+            self.lanes.insert(lane, waiting);
+        }
+    }
+
+    /// The time since which something waits to be settled.
+    pub fn start_unsettled_clock(&mut self, now: i64) {
+        if self.unsettled.is_empty() && self.reflag.is_empty() {
+            self.oldest_unsettled_at = now;
+        }
+    }
+
+    /// The last failure, for the status table.
+    pub fn note_failure(&mut self, record: &Record) {
+        let text = record.failure.as_ref().map(|failure| format!("{}: {}", failure.code, failure.text));
+        self.figures.last_failure_at = record.finished_at.map(super::log::time);
+        self.figures.last_failure = text.map(|text| super::log::cut(&text, 1000));
+    }
+
+    /// There is room for more runnable messages.
+    pub fn has_room(&self) -> bool {
+        self.messages.len() < WINDOW && self.unsettled.len() < UNSETTLED_MAX && self.refill.is_none()
+    }
+
+    /// Nothing is under way that an event will report.
+    pub fn is_quiet(&self) -> bool {
+        !(self.collecting
+            || self.loading
+            || self.settling
+            || self.inquiring
+            || self.refilling
+            || self.reporting)
+            && self.begun == 0
+            && self.reserved.is_empty()
+    }
+}
+
+/// What came back from settling.
+pub(super) struct SettledBatch {
+    pub messages: Vec<i64>,
+    /// Rows that no longer hold what was sent: written to the log, not flagged.
+    pub changed: Vec<i64>,
+    pub settled: Settled,
+}

@@ -1,0 +1,172 @@
+//! A restart is just the next pass: what the journal says is taken into memory, and nothing else is special.
+//!
+//! Messages that an earlier life began and did not record go back to pending, in doubt. What was done but not settled
+//! is compared with its row before it is flagged.
+
+use super::{Event, Outbound};
+use crate::domain::delivery::Event as Happens;
+use crate::domain::waiting::{PointNumber, Scope};
+use crate::journal::{Change, Journal, JournalError, KnownPoint, Note, Record, Step};
+
+/// Pending messages read from the journal at once.
+const PAGE: i64 = 1_000;
+/// Unsettled messages read at once: there are never many more (design.md §4, settle).
+const UNSETTLED_PAGE: i64 = 10_000;
+
+/// What the journal says of a connection point.
+pub struct Restored {
+    known: KnownPoint,
+    interrupted: usize,
+    unsettled: Vec<Record>,
+}
+
+impl Outbound {
+    /// Reads what the journal knows of a connection point.
+    pub(super) fn recover(&mut self, number: PointNumber) {
+        let point = &self.points[usize::from(number)];
+        let database_id = self.sites[point.site].database_id;
+        let name = point.name().to_owned();
+        let journal = self.journal.clone();
+        let now = self.now();
+        self.work.push(Box::pin(async move {
+            Event::Recovered(number, Box::new(restore(&journal, database_id, &name, now).await))
+        }));
+    }
+
+    pub(super) fn recovered(&mut self, number: PointNumber, result: Result<Restored, JournalError>) {
+        let restored = match result {
+            Ok(restored) => restored,
+            Err(error) => {
+                self.fatal = Some(error);
+                return;
+            }
+        };
+        let now = self.now();
+        let site = self.point(number).site;
+        let site_restored = self.sites[site].restored;
+        let point = self.point(number);
+        point.point_id = restored.known.point_id;
+        point.scanned_up_to = if site_restored { 0 } else { restored.known.scanned_up_to };
+        point.observed_up_to = restored.known.observed_up_to;
+        point.refill = Some(i64::MIN);
+        point.recovered = true;
+        point.next_scan_at = now;
+        point.oldest_unsettled_at = now;
+        if restored.interrupted > 0 || !restored.unsettled.is_empty() {
+            tracing::info!(
+                connection_point = point.name(),
+                in_doubt = restored.interrupted,
+                unsettled = restored.unsettled.len(),
+                "goes on where an earlier life stopped"
+            );
+        }
+        for record in restored.unsettled {
+            let message = record.message;
+            point.remember(record, None, 0);
+            if let Some(open) = point.messages.get_mut(&message) {
+                open.verify = true;
+            }
+        }
+        self.restore_scopes(number);
+        // Settings may have changed while nobody looked.
+        for reason in ["unlisted", "disabled", "behind"] {
+            self.wake(number, reason, String::new());
+        }
+    }
+
+    /// Takes pending messages into memory that only the journal has, as room allows.
+    pub(super) fn start_refill(&mut self, number: PointNumber) {
+        let stopping = self.stopping;
+        let point = self.point(number);
+        let Some(above) = point.refill else { return };
+        if stopping || point.refilling || !point.recovered || point.messages.len() >= super::point::WINDOW {
+            return;
+        }
+        point.refilling = true;
+        let point_id = point.point_id;
+        let journal = self.journal.clone();
+        self.work.push(Box::pin(async move {
+            Event::Refilled(number, journal.pending(point_id, above, PAGE).await, above)
+        }));
+    }
+
+    pub(super) fn refilled(
+        &mut self,
+        number: PointNumber,
+        result: Result<Vec<Record>, JournalError>,
+        above: i64,
+    ) {
+        let records = match result {
+            Ok(records) => records,
+            Err(error) => {
+                self.fatal = Some(error);
+                return;
+            }
+        };
+        let full = i64::try_from(records.len()).unwrap_or(i64::MAX) >= PAGE;
+        let last = records.last().map(|record| record.entry_id);
+        let mut waits = Vec::new();
+        let point = self.point(number);
+        point.refilling = false;
+        // Something released meanwhile starts further down.
+        let lower = point.refill.filter(|refill| *refill < above);
+        point.refill = match (lower.or(last.filter(|_| full)), point.missed.take()) {
+            (Some(above), Some(missed)) => Some(above.min(missed)),
+            (above, missed) => above.or(missed),
+        };
+        for record in records {
+            if !point.messages.contains_key(&record.message) {
+                waits.push(record.lane);
+                point.remember(record, None, 0);
+            }
+        }
+        for lane in waits {
+            let until = self.scopes.trouble(Scope::Lane(number, lane)).map(|trouble| trouble.not_before);
+            if until.is_some() {
+                self.point(number).lanes.wait_until(lane, until);
+            }
+        }
+    }
+
+    /// Takes messages into memory that the journal changed by itself, so that they are settled.
+    pub(super) fn adopt(&mut self, number: PointNumber, messages: Vec<i64>) {
+        let journal = self.journal.clone();
+        self.work.push(Box::pin(async move { Event::Adopted(number, journal.records(messages).await) }));
+    }
+
+    pub(super) fn adopted(&mut self, number: PointNumber, result: Result<Vec<Record>, JournalError>) {
+        let now = self.now();
+        match result {
+            Ok(records) => {
+                let point = self.point(number);
+                for record in records {
+                    if !point.messages.contains_key(&record.message) {
+                        point.start_unsettled_clock(now);
+                        point.remember(record, None, 0);
+                    }
+                }
+            }
+            Err(error) => self.fatal = Some(error),
+        }
+    }
+}
+
+async fn restore(
+    journal: &Journal,
+    database_id: i64,
+    name: &str,
+    now: i64,
+) -> Result<Restored, JournalError> {
+    let known = journal.meet_point(database_id, name).await?;
+    let interrupted = journal.in_flight(known.point_id).await?;
+    let changes = interrupted
+        .iter()
+        .map(|message| {
+            let note = Note { now, ..Note::default() };
+            Change::Step(Box::new(Step { message: *message, event: Happens::Interrupt, note }))
+        })
+        .collect();
+    journal.apply(std::sync::Arc::new(changes)).await?;
+    let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
+    Ok(Restored { known, interrupted: interrupted.len(), unsettled })
+}

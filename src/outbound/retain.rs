@@ -1,0 +1,84 @@
+//! What has had its time goes: log rows by age, tombstones of rows that are gone, ended messages, in small pieces.
+//!
+//! A piece a minute and connection point, and the next at once only while the log has more: nobody's lock, nobody's
+//! pause. Unresolved failures stay, whatever their age.
+
+use super::{Event, Outbound, SettleFailure, log};
+use crate::domain::waiting::PointNumber;
+
+const DAY_MS: i64 = 86_400_000;
+/// Between two pieces.
+const EVERY_MS: i64 = 60_000;
+/// Log rows deleted in one transaction of somebody else's database.
+const LOG_PIECE: i64 = 500;
+/// Tombstones looked at in one piece.
+const TOMBSTONES: i64 = 1_000;
+
+/// What a piece did.
+pub struct Retained {
+    /// The log has more to delete.
+    more: bool,
+    /// Where the tour over the tombstones goes on.
+    above: i64,
+}
+
+impl Outbound {
+    pub(super) fn start_retention(&mut self, number: PointNumber, now: i64) {
+        let delivered_before = now - i64::from(self.delivered_memory_days) * DAY_MS;
+        let point = &mut self.points[usize::from(number)];
+        let site = &self.sites[point.site];
+        if self.stopping
+            || point.retaining
+            || !point.is_active()
+            || now < point.next_retention_at
+            || site.not_before > now
+        {
+            return;
+        }
+        point.retaining = true;
+        let (database, journal) = (site.database.clone(), self.journal.clone());
+        let (name, point_id, above) = (point.name().to_owned(), point.point_id, point.tombstones_above);
+        let log_before = now - i64::from(point.settings.log_keep_days) * DAY_MS;
+        self.work.push(Box::pin(async move {
+            let result = async {
+                let purged = database.log_purge(&name, log::time(log_before), LOG_PIECE).await?;
+                let tombstones = journal.delivered_above(point_id, above, TOMBSTONES).await?;
+                let full = i64::try_from(tombstones.len()).is_ok_and(|rows| rows >= TOMBSTONES);
+                let last = tombstones.last().map(|(entry_id, _)| *entry_id);
+                let old: Vec<i64> = tombstones
+                    .into_iter()
+                    .filter(|(_, settled_at)| *settled_at < delivered_before)
+                    .map(|(entry_id, _)| entry_id)
+                    .collect();
+                let present = if old.is_empty() { Vec::new() } else { database.outbox_present(&old).await? };
+                let gone = old.into_iter().filter(|id| present.binary_search(id).is_err()).collect();
+                journal.forget(point_id, gone, delivered_before, log_before).await?;
+                let more = i64::try_from(purged).is_ok_and(|rows| rows >= LOG_PIECE);
+                Ok::<_, SettleFailure>(Retained { more, above: last.filter(|_| full).unwrap_or(0) })
+            }
+            .await;
+            Event::Retained(number, result)
+        }));
+    }
+
+    pub(super) fn retained(&mut self, number: PointNumber, result: Result<Retained, SettleFailure>) {
+        let now = self.now();
+        let site = self.point(number).site;
+        let point = self.point(number);
+        point.retaining = false;
+        point.next_retention_at = now + EVERY_MS;
+        match result {
+            Ok(retained) => {
+                point.tombstones_above = retained.above;
+                if retained.more {
+                    point.next_retention_at = now + 1_000;
+                }
+            }
+            Err(SettleFailure::Database(error)) => self.database_failed(site, &error),
+            // Nothing was forgotten: the next piece tries again.
+            Err(SettleFailure::Journal(error)) => {
+                tracing::warn!(error = %error, "nothing was forgotten this time")
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Waiting scopes under their names: stored in the journal, told to the operator, put back after a restart.
+
+use super::{Outbound, Then};
+use crate::domain::ids::LaneKey;
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::waiting::{Cause, PointNumber, Scope, Trouble};
+use crate::journal::{Change, StoredScope};
+
+/// The codes of findings about scopes.
+const CODES: [&str; 6] = [
+    "ION_UNREACHABLE",
+    "ION_BUSY",
+    "CONNECTION_POINT_SUSPENDED",
+    "TYPE_SUSPENDED",
+    "TYPE_NOT_ACCEPTED",
+    "TYPE_REJECTED",
+];
+
+impl Outbound {
+    /// Puts back what waited when the agent ended.
+    pub(super) fn restore_scopes(&mut self, number: PointNumber) {
+        let names: Vec<String> = self.scope_names.keys().cloned().collect();
+        for name in names {
+            let Some(scope) = self.scope_of(number, &name) else { continue };
+            let Some(stored) = self.scope_names.remove(&name) else { continue };
+            let Some(cause) = Cause::parse(&stored.cause) else { continue };
+            let mut trouble =
+                Trouble::new(cause, stored.refusals, stored.not_before, stored.since, stored.text);
+            trouble.lone = stored.lone;
+            trouble.in_doubt_tries = stored.in_doubt_tries;
+            trouble.passed = stored.passed;
+            trouble.natural = stored.natural.as_deref().and_then(|name| self.scope_of(number, name));
+            if let Scope::Lane(_, lane) = scope {
+                self.point(number).lanes.wait_until(lane, Some(stored.not_before));
+            }
+            self.scopes.restore(scope, trouble);
+        }
+    }
+
+    /// Stores the scopes that changed and says what the operator should hear.
+    pub(super) fn store_scopes(&mut self) {
+        for scope in self.scopes.take_changed() {
+            let name = self.scope_name(scope);
+            let Some(trouble) = self.scopes.trouble(scope).cloned() else {
+                self.queue(Change::ScopeWell(name), Then::Nothing);
+                self.scope_is_well(scope);
+                continue;
+            };
+            let stored = StoredScope {
+                scope: name,
+                cause: trouble.cause.as_str().into(),
+                refusals: trouble.refusals,
+                not_before: trouble.not_before,
+                since: trouble.since,
+                lone: trouble.lone,
+                in_doubt_tries: trouble.in_doubt_tries,
+                natural: trouble.natural.map(|natural| self.scope_name(natural)),
+                passed: trouble.passed,
+                text: trouble.text.clone(),
+            };
+            self.queue(Change::Scope(Box::new(stored)), Then::Nothing);
+            self.scope_waits(scope, &trouble);
+        }
+    }
+
+    fn scope_waits(&mut self, scope: Scope, trouble: &Trouble) {
+        let notice = match scope {
+            Scope::Lane(..) => return,
+            Scope::Endpoint(_) => self.notice(scope, "ION_UNREACHABLE").says(
+                format!("ION cannot be reached, or does not take anything: {}", trouble.text),
+                "Nothing is lost; the agent tries again by itself. If it lasts: look at the network, the proxy, the \
+                 certificate and the credential that the text names, then run 'bodrelay check'.",
+            ),
+            Scope::ConnectionPoint(_) if trouble.cause == Cause::Retry => self.notice(scope, "ION_BUSY").says(
+                format!("ION asks to wait: {}", trouble.text),
+                "Nothing is lost; the agent tries again by itself.",
+            ),
+            Scope::ConnectionPoint(_) => self.notice(scope, "CONNECTION_POINT_SUSPENDED").says(
+                format!("ION refuses several document types of this connection point: {}", trouble.text),
+                "Look at the IMS connection point in ION Desk: is it active, does it name this client id and logical \
+                 id, does it list the documents? Rows stay 0 and are sent when ION takes them.",
+            ),
+            Scope::DocumentType(..) => self.type_notice(scope, trouble),
+        };
+        tracing::warn!(
+            connection_point = notice.connection_point.as_deref(),
+            subject = notice.subject,
+            code = notice.code,
+            refusals = trouble.refusals,
+            answer = trouble.text,
+            "waits"
+        );
+        self.notices.push(notice);
+        self.drop_bytes_behind(scope);
+    }
+
+    fn type_notice(&self, scope: Scope, trouble: &Trouble) -> Notice {
+        match trouble.cause {
+            Cause::NotAccepted => self.notice(scope, "TYPE_NOT_ACCEPTED").says(
+                format!("ION does not accept this document type from us: {}", trouble.text),
+                "Add the document to the Documents tab of the IMS connection point in ION Desk and activate it, or set \
+                 enabled = 0 in bodrelay_document. Rows stay 0 and are sent as soon as ION lists the type.",
+            ),
+            Cause::Rejects => self.notice(scope, "TYPE_REJECTED").says(
+                format!("five documents of this type in a row were rejected: {}", trouble.text),
+                "Mend what ION names (often a mapping or a schema), then resubmit the failed ones. One document at a \
+                 time tries whether it works again.",
+            ),
+            Cause::Retry | Cause::Suspend => self.notice(scope, "TYPE_SUSPENDED").says(
+                format!("ION refuses this document type: {}", trouble.text),
+                "Look at the IMS connection point in ION Desk: Documents tab, client id, logical id, active data \
+                 flow. Rows stay 0 and are sent when ION takes them.",
+            ),
+        }
+    }
+
+    fn scope_is_well(&mut self, scope: Scope) {
+        if matches!(scope, Scope::Lane(..)) {
+            return;
+        }
+        for code in CODES {
+            let notice = self.notice(scope, code).clears();
+            self.notices.push(notice);
+        }
+        if let Scope::DocumentType(point, number) = scope {
+            let document_type = self.point(point).type_name(number).to_owned();
+            tracing::info!(connection_point = self.point(point).name(), document_type, "goes on");
+            self.point(point).probes_asked.remove(&number);
+            self.wake(point, "suspended", document_type);
+            self.wake(point, "behind", String::new());
+        }
+    }
+
+    /// Bytes of messages that now wait are read again when their time comes; others may use the room.
+    fn drop_bytes_behind(&mut self, scope: Scope) {
+        for number in 0..self.points.len() {
+            let Ok(number) = PointNumber::try_from(number) else { break };
+            self.drop_parcels(number, |open| open.path.wide().contains(&scope));
+        }
+    }
+
+    fn notice(&self, scope: Scope, code: &'static str) -> Notice {
+        let (point, subject) = match scope {
+            Scope::Endpoint(number) => (None, self.endpoints[usize::from(number)].name.clone()),
+            Scope::ConnectionPoint(point) | Scope::Lane(point, _) => {
+                (Some(point), "connection point".to_owned())
+            }
+            Scope::DocumentType(point, number) => {
+                (Some(point), self.points[usize::from(point)].type_name(number).to_owned())
+            }
+        };
+        let name = point.map(|point| self.points[usize::from(point)].name());
+        Notice::new(code, Severity::Error, name, subject)
+    }
+
+    /// The name under which the journal keeps a scope.
+    fn scope_name(&self, scope: Scope) -> String {
+        let point = |number: PointNumber| {
+            let point = &self.points[usize::from(number)];
+            format!("{}/{}", self.sites[point.site].name, point.name())
+        };
+        match scope {
+            Scope::Endpoint(number) => format!("endpoint {}", self.endpoints[usize::from(number)].name),
+            Scope::ConnectionPoint(number) => format!("point {}", point(number)),
+            Scope::DocumentType(number, document_type) => {
+                format!(
+                    "type {} {}",
+                    point(number),
+                    self.points[usize::from(number)].type_name(document_type)
+                )
+            }
+            Scope::Lane(number, lane) => format!("lane {} {:016x}", point(number), lane.0),
+        }
+    }
+
+    /// The scope of a name, where it concerns this connection point (or its endpoint).
+    fn scope_of(&mut self, number: PointNumber, name: &str) -> Option<Scope> {
+        let point = self.point(number);
+        let endpoint = point.endpoint;
+        if name == self.scope_name(Scope::Endpoint(endpoint)) {
+            return Some(Scope::Endpoint(endpoint));
+        }
+        let whole = self.scope_name(Scope::ConnectionPoint(number));
+        if name == whole {
+            return Some(Scope::ConnectionPoint(number));
+        }
+        let point_name = whole.strip_prefix("point ")?;
+        let (kind, rest) = name.split_once(' ')?;
+        let detail = rest.strip_prefix(point_name)?.strip_prefix(' ')?;
+        match kind {
+            "type" => Some(Scope::DocumentType(number, self.point(number).type_number(detail))),
+            "lane" => {
+                let lane = u64::from_str_radix(detail, 16).ok()?;
+                Some(Scope::Lane(number, LaneKey(lane.cast_signed())))
+            }
+            _ => None,
+        }
+    }
+}

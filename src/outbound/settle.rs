@@ -1,0 +1,338 @@
+//! settle: the outbox row carries its flag and the message log its row, in one transaction of the database; then the
+//! journal lets the message go. Also what waits longer than a moment gets its row in the log here.
+
+use std::collections::{HashMap, HashSet};
+
+use super::point::{SETTLE_BATCH, SettledBatch};
+use super::{Event, Outbound, SettleFailure, SettleOutcome, Then, log};
+use crate::bod;
+use crate::crash;
+use crate::database::{LogRow, Settle};
+use crate::domain::delivery::State;
+use crate::domain::ids::LaneKey;
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::waiting::{PointNumber, Scope};
+use crate::journal::{Change, Journal, Record};
+
+/// How long recorded messages may gather before they are settled: less than anyone notices, enough for a batch.
+pub(super) const PATIENCE_MS: i64 = 50;
+/// A message that waits longer than this is written to the log while it waits.
+const LOG_AFTER_MS: i64 = 5_000;
+/// Log rows of waiting messages a transaction: short enough for somebody else's database.
+const LOG_PAGE: usize = 500;
+/// Bytes that comparing rows with what was sent may load at once.
+const VERIFY_BYTES: usize = 8 * 1024 * 1024;
+
+impl Outbound {
+    pub(super) fn start_settle(&mut self, number: PointNumber, now: i64) {
+        let stopping = self.stopping;
+        let point = &mut self.points[usize::from(number)];
+        let site = &self.sites[point.site];
+        let ready = point.unsettled.len() + point.reflag.len();
+        let due = ready >= SETTLE_BATCH
+            || now >= point.oldest_unsettled_at + PATIENCE_MS
+            || stopping
+            || (point.begun == 0 && point.is_quiet());
+        if ready == 0 || !due || point.settling || !point.recovered || site.not_before > now {
+            return;
+        }
+        point.settling = true;
+        let take = point.unsettled.len().min(SETTLE_BATCH);
+        let messages: Vec<i64> = point.unsettled.drain(..take).collect();
+        point.oldest_unsettled_at = now;
+        let verify: HashSet<i64> = messages
+            .iter()
+            .copied()
+            .filter(|message| point.messages.get(message).is_some_and(|open| open.verify))
+            .collect();
+        let records: Vec<Record> = messages
+            .iter()
+            .filter_map(|message| point.messages.get(message))
+            .map(|open| open.record.clone())
+            .collect();
+        let job = Job {
+            database: site.database.clone(),
+            journal: self.journal.clone(),
+            settings: point.settings.clone(),
+            host: self.host.clone(),
+            records,
+            verify,
+            reflag: std::mem::take(&mut point.reflag),
+            now,
+        };
+        self.work.push(Box::pin(async move {
+            let result = settle(job).await.map(SettleOutcome);
+            Event::Settled(number, Box::new(result), messages)
+        }));
+    }
+
+    pub(super) fn settled(
+        &mut self,
+        number: PointNumber,
+        result: Result<SettleOutcome, SettleFailure>,
+        messages: Vec<i64>,
+    ) {
+        let now = self.now();
+        let site = self.point(number).site;
+        self.point(number).settling = false;
+        let SettleOutcome(batch) = match result {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // Put back in their order; the rows of `reflag` are found again by the next sweep.
+                for message in messages.into_iter().rev() {
+                    self.point(number).unsettled.push_front(message);
+                }
+                match error {
+                    SettleFailure::Database(error) => self.database_failed(site, &error),
+                    SettleFailure::Journal(error) => self.fatal = Some(error),
+                }
+                return;
+            }
+        };
+        self.database_answered(site);
+        let name = self.point(number).name().to_owned();
+        if !batch.settled.already_flagged.is_empty() {
+            self.notices.push(another_sender(&name, &batch.settled.already_flagged));
+        }
+        if !batch.changed.is_empty() {
+            self.notices.push(row_changed(&name, &batch.changed));
+        }
+        for message in batch.messages {
+            self.queue(Change::Settled { message, now }, Then::Settled { point: number, message });
+        }
+    }
+
+    /// The journal has let it go: memory does too.
+    pub(super) fn forget(&mut self, number: PointNumber, message: i64) {
+        let point = self.point(number);
+        if let Some(open) = point.messages.remove(&message) {
+            self.bytes_used -= open.bytes;
+        }
+    }
+
+    /// Writes what waits longer than a moment into the message log.
+    pub fn log_waiting(&mut self) {
+        let now = self.now();
+        for point in &mut self.points {
+            let site = &self.sites[point.site];
+            let idle = point.messages.is_empty() && !point.may_be_unlogged;
+            if idle || point.reporting || !point.recovered || now < point.next_log_at || site.not_before > now
+            {
+                continue;
+            }
+            if point.settings.send_mode != crate::domain::plan::SendMode::On {
+                continue;
+            }
+            point.reporting = true;
+            point.may_be_unlogged = false;
+            point.next_log_at = now + LOG_AFTER_MS;
+            let lane_waits: HashMap<LaneKey, i64> = self
+                .scopes
+                .troubles()
+                .filter_map(|(scope, trouble)| match scope {
+                    Scope::Lane(of, lane) if of == point.number => Some((lane, trouble.not_before)),
+                    Scope::Lane(..)
+                    | Scope::Endpoint(_)
+                    | Scope::ConnectionPoint(_)
+                    | Scope::DocumentType(..) => None,
+                })
+                .collect();
+            let wide = [Scope::Endpoint(point.endpoint), Scope::ConnectionPoint(point.number)]
+                .into_iter()
+                .filter_map(|scope| self.scopes.trouble(scope).map(|trouble| trouble.not_before))
+                .max();
+            let waiting: Vec<i64> = point
+                .messages
+                .values()
+                .map(|open| &open.record)
+                .filter(|record| {
+                    !record.logged && !record.delivery.state.is_final() && record.seen_at < now - LOG_AFTER_MS
+                })
+                .take(LOG_PAGE)
+                .map(|record| record.message)
+                .collect();
+            let job = WaitingJob {
+                database: site.database.clone(),
+                journal: self.journal.clone(),
+                waiting,
+                settings: point.settings.clone(),
+                host: self.host.clone(),
+                point_id: point.point_id,
+                lane_waits,
+                wide,
+                now,
+            };
+            let number = point.number;
+            self.work.push(Box::pin(async move { Event::Logged(number, log_waiting(job).await) }));
+        }
+    }
+
+    pub(super) fn logged(&mut self, number: PointNumber, result: Result<Vec<i64>, SettleFailure>) {
+        let site = self.point(number).site;
+        self.point(number).reporting = false;
+        match result {
+            Ok(messages) => {
+                let point = self.point(number);
+                for message in &messages {
+                    if let Some(open) = point.messages.get_mut(message) {
+                        open.record.logged = true;
+                    }
+                }
+                if !messages.is_empty() {
+                    point.may_be_unlogged = true;
+                    self.queue(Change::Logged(messages), Then::Nothing);
+                }
+            }
+            Err(SettleFailure::Database(error)) => self.database_failed(site, &error),
+            Err(SettleFailure::Journal(error)) => self.fatal = Some(error),
+        }
+    }
+}
+
+struct Job {
+    database: std::sync::Arc<dyn crate::database::Database>,
+    journal: Journal,
+    settings: std::sync::Arc<crate::domain::plan::ConnectionPoint>,
+    host: String,
+    records: Vec<Record>,
+    verify: HashSet<i64>,
+    reflag: Vec<i64>,
+    now: i64,
+}
+
+async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
+    let changed = verify(&job).await?;
+    let tried: Vec<i64> = job
+        .records
+        .iter()
+        .filter(|record| {
+            record.delivery.attempts > 1
+                || record.delivery.state != State::Accepted
+                || job.settings.log_all_attempts
+        })
+        .map(|record| record.message)
+        .collect();
+    let attempts = if tried.is_empty() { Vec::new() } else { job.journal.attempts(tried).await? };
+    let mut settle = Settle::default();
+    for (message, number, attempt) in attempts {
+        if let Some(record) = job.records.iter().find(|record| record.message == message) {
+            settle.attempts.push(log::attempt(record, number, attempt, &job.host));
+        }
+    }
+    for record in &job.records {
+        match record.delivery.state {
+            _ if changed.contains(&record.entry_id) => {}
+            State::Accepted => settle.accepted.push(record.entry_id),
+            State::Failed | State::Discarded => settle.failed.push(record.entry_id),
+            State::Pending | State::InFlight | State::Withdrawn | State::Superseded => {}
+        }
+        if job.settings.log_all_messages || log::is_problem(record) {
+            settle.log.push(log::row(record, &job.settings, &job.host, None, job.now));
+        }
+    }
+    settle.accepted.extend(&job.reflag);
+    let settled = job.database.outbox_settle(&settle).await?;
+    crash::point("after_settle");
+    Ok(SettledBatch { messages: job.records.iter().map(|record| record.message).collect(), changed, settled })
+}
+
+/// Of messages that an earlier session sent: rows that hold something else now, and must not be flagged for it.
+async fn verify(job: &Job) -> Result<Vec<i64>, SettleFailure> {
+    let mut ids: Vec<i64> = job
+        .records
+        .iter()
+        .filter(|record| job.verify.contains(&record.message))
+        .map(|record| record.entry_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut changed = Vec::new();
+    while !ids.is_empty() {
+        let loaded = job.database.outbox_load(&ids, VERIFY_BYTES).await?;
+        for entry in &loaded.entries {
+            let identity = bod::judge(entry, &job.settings).identity;
+            let same = job
+                .records
+                .iter()
+                .any(|record| record.entry_id == entry.entry_id && record.identity == identity);
+            if !same {
+                changed.push(entry.entry_id);
+            }
+        }
+        ids = loaded.not_loaded;
+    }
+    Ok(changed)
+}
+
+struct WaitingJob {
+    database: std::sync::Arc<dyn crate::database::Database>,
+    journal: Journal,
+    settings: std::sync::Arc<crate::domain::plan::ConnectionPoint>,
+    host: String,
+    point_id: i64,
+    /// Messages in memory that wait longer than a moment.
+    waiting: Vec<i64>,
+    lane_waits: HashMap<LaneKey, i64>,
+    wide: Option<i64>,
+    now: i64,
+}
+
+/// Writes one page of what waits; answers the messages that the log now has.
+async fn log_waiting(job: WaitingJob) -> Result<Vec<i64>, SettleFailure> {
+    let mut records = job.journal.records(job.waiting).await?;
+    // In flight or done meanwhile: its end writes the row.
+    records.retain(|record| !record.delivery.state.is_final() && !record.logged);
+    records.extend(job.journal.held_unlogged(job.point_id, 500).await?);
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holders = job.journal.records(records.iter().filter_map(|record| record.held_by).collect()).await?;
+    let holders: HashMap<i64, String> =
+        holders.into_iter().map(|holder| (holder.message, holder.message_key.to_string())).collect();
+    let messages: Vec<i64> = records.iter().map(|record| record.message).collect();
+    let attempts = job.journal.attempts(messages.clone()).await?;
+    let mut settle = Settle::default();
+    for (message, number, attempt) in attempts {
+        if let Some(record) = records.iter().find(|record| record.message == message) {
+            settle.attempts.push(log::attempt(record, number, attempt, &job.host));
+        }
+    }
+    settle.log = records
+        .iter()
+        .map(|record| {
+            let held_by = record.held_by.and_then(|holder| holders.get(&holder).cloned());
+            let wait = job.lane_waits.get(&record.lane).copied().max(job.wide);
+            LogRow {
+                next_attempt_at: wait.filter(|_| record.held_by.is_none()).map(log::time),
+                ..log::row(record, &job.settings, &job.host, held_by, job.now)
+            }
+        })
+        .collect();
+    job.database.outbox_settle(&settle).await?;
+    Ok(messages)
+}
+
+fn another_sender(name: &str, ids: &[i64]) -> Notice {
+    Notice::new("ANOTHER_SENDER", Severity::Error, Some(name), "outbox").says(
+        format!(
+            "{} rows that this agent sent already had flag 1 when it came to flag them (the first: C_ID {}): somebody \
+             else sends from the same outbox, so ION may have got documents twice",
+            ids.len(),
+            ids.first().copied().unwrap_or_default()
+        ),
+        "Stop the other sender (Infor's Enterprise Connector, or a second agent) for these rows, or set send_mode = \
+         'off' here.",
+    )
+}
+
+fn row_changed(name: &str, ids: &[i64]) -> Notice {
+    Notice::new("ROW_CHANGED_AFTER_SEND", Severity::Warning, Some(name), "outbox").says(
+        format!(
+            "{} rows hold something else than what was sent under their C_ID (the first: C_ID {}): the database was \
+             restored or the table filled anew; they were not flagged for what was sent before",
+            ids.len(),
+            ids.first().copied().unwrap_or_default()
+        ),
+        "Nothing: their new contents are sent as messages of their own. Look up the old ones in bodrelay_message_log.",
+    )
+}

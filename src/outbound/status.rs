@@ -1,0 +1,128 @@
+//! What a connection point is doing, for the status table and for exit codes.
+
+use chrono::{DateTime, Utc};
+
+use super::point::{Blocked, Figures};
+use super::{Outbound, log};
+use crate::domain::plan::SendMode;
+use crate::domain::waiting::Scope;
+
+/// One connection point's state and figures since the last look.
+#[derive(Debug, Clone)]
+pub struct PointStatus {
+    pub site: usize,
+    pub connection_point: String,
+    pub point_id: i64,
+    /// As `bodrelay_status.state` says it.
+    pub state: &'static str,
+    pub reason: Option<String>,
+    pub in_flight: i64,
+    /// It may look at rows: waiting ones are worth counting.
+    pub is_active: bool,
+    pub selection: crate::database::Selection,
+    pub figures: Figures,
+    pub next_poll_at: Option<DateTime<Utc>>,
+}
+
+/// How the work stands, for `once`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub accepted: u64,
+    pub failed: u64,
+    /// Work waits for a retry.
+    pub waiting: bool,
+    /// A database could not be reached.
+    pub database_away: bool,
+    /// ION could not be reached.
+    pub ion_away: bool,
+}
+
+impl Outbound {
+    /// State and figures of every connection point; the figures start again from nothing.
+    pub fn take_statuses(&mut self) -> Vec<PointStatus> {
+        let mut statuses = Vec::with_capacity(self.points.len());
+        for index in 0..self.points.len() {
+            let (state, reason) = self.state_of(index);
+            let point = &mut self.points[index];
+            let figures = point.figures.clone();
+            point.figures.accepted_more = 0;
+            point.figures.failed_more = 0;
+            statuses.push(PointStatus {
+                site: point.site,
+                connection_point: point.name().to_owned(),
+                point_id: point.point_id,
+                state,
+                reason,
+                in_flight: i64::try_from(point.begun).unwrap_or(i64::MAX),
+                is_active: point.is_active(),
+                selection: point.selection(),
+                figures,
+                next_poll_at: (point.is_active() && point.next_scan_at < i64::MAX)
+                    .then(|| log::time(point.next_scan_at)),
+            });
+        }
+        statuses
+    }
+
+    /// What ION said of document types: site, connection point, verb, noun, accepted.
+    pub fn take_accepted_documents(&mut self) -> Vec<(usize, String, String, String, Option<bool>)> {
+        std::mem::take(&mut self.accepted_documents)
+    }
+
+    /// How the work stands.
+    pub fn totals(&self) -> Totals {
+        let now = self.now();
+        let mut totals = Totals::default();
+        for point in &self.points {
+            totals.accepted += point.figures.accepted_here;
+            totals.failed += point.figures.failed_here;
+            totals.waiting |= point.sends()
+                && (point.lanes.iter().next().is_some()
+                    || !point.unsettled.is_empty()
+                    || !point.wanted.is_empty());
+            totals.database_away |= point.planned && self.sites[point.site].not_before > now;
+            totals.ion_away |=
+                point.sends() && self.scopes.trouble(Scope::Endpoint(point.endpoint)).is_some();
+        }
+        totals
+    }
+
+    fn state_of(&self, index: usize) -> (&'static str, Option<String>) {
+        let point = &self.points[index];
+        match &point.blocked {
+            _ if !point.planned => return ("off", None),
+            Some(Blocked::Refused(reason)) => return ("misconfigured", Some(reason.clone())),
+            Some(Blocked::OwnedBy(owner)) => return ("waiting", Some(format!("owned by {owner}"))),
+            None => {}
+        }
+        if self.stopping {
+            return ("stopped", None);
+        }
+        match point.settings.send_mode {
+            SendMode::Off => return ("off", None),
+            SendMode::Observe => return ("observing", None),
+            SendMode::On => {}
+        }
+        if point.settings.documents.is_empty() {
+            return (
+                "misconfigured",
+                Some("bodrelay_document has no row for it (direction 'out'): nothing is sent".into()),
+            );
+        }
+        let wide = [Scope::Endpoint(point.endpoint), Scope::ConnectionPoint(point.number)];
+        for scope in wide {
+            if let Some(trouble) = self.scopes.trouble(scope) {
+                return ("backoff", Some(log::cut(&trouble.text, 1000)));
+            }
+        }
+        let suspended = self
+            .scopes
+            .troubles()
+            .find(|(scope, _)| matches!(scope, Scope::DocumentType(of, _) if *of == point.number));
+        if let Some((Scope::DocumentType(_, document_type), trouble)) = suspended {
+            let text = format!("{}: {}", point.type_name(document_type), trouble.text);
+            return ("suspended", Some(log::cut(&text, 1000)));
+        }
+        ("running", None)
+    }
+}

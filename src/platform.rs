@@ -1,0 +1,74 @@
+//! All that differs between operating systems, each as one function with the same meaning everywhere.
+
+use std::io;
+use std::path::Path;
+
+/// What tells a file from another one put in its place: device and inode.
+#[cfg(unix)]
+pub fn file_identity(path: &Path) -> io::Result<String> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path)?;
+    Ok(format!("device {} inode {}", metadata.dev(), metadata.ino()))
+}
+
+/// What tells a file from another one put in its place: its creation time, since std does not reach the volume's
+/// serial number and the file index. A copy gets another creation time.
+#[cfg(windows)]
+pub fn file_identity(path: &Path) -> io::Result<String> {
+    use std::os::windows::fs::MetadataExt;
+    Ok(format!("created {}", std::fs::metadata(path)?.creation_time()))
+}
+
+/// Ends when the process is asked to stop: SIGTERM or SIGINT.
+#[cfg(unix)]
+pub async fn asked_to_stop() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Ends when the process is asked to stop: Ctrl+C, Ctrl+Break, or the closing console.
+#[cfg(windows)]
+pub async fn asked_to_stop() -> io::Result<()> {
+    use tokio::signal::windows;
+    let (mut c, mut interrupt, mut close) =
+        (windows::ctrl_c()?, windows::ctrl_break()?, windows::ctrl_close()?);
+    tokio::select! {
+        _ = c.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = close.recv() => {}
+    }
+    Ok(())
+}
+
+/// Makes a folder that only this user can read.
+#[cfg(unix)]
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    if path.is_dir() {
+        return std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes a folder; its access rights are those that it inherits.
+#[cfg(windows)]
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Where the configuration file is when nobody says.
+pub fn default_config() -> std::path::PathBuf {
+    #[cfg(windows)]
+    let path =
+        std::path::PathBuf::from(std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into()))
+            .join(r"bodrelay\bodrelay.toml");
+    #[cfg(not(windows))]
+    let path = std::path::PathBuf::from("/etc/bodrelay/bodrelay.toml");
+    path
+}
