@@ -8,7 +8,7 @@ mod sqlite {
 
     use bodrelay::config::{DatabaseKind, DatabaseSettings};
     use bodrelay::database::sqlite::Sqlite;
-    use bodrelay::database::statements::scripts;
+    use bodrelay::database::statements::{scripts, sqlite as sql};
     use bodrelay::database::{Database, DatabaseError, Selection, Settle};
     use rusqlite::Connection;
     use rusqlite::types::ValueRef;
@@ -287,6 +287,109 @@ mod sqlite {
             }
         }
         None
+    }
+
+    /// The work of a statement must not grow with rows that it does not give (design.md §1, promise 5).
+    #[tokio::test]
+    async fn statements_enter_by_their_index() {
+        let fixture = SqliteFixture::fresh().await;
+        let connection = fixture.connection();
+        for (statement, entry, sorts) in [
+            (
+                sql::OUTBOX_SCAN,
+                "IX_COR_OUTBOX_ENTRY_PROCESSED (C_WAS_PROCESSED=? AND C_ID>? AND C_ID<?)",
+                false,
+            ),
+            (sql::OUTBOX_SCAN_BY_LOGICAL_ID, "PROCESSED (C_WAS_PROCESSED=? AND C_ID>? AND C_ID<?)", false),
+            (sql::OUTBOX_BACKLOG, "IX_COR_OUTBOX_ENTRY_PROCESSED (C_WAS_PROCESSED=?)", false),
+            (sql::OUTBOX_OLDEST, "IX_COR_OUTBOX_ENTRY_PROCESSED (C_WAS_PROCESSED=?)", false),
+            (sql::OUTBOX_LOAD, "INTEGER PRIMARY KEY (rowid=?)", false),
+            (sql::OUTBOX_LOAD_HEADERS, "IX_COR_OUTBOX_HEADERS_ENTRY (C_OUTBOX_ID=?)", false),
+            (sql::OUTBOX_SETTLE_ACCEPTED, "INTEGER PRIMARY KEY (rowid=?)", false),
+            (sql::OUTBOX_SETTLE_FAILED, "INTEGER PRIMARY KEY (rowid=?)", false),
+            (sql::COMMAND_READ, "ix_bodrelay_command_state (state=?)", true),
+            (sql::REPORT_FINDING_RENEW, "ix_bodrelay_finding_", false),
+            (sql::LOG_SEARCH, "sqlite_autoindex_bodrelay_message_log_1", false),
+            (sql::LOG_SEARCH_UPWARDS, "sqlite_autoindex_bodrelay_message_log_1 (message_key>?)", false),
+            (sql::LOG_SEARCH_BY_KEY, "sqlite_autoindex_bodrelay_message_log_1 (message_key=?)", false),
+            (sql::LOG_SEARCH_BY_MESSAGE_ID, "ix_bodrelay_message_log_message_id (message_id=?)", true),
+            (
+                sql::LOG_SEARCH_BY_DOCUMENT,
+                "ix_bodrelay_message_log_document (noun=? AND document_id=?)",
+                true,
+            ),
+            (
+                sql::LOG_SEARCH_BY_STATE,
+                "ix_bodrelay_message_log_state (connection_point=? AND state=?)",
+                true,
+            ),
+            (
+                sql::LOG_SEARCH_BY_CREATED,
+                "ix_bodrelay_message_log_created (created_at>? AND created_at<?)",
+                true,
+            ),
+            (sql::LOG_PURGE_SELECT, "_state (connection_point=? AND state=? AND seen_at<?)", false),
+            (sql::LOG_PURGE, "sqlite_autoindex_bodrelay_message_log_1 (message_key=?)", false),
+            (sql::LOG_PURGE_ATTEMPTS, "sqlite_autoindex_bodrelay_attempt_1 (message_key=?)", false),
+        ] {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+            let steps =
+                explain.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();
+            let plan = steps.unwrap().join("\n");
+            assert!(plan.contains(entry), "{entry} is not in the plan\n{plan}\n{statement}");
+            assert!(sorts || !plan.contains("TEMP B-TREE"), "it sorts\n{plan}\n{statement}");
+        }
+
+        // Infor's own index has the flag in front, too: no write may walk over all that waits.
+        connection
+            .execute_batch(
+                "DROP INDEX IX_COR_OUTBOX_ENTRY_PROCESSED; CREATE INDEX polling ON COR_OUTBOX_ENTRY \
+                 (C_WAS_PROCESSED, C_TENANT_ID, C_LOGICAL_ID, C_ID)",
+            )
+            .unwrap();
+        for statement in
+            [sql::OUTBOX_LOAD, sql::OUTBOX_SETTLE_ACCEPTED, sql::OUTBOX_SETTLE_FAILED, sql::OUTBOX_RESET]
+        {
+            let plan = plan(&connection, statement);
+            assert!(plan.contains("INTEGER PRIMARY KEY (rowid=?)"), "{plan}\n{statement}");
+        }
+        for statement in [sql::OUTBOX_SCAN, sql::OUTBOX_SCAN_BY_LOGICAL_ID] {
+            let plan = plan(&connection, statement);
+            assert!(plan.contains("INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{plan}\n{statement}");
+        }
+        // The other two that the survey takes for good.
+        for index in ["(C_WAS_PROCESSED)", "(C_ID) WHERE C_WAS_PROCESSED = 0"] {
+            let make = format!("DROP INDEX polling; CREATE INDEX polling ON COR_OUTBOX_ENTRY {index}");
+            connection.execute_batch(&make).unwrap();
+            let plan = plan(&connection, sql::OUTBOX_SCAN);
+            assert!(plan.contains("INDEX polling") && !plan.contains("TEMP B-TREE"), "{index}\n{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flag_kept_as_text_is_a_flag() {
+        let fixture = SqliteFixture::empty().await;
+        fixture.install_control().await;
+        fixture.install_box_1_0().await;
+        fixture
+            .exec(
+                "DROP TABLE COR_OUTBOX_ENTRY; CREATE TABLE COR_OUTBOX_ENTRY (C_ID INTEGER PRIMARY KEY, C_XML BLOB, \
+                 C_TENANT_ID TEXT, C_MESSAGE_PRIORITY TEXT, C_CREATED_DATE_TIME TEXT, C_WAS_PROCESSED TEXT); \
+                 INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_WAS_PROCESSED) VALUES (1, 0), (2, 0), (3, 1), (4, 9)",
+            )
+            .await;
+        let database = fixture.open();
+        assert_eq!(ids(&*database, &scan_all()).await, [1, 2]);
+        let settle = Settle { accepted: vec![1, 3], failed: vec![2], ..Settle::default() };
+        assert_eq!(database.outbox_settle(&settle).await.unwrap().already_flagged, [3]);
+        assert_eq!(fixture.flags().await, [["1", "1"], ["2", "9"], ["3", "1"], ["4", "9"]]);
+        assert_eq!(database.outbox_reset(&[4]).await.unwrap(), [4]);
+    }
+
+    fn plan(connection: &Connection, statement: &str) -> String {
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();
+        steps.unwrap().join("\n")
     }
 
     /// What the hot path takes, printed; the bound is wide enough for a loaded machine in a development build.
