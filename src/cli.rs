@@ -12,7 +12,7 @@ use crate::app::{self, Ending, IfRunning, StateLock};
 use crate::config::Config;
 use crate::database::statements::scripts;
 use crate::outbound::Mode;
-use crate::{crash, observe, platform, simulator};
+use crate::{crash, demo, observe, platform, simulator};
 
 /// Relays Business Object Documents from a database's outbox tables to Infor ION.
 #[derive(Debug, Parser)]
@@ -40,6 +40,21 @@ enum Command {
         /// With install: the I/O Box tables too, for sites without
         #[arg(long)]
         with_iobox: bool,
+    },
+    /// Show it all: a database, a simulated ION full of faults, an agent that is killed again and again
+    Demo {
+        /// Entries in the outbox at the start
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        messages: u32,
+        /// Repeats what is left to chance
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Keep everything in this folder
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+        /// Print only the result, as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Stand in for ION on this machine, with scripted faults: for trying and testing
     Simulate {
@@ -88,6 +103,11 @@ fn carry_out(arguments: Arguments) -> Result<u8> {
         Command::Run(ref work) => work_on(&read_config(&arguments)?, work, Mode::Run),
         Command::Once(ref work) => work_on(&read_config(&arguments)?, work, Mode::Once),
         Command::Sql { dialect, script, with_iobox } => print_script(&dialect, &script, with_iobox),
+        Command::Demo { messages, seed, keep, json } => {
+            let messages = usize::try_from(messages)?;
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+            show_demo(&demo::Settings { messages, seed, keep, quiet: json }, json)
+        }
         Command::Simulate { listen, faults, ledger, ionapi, seed } => {
             simulate(listen, faults, ledger, &ionapi, seed)
         }
@@ -141,6 +161,51 @@ fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
         scripts::SQLITE.iter().find(|(known, _)| *known == name).context("the script is missing")?;
     out.write_all(text.as_bytes())?;
     Ok(0)
+}
+
+fn show_demo(settings: &demo::Settings, json: bool) -> Result<u8> {
+    let report = demo::run(settings)?;
+    if json {
+        say(format_args!("{}", serde_json::to_string(&report)?))?;
+    } else {
+        print_demo(&report, settings.keep.as_deref())?;
+    }
+    Ok(u8::from(!report.agreed))
+}
+
+fn print_demo(report: &demo::Report, kept: Option<&std::path::Path>) -> Result<()> {
+    let row = |what: &str, figure: String| say(format_args!("  {what:<44}{figure:>9}"));
+    row("written to the outbox", report.written.to_string())?;
+    row("accepted by ION", report.accepted.to_string())?;
+    for (code, count) in &report.failed {
+        row(&format!("failed: {code}"), count.to_string())?;
+    }
+    for (reason, count) in &report.left {
+        row(&format!("left at 0: {reason}"), count.to_string())?;
+    }
+    row("sent more than once", report.retried.to_string())?;
+    row("in doubt on the way", report.in_doubt.to_string())?;
+    row("repeats that ION saw (same id, same bytes)", report.repeats_seen.to_string())?;
+    row("order violations", report.order_violations.to_string())?;
+    row("lost", report.lost.to_string())?;
+    row("flags that nothing explains", report.unexplained_flags.to_string())?;
+    row("kills (SIGKILL)", report.kills.to_string())?;
+    row("seconds", format!("{:.1}", report.seconds))?;
+    let verdict = match report.agreed {
+        true => "Outbox, message log, journal and ION's own ledger tell the same story.",
+        false => {
+            "They do NOT tell the same story: this is a bug. Run it again with the same seed and --keep."
+        }
+    };
+    say(format_args!("{verdict} Seed {}.", report.seed))?;
+    match kept {
+        Some(folder) => say(format_args!(
+            "Look further:\n  sqlite3 {} \"SELECT noun, document_id, state, attempts, failure_code, remedy FROM \
+             bodrelay_message_log WHERE state <> 'accepted' OR attempts > 1\"",
+            folder.join("site.db").display()
+        )),
+        None => say(format_args!("With --keep DIR everything stays there to be looked at with SQL.")),
+    }
 }
 
 fn simulate(

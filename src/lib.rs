@@ -20,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod database;
+pub mod demo;
 pub mod domain;
 pub mod ims;
 pub mod journal;

@@ -72,3 +72,17 @@ pub fn default_config() -> std::path::PathBuf {
     let path = std::path::PathBuf::from("/etc/bodrelay/bodrelay.toml");
     path
 }
+
+/// Asks a child process to end in order, as a service manager does.
+#[cfg(unix)]
+pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
+    // The signal goes out by the system's own command: std can only kill.
+    let status = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("the command 'kill' failed")) }
+}
+
+/// Asks a child process to end: on Windows there is no orderly way from outside, so it is killed.
+#[cfg(windows)]
+pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
+    child.kill()
+}
