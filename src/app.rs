@@ -132,6 +132,8 @@ pub fn journal_path(config: &Config) -> PathBuf {
 
 /// Runs the agent until it is stopped, or (`once`) until nothing is runnable.
 pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Ending> {
+    // Before anything else: a stop that is asked for while the agent starts is an orderly one too.
+    let stop = platform::asked_to_stop().context("signals cannot be received")?;
     let mut agent = Agent::open(config, mode).await?;
     tracing::info!(
         host = config.agent.host,
@@ -139,7 +141,7 @@ pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Endin
         version = env!("CARGO_PKG_VERSION"),
         "starts"
     );
-    let ending = agent.work().await?;
+    let ending = agent.work(stop).await?;
     tracing::info!(code = ending.code(), "ends");
     Ok(ending)
 }
@@ -205,10 +207,10 @@ impl<'a> Agent<'a> {
         })
     }
 
-    async fn work(&mut self) -> Result<Ending> {
+    async fn work(&mut self, stop: impl Future<Output = ()>) -> Result<Ending> {
         let mut control = tokio::time::interval(Duration::from_secs(self.config.agent.control_read_seconds));
         control.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut stop = Box::pin(platform::asked_to_stop());
+        let mut stop = Box::pin(stop);
         let mut deadline = None;
         loop {
             self.outbound.advance();
@@ -217,8 +219,7 @@ impl<'a> Agent<'a> {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
                 _ = control.tick() => self.start_rounds(false),
-                result = &mut stop, if deadline.is_none() => {
-                    result.context("signals cannot be received")?;
+                () = &mut stop, if deadline.is_none() => {
                     tracing::info!("stops: nothing new begins, what is out is recorded and settled");
                     self.outbound.stop();
                     let patience = Duration::from_secs(self.config.agent.shutdown_seconds);

@@ -218,7 +218,10 @@ fn simulate(
     let running = simulator::run_command(listen, faults.as_deref(), ledger.as_deref(), ionapi, seed)?;
     say(format_args!("ION is simulated at {}", running.base_url))?;
     say(format_args!("the credential that fits is in {}", running.ionapi.display()))?;
-    runtime()?.block_on(platform::asked_to_stop())?;
+    runtime()?.block_on(async {
+        platform::asked_to_stop()?.await;
+        Ok::<_, std::io::Error>(())
+    })?;
     Ok(0)
 }
 

@@ -19,31 +19,33 @@ pub fn file_identity(path: &Path) -> io::Result<String> {
     Ok(format!("created {}", std::fs::metadata(path)?.creation_time()))
 }
 
-/// Ends when the process is asked to stop: SIGTERM or SIGINT.
+/// Listens from now on; the future ends when the process is asked to stop: SIGTERM or SIGINT.
 #[cfg(unix)]
-pub async fn asked_to_stop() -> io::Result<()> {
+pub fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
-/// Ends when the process is asked to stop: Ctrl+C, Ctrl+Break, or the closing console.
+/// Listens from now on; the future ends when the process is asked to stop: Ctrl+C, Ctrl+Break, or the closing console.
 #[cfg(windows)]
-pub async fn asked_to_stop() -> io::Result<()> {
+pub fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::windows;
     let (mut c, mut interrupt, mut close) =
         (windows::ctrl_c()?, windows::ctrl_break()?, windows::ctrl_close()?);
-    tokio::select! {
-        _ = c.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = close.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = c.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = close.recv() => {}
+        }
+    })
 }
 
 /// Makes a folder that only this user can read.
