@@ -1,0 +1,143 @@
+//! Nothing is lost when the process ends where it should not: at each named point, and at random moments.
+
+mod site;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use bodrelay::simulator::Options;
+use bodrelay::simulator::script::{Fault, Script, What};
+use site::{Entry, Site, seed};
+
+const SIGABRT: i32 = 6;
+
+/// `documents` with `versions` each, in the order in which an application writes them: version by version.
+fn fill(site: &Site, documents: i64, versions: i64) -> BTreeMap<i64, Entry> {
+    let entries: Vec<Entry> = (1..=versions)
+        .flat_map(|version| {
+            (1..=documents).map(move |document| {
+                let entry = Entry::new(&format!("ITEM-{document}"), version);
+                // Every other document's application names its messages itself.
+                if document % 2 == 0 { entry } else { entry.message_id(&format!("erp-{document}-{version}")) }
+            })
+        })
+        .collect();
+    site.insert_all(&entries).into_iter().zip(entries).collect()
+}
+
+/// Aborts at a point, proves that it did, restarts and judges.
+fn crash_at(point: &str, passings: &[u32]) {
+    for n in passings {
+        let site = Site::new();
+        let entries = fill(&site, 12, 5);
+        let mut agent = site.start_armed(&format!("{point}:{n}"));
+        let status = agent.wait();
+        assert_eq!(status.signal(), Some(SIGABRT), "{point}:{n} ended by {status}\n{}", agent.log());
+        let log = agent.log();
+        assert!(log.contains("ends this process now, as it was armed to"), "{point}:{n}\n{log}");
+        assert!(log.contains(point), "{point}:{n}\n{log}");
+        let flagged = site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1");
+        let arrived = i64::try_from(site.simulator.ledger().counts().distinct).unwrap();
+        assert!(flagged <= arrived, "{point}:{n}: {flagged} flagged, {arrived} arrived");
+        site.drain();
+        let verdict = site.judge(&entries);
+        assert_eq!((verdict.accepted, verdict.failed), (60, 0), "{point}:{n}");
+    }
+}
+
+#[test]
+fn after_scan() {
+    crash_at("after_scan", &[1, 2]);
+}
+
+#[test]
+fn after_admit() {
+    crash_at("after_admit", &[1]);
+}
+
+#[test]
+fn after_begin() {
+    crash_at("after_begin", &[1, 2, 6]);
+}
+
+#[test]
+fn after_post() {
+    crash_at("after_post", &[1, 7, 30]);
+}
+
+#[test]
+fn after_record() {
+    crash_at("after_record", &[1, 2, 7]);
+}
+
+#[test]
+fn after_settle() {
+    crash_at("after_settle", &[1, 2]);
+}
+
+/// An answer that said no is as certain as one that said yes: a failure survives the crash after its record.
+#[test]
+fn a_failure_survives_the_crash_after_its_record() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1"));
+    let entries = fill(&site, 1, 1);
+    let mut agent = site.start_armed("after_record:1");
+    assert_eq!(agent.wait().signal(), Some(SIGABRT), "{}", agent.log());
+    let posts = site.simulator.ledger().counts().posts;
+    site.drain();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.failed), (0, 1));
+    assert_eq!(site.simulator.ledger().counts().posts, posts, "a recorded failure is not posted again");
+}
+
+/// A value that arms nothing would make every test above prove nothing.
+#[test]
+fn an_unreadable_crash_point_is_refused() {
+    let site = Site::new();
+    for value in ["after_lunch:1", "after_post", "after_post:0", "after_post:x"] {
+        let mut agent = site.start_armed(value);
+        assert_eq!(agent.wait().code(), Some(2), "{value}");
+        assert!(agent.log().contains("BODRELAY_CRASH_AT"), "{value}: {}", agent.log());
+    }
+}
+
+/// SIGKILL at random moments, while rows are written and ION fails in every way that it can.
+#[test]
+fn random_kills_among_faults() {
+    const KILLS: usize = 16;
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let faults = vec![
+        Fault::refuse(503).with_probability(0.03),
+        Fault::new(What::ResetBeforeStore).with_probability(0.02),
+        Fault::new(What::StoreThenLoseAnswer).with_probability(0.03),
+        Fault::new(What::StoreThenCutAnswer).with_probability(0.02),
+        Fault::new(What::Slow { ms: 40 }).with_probability(0.3),
+        Fault::refuse(400).for_document("ITEM-7").with_probability(0.5),
+    ];
+    let site = Site::with(Options { seed, script: Script { faults }, ..Options::default() });
+    let mut entries = BTreeMap::new();
+    let mut version = 0;
+    for _ in 0..KILLS {
+        version += 1;
+        let batch: Vec<Entry> = (1..=40)
+            .map(|document| {
+                let entry = Entry::new(&format!("ITEM-{document}"), version);
+                if document % 2 == 0 { entry } else { entry.message_id(&format!("erp-{document}-{version}")) }
+            })
+            .collect();
+        entries.extend(site.insert_all(&batch).into_iter().zip(batch));
+        let mut agent = site.start();
+        let moment = Instant::now() + Duration::from_millis(random.u64(20..900));
+        agent.until("the moment of the kill", || Instant::now() >= moment);
+        agent.kill();
+    }
+    let posts_before = site.simulator.ledger().counts().posts;
+    site.simulator.clear_faults();
+    site.drain();
+    let verdict = site.judge(&entries);
+    eprintln!("{verdict:?}, {posts_before} posts before the last life");
+    assert_eq!(verdict.accepted + verdict.failed, entries.len());
+    assert!(posts_before > 0, "no kill hit anything under way");
+}

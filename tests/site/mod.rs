@@ -1,0 +1,546 @@
+//! A site of its own for a test: a database made as a DBA makes it, a simulated ION, and the real agent beside them.
+//!
+//! The agent is the built binary with an ordinary configuration file; it is started, stopped, killed and aborted like
+//! any process. What became of every row is judged by three witnesses that do not trust each other: the outbox with
+//! its message log, the journal, and the simulator's ledger.
+
+#![allow(dead_code)] // each test binary uses a part of it
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use bodrelay::database::statements::scripts;
+use bodrelay::domain::ids::Digest;
+use bodrelay::simulator::ledger::Arrival;
+use bodrelay::simulator::{Options, Simulator};
+use rusqlite::{Connection, OptionalExtension};
+
+/// Longer than anything here takes, on a machine that does other things too.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOGICAL_ID: &str = "lid://acme.erp.plant1";
+const BOD: &str = include_str!("../../fixtures/bods/Sync.ItemMaster.xml");
+
+/// One entry of the outbox as the application writes it.
+#[derive(Clone)]
+pub struct Entry {
+    pub document_id: String,
+    pub version: i64,
+    pub message_id: Option<String>,
+    pub created: String,
+    pub entry_id: Option<i64>,
+}
+
+impl Entry {
+    pub fn new(document_id: &str, version: i64) -> Self {
+        Self {
+            document_id: document_id.to_owned(),
+            version,
+            message_id: None,
+            created: format!("2026-03-01T08:00:{:02}.{:03}Z", version / 1000 % 60, version % 1000),
+            entry_id: None,
+        }
+    }
+
+    pub fn message_id(self, message_id: &str) -> Self {
+        Self { message_id: Some(message_id.to_owned()), ..self }
+    }
+
+    pub fn created(self, created: &str) -> Self {
+        Self { created: created.to_owned(), ..self }
+    }
+
+    pub fn entry_id(self, entry_id: i64) -> Self {
+        Self { entry_id: Some(entry_id), ..self }
+    }
+
+    pub fn xml(&self, tenant_id: &str) -> String {
+        BOD.replace("{{tenant}}", tenant_id)
+            .replace("{{logical_id}}", LOGICAL_ID)
+            .replace("{{created}}", &self.created)
+            .replace("{{entity}}", "100")
+            .replace("{{location}}", "PLANT1")
+            .replace("{{document_id}}", &self.document_id)
+            .replace("{{variation_id}}", &self.version.to_string())
+    }
+
+    pub fn digest(&self, tenant_id: &str) -> Digest {
+        Digest::of(self.xml(tenant_id).as_bytes())
+    }
+}
+
+/// What the message log says of one message.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    pub entry_id: i64,
+    pub message_id: String,
+    pub state: String,
+    pub in_doubt: bool,
+    pub late: bool,
+    pub attempts: i64,
+    pub failure_code: Option<String>,
+    pub failure_text: Option<String>,
+    pub digest: Option<String>,
+}
+
+/// Database, ION and configuration of one agent.
+pub struct Site {
+    folder: tempfile::TempDir,
+    pub simulator: Simulator,
+    pub settings: String,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = Simulator::start(options).unwrap();
+        let site = Self { folder, simulator, settings: String::new() };
+        std::fs::write(site.path("sim.ionapi"), site.simulator.ionapi_json()).unwrap();
+        site.write_configuration("");
+        let database = site.database();
+        let mode: String = database.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        database.execute_batch(scripts::SQLITE_INSTALL).unwrap();
+        database.execute_batch(scripts::SQLITE_IOBOX).unwrap();
+        database
+            .execute(
+                "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
+                 send_mode, poll_seconds, parallel_posts, backoff_step_seconds, backoff_max_seconds, \
+                 headers_grace_seconds, lone_in_doubt_tries, log_attempts) \
+                 VALUES ('CP1', 'PLANT1', ?1, ?2, 'on', 1, 8, 1, 1, 1, 50, 'all')",
+                (site.tenant_id(), LOGICAL_ID),
+            )
+            .unwrap();
+        site.sql(
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+             VALUES ('CP1', 'out', 'Sync', 'ItemMaster')",
+        );
+        site
+    }
+
+    /// The configuration file; `agent` adds keys to `[agent]`.
+    pub fn write_configuration(&self, agent: &str) {
+        std::fs::write(
+            self.path("bodrelay.toml"),
+            format!(
+                "[agent]\nhost = \"host1\"\nlocation = \"PLANT1\"\nstate_dir = \"state\"\n\
+                 control_read_seconds = 1\nshutdown_seconds = 10\n{agent}\n\
+                 [[ion]]\ncredentials = \"sim.ionapi\"\nrequest_timeout_seconds = 10\n\
+                 [[database]]\nname = \"erp\"\nkind = \"sqlite\"\npath = \"erp.db\"\n"
+            ),
+        )
+        .unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn journal_path(&self) -> PathBuf {
+        self.path("state").join("journal.sqlite")
+    }
+
+    pub fn tenant_id(&self) -> &str {
+        self.simulator.tenant_id()
+    }
+
+    pub fn database(&self) -> Connection {
+        let connection = Connection::open(self.path("erp.db")).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection
+    }
+
+    pub fn journal(&self) -> Connection {
+        let connection = Connection::open(self.journal_path()).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection
+    }
+
+    pub fn sql(&self, sql: &str) {
+        self.database().execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// A number that the database answers.
+    pub fn number(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// A text that the database answers, if there is a row.
+    pub fn text(&self, sql: &str) -> Option<String> {
+        self.database()
+            .query_row(sql, [], |row| row.get::<_, Option<String>>(0))
+            .optional()
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+            .flatten()
+    }
+
+    /// Writes an entry with its headers in one transaction.
+    pub fn insert(&self, entry: &Entry) -> i64 {
+        self.insert_all(std::slice::from_ref(entry))[0]
+    }
+
+    /// Writes entries with their headers in one transaction.
+    pub fn insert_all(&self, entries: &[Entry]) -> Vec<i64> {
+        let mut connection = self.database();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+        let ids = entries
+            .iter()
+            .map(|entry| {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_TENANT_ID, C_LOGICAL_ID, C_CREATED_DATE_TIME, C_XML) \
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )
+                    .unwrap()
+                    .execute((
+                        entry.entry_id,
+                        self.tenant_id(),
+                        LOGICAL_ID,
+                        &entry.created,
+                        entry.xml(self.tenant_id()).into_bytes(),
+                    ))
+                    .unwrap();
+                let id = transaction.last_insert_rowid();
+                let version = entry.version.to_string();
+                let headers = [
+                    ("TenantId", Some(self.tenant_id())),
+                    ("MessageId", entry.message_id.as_deref()),
+                    ("BODType", Some("Sync.ItemMaster")),
+                    ("FromLogicalId", Some(LOGICAL_ID)),
+                    ("ToLogicalId", Some("lid://default")),
+                    ("AccountingEntity", Some("100")),
+                    ("Location", Some("PLANT1")),
+                    ("DocumentId", Some(&entry.document_id)),
+                    ("VariationId", Some(&version)),
+                ];
+                for (key, value) in headers.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+                    transaction
+                        .prepare_cached(
+                            "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
+                             VALUES (?1, ?2, ?3)",
+                        )
+                        .unwrap()
+                        .execute((id, key, value))
+                        .unwrap();
+                }
+                id
+            })
+            .collect();
+        transaction.commit().unwrap();
+        ids
+    }
+
+    pub fn flag(&self, entry_id: i64) -> Option<i64> {
+        self.database()
+            .query_row("SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ?1", [entry_id], |row| {
+                row.get(0)
+            })
+            .optional()
+            .unwrap()
+    }
+
+    /// How many rows wait.
+    pub fn waiting(&self) -> i64 {
+        self.number("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 0")
+    }
+
+    /// The message log, by row and time.
+    pub fn log(&self) -> Vec<Logged> {
+        let connection = self.database();
+        let mut statement = connection
+            .prepare(
+                "SELECT entry_id, message_id, state, in_doubt, late, attempts, failure_code, failure_text, digest \
+                 FROM bodrelay_message_log WHERE direction = 'out' ORDER BY entry_id, seen_at, message_key",
+            )
+            .unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok(Logged {
+                entry_id: row.get(0)?,
+                message_id: row.get(1)?,
+                state: row.get(2)?,
+                in_doubt: row.get(3)?,
+                late: row.get(4)?,
+                attempts: row.get(5)?,
+                failure_code: row.get(6)?,
+                failure_text: row.get(7)?,
+                digest: row.get(8)?,
+            })
+        });
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn log_of(&self, entry_id: i64) -> Vec<Logged> {
+        self.log().into_iter().filter(|logged| logged.entry_id == entry_id).collect()
+    }
+
+    /// The states that the message log has of a row, oldest first.
+    pub fn states_of(&self, entry_id: i64) -> Vec<String> {
+        self.log_of(entry_id).into_iter().map(|logged| logged.state).collect()
+    }
+
+    pub fn has_finding(&self, code: &str) -> bool {
+        self.number(&format!("SELECT count(*) FROM bodrelay_finding WHERE code = '{code}'")) > 0
+    }
+
+    pub fn has_open_finding(&self, code: &str) -> bool {
+        let sql =
+            format!("SELECT count(*) FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL");
+        self.number(&sql) > 0
+    }
+
+    /// Arrivals of one document, in order.
+    pub fn arrivals_of(&self, document_id: &str) -> Vec<Arrival> {
+        let mut arrivals = self.simulator.ledger().arrivals();
+        arrivals.retain(|arrival| arrival.document_id.as_deref() == Some(document_id));
+        arrivals
+    }
+
+    /// Copies a SQLite file away or back as a backup would: whole, and with nothing of the old one beside it.
+    pub fn copy_database(&self, from: &Path, to: &Path) {
+        for suffix in ["-wal", "-shm"] {
+            let mut beside = to.as_os_str().to_owned();
+            beside.push(suffix);
+            let _ = std::fs::remove_file(beside);
+        }
+        let source = Connection::open(from).unwrap();
+        source.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        drop(source);
+        // Over the file that is there: its inode, and so the database's fingerprint, stays.
+        std::fs::copy(from, to).unwrap();
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bodrelay"));
+        command.arg(verb).arg("--config").arg(self.path("bodrelay.toml"));
+        command.env_remove("BODRELAY_CRASH_AT");
+        command
+    }
+
+    /// Starts `run`.
+    pub fn start(&self) -> Agent {
+        Agent::spawn(self.command("run"), self.path("agent.log"))
+    }
+
+    /// Starts `run`, armed to abort.
+    pub fn start_armed(&self, crash_at: &str) -> Agent {
+        let mut command = self.command("run");
+        command.env("BODRELAY_CRASH_AT", crash_at);
+        Agent::spawn(command, self.path("agent.log"))
+    }
+
+    /// Starts `run` under a limit on the size of files, in KiB.
+    pub fn start_with_file_limit(&self, kib: u64) -> Agent {
+        let mut command = Command::new("bash");
+        // SIGXFSZ is ignored, so that a write past the limit is an error (EFBIG), as a full disk is.
+        command.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" run --config \"$1\""));
+        command.arg(env!("CARGO_BIN_EXE_bodrelay")).arg(self.path("bodrelay.toml"));
+        Agent::spawn(command, self.path("agent.log"))
+    }
+
+    /// Runs `once` and answers its exit code.
+    pub fn once(&self) -> i32 {
+        let mut agent = Agent::spawn(self.command("once"), self.path("agent.log"));
+        let status = agent.wait();
+        status.code().unwrap_or_else(|| panic!("once ended by {status}\n{}", agent.log()))
+    }
+
+    /// Runs the agent until no row waits and the journal has nothing open, then stops it in order.
+    pub fn drain(&self) {
+        let mut agent = self.start();
+        agent.until_says("starts");
+        agent.until("nothing waits", || self.is_drained());
+        agent.term();
+    }
+
+    /// No row waits, and the journal has nothing open.
+    pub fn is_drained(&self) -> bool {
+        self.waiting() == 0
+            && self
+                .journal()
+                .query_row("SELECT count(*) FROM message WHERE settled = 0", [], |row| row.get::<_, i64>(0))
+                .is_ok_and(|open| open == 0)
+    }
+
+    /// Judges every committed row by ledger, outbox, log and journal. `entries`: what is in the outbox now.
+    /// The agent must have ended.
+    pub fn judge(&self, entries: &BTreeMap<i64, Entry>) -> Verdict {
+        let ledger = self.simulator.ledger();
+        let mut log: HashMap<i64, Vec<Logged>> = HashMap::new();
+        for logged in self.log() {
+            log.entry(logged.entry_id).or_default().push(logged);
+        }
+        let mut verdict = Verdict::default();
+        for (entry_id, entry) in entries {
+            let digest = entry.digest(self.tenant_id());
+            let rows = log.get(entry_id).map_or(&[][..], Vec::as_slice);
+            let last = rows.last();
+            match self.flag(*entry_id) {
+                Some(1) => {
+                    let last =
+                        last.unwrap_or_else(|| panic!("row {entry_id} is flagged 1 without a log row"));
+                    assert_eq!(last.state, "accepted", "row {entry_id}: {last:?}");
+                    assert_eq!(
+                        last.digest.as_deref(),
+                        Some(&*digest.to_string()),
+                        "row {entry_id}: {last:?}"
+                    );
+                    let (stored, times) = ledger.seen(&last.message_id).unwrap_or_else(|| {
+                        panic!("row {entry_id} is flagged 1, the ledger lacks it: {last:?}")
+                    });
+                    assert_eq!(stored, digest, "row {entry_id}: other bytes arrived: {last:?}");
+                    if let Some(given) = &entry.message_id {
+                        assert_eq!(&last.message_id, given, "row {entry_id}");
+                    }
+                    assert!(
+                        times == 1 || last.in_doubt,
+                        "row {entry_id} came {times} times, unsaid: {last:?}"
+                    );
+                    verdict.accepted += 1;
+                    verdict.repeated += usize::from(times > 1);
+                }
+                Some(9) => {
+                    let last =
+                        last.unwrap_or_else(|| panic!("row {entry_id} is flagged 9 without a log row"));
+                    assert_eq!(last.state, "failed", "row {entry_id}: {last:?}");
+                    assert!(
+                        last.failure_code.is_some() && last.failure_text.is_some(),
+                        "row {entry_id}: {last:?}"
+                    );
+                    verdict.failed += 1;
+                }
+                other => panic!("row {entry_id} of {} is left at {other:?}: {rows:?}", entry.document_id),
+            }
+        }
+        assert_eq!(ledger.repeats_different(), [], "an id came with other bytes");
+        for (lane, arrivals) in ledger.lanes() {
+            let versions: Vec<_> = arrivals.iter().map(|arrival| arrival.variation_id).collect();
+            assert!(versions.is_sorted(), "{lane} came out of order: {versions:?}");
+        }
+        let ids: HashSet<_> = ledger.arrivals().iter().map(|arrival| arrival.message_id.clone()).collect();
+        let known: HashSet<_> = log.values().flatten().map(|logged| logged.message_id.as_str()).collect();
+        assert!(ids.iter().all(|id| known.contains(&**id)), "the ledger has what the log does not know");
+        self.judge_journal(verdict.accepted);
+        verdict
+    }
+
+    fn judge_journal(&self, accepted: usize) {
+        let journal = self.journal();
+        let check: String = journal.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+        let count = |sql: &str| journal.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(
+            count("SELECT count(*) FROM message WHERE settled = 0"),
+            0,
+            "the journal has open messages"
+        );
+        assert!(count("SELECT count(*) FROM delivered") >= i64::try_from(accepted).unwrap());
+    }
+}
+
+/// What the judge counted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub accepted: usize,
+    pub failed: usize,
+    /// Ids that came more than once.
+    pub repeated: usize,
+}
+
+/// A running agent; killed when it is dropped.
+pub struct Agent {
+    child: Child,
+    log: PathBuf,
+    from: u64,
+}
+
+impl Agent {
+    fn spawn(mut command: Command, log: PathBuf) -> Self {
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let from = file.metadata().unwrap().len();
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child, log, from }
+    }
+
+    /// What this process has said so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        let from = usize::try_from(self.from).unwrap().min(bytes.len());
+        String::from_utf8_lossy(&bytes[from..]).into_owned()
+    }
+
+    /// Waits for a condition; the agent must live meanwhile.
+    pub fn until(&mut self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "waiting for: {what}; the agent ended by {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "waited in vain for: {what}\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    pub fn until_says(&mut self, text: &str) {
+        let (log, from) = (self.log.clone(), self.from);
+        self.until(text, || {
+            let bytes = std::fs::read(&log).unwrap_or_default();
+            String::from_utf8_lossy(&bytes[usize::try_from(from).unwrap().min(bytes.len())..]).contains(text)
+        });
+    }
+
+    /// It ended by itself already.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the agent does not end\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and an orderly end.
+    pub fn term(mut self) {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{status}\n{}", self.log());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The seed of a random test: printed, and repeated by BODRELAY_TEST_SEED.
+pub fn seed() -> u64 {
+    let seed = std::env::var("BODRELAY_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("BODRELAY_TEST_SEED={seed}");
+    seed
+}
