@@ -340,7 +340,7 @@ impl Site {
     pub fn start_with_file_limit(&self, kib: u64) -> Agent {
         let mut command = Command::new("bash");
         // SIGXFSZ is ignored, so that a write past the limit is an error (EFBIG), as a full disk is.
-        command.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" run --config \"$1\""));
+        command.arg("-c").arg(format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" run --config \"$1\""));
         command.arg(env!("CARGO_BIN_EXE_bodrelay")).arg(self.path("bodrelay.toml"));
         Agent::spawn(command, self.path("agent.log"))
     }
@@ -496,9 +496,12 @@ impl Agent {
         });
     }
 
-    /// It ended by itself already.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// There is room again, for the process as it runs.
+    pub fn lift_file_limit(&self) {
+        let pid = self.child.id().to_string();
+        let status =
+            Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:unlimited"]).status().unwrap();
+        assert!(status.success());
     }
 
     /// Waits for its end.

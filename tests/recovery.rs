@@ -1,0 +1,331 @@
+//! The recovery table, line by line, with real files copied back, real limits on the process, and what a DBA does to
+//! rows while nobody looks.
+
+mod site;
+
+use std::collections::BTreeMap;
+
+use bodrelay::simulator::script::{Fault, What};
+use site::{Entry, Site};
+
+/// Versions of one document, one after the other.
+fn versions(site: &Site, document_id: &str, range: std::ops::RangeInclusive<i64>) -> BTreeMap<i64, Entry> {
+    let entries: Vec<Entry> = range.map(|version| Entry::new(document_id, version)).collect();
+    site.insert_all(&entries).into_iter().zip(entries).collect()
+}
+
+fn set_flag(site: &Site, entry_id: i64, flag: i64) {
+    site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = {flag} WHERE C_ID = {entry_id}"));
+}
+
+/// Rewrites a row, as somebody does who corrects a document in its place.
+fn rewrite(site: &Site, entry_id: i64, entry: &Entry) {
+    site.database()
+        .execute(
+            "UPDATE COR_OUTBOX_ENTRY SET C_XML = ?2, C_WAS_PROCESSED = 0 WHERE C_ID = ?1",
+            (entry_id, entry.xml(site.tenant_id()).into_bytes()),
+        )
+        .unwrap();
+    site.sql(&format!(
+        "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_VALUE = '{}' WHERE C_OUTBOX_ID = {entry_id} AND C_HEADER_KEY = 'VariationId'",
+        entry.version
+    ));
+}
+
+#[test]
+fn a_restored_database_sends_nothing_twice() {
+    let site = Site::new();
+    let mut entries = versions(&site, "ITEM-1", 1..=5);
+    site.drain();
+    site.copy_database(&site.path("erp.db"), &site.path("backup.db"));
+    // Two lives later than the backup, so that the host's epoch is behind the journal's by more than a crash.
+    entries.extend(versions(&site, "ITEM-1", 6..=8));
+    site.drain();
+    site.drain();
+    site.copy_database(&site.path("backup.db"), &site.path("erp.db"));
+    let stale: Vec<i64> = entries.keys().copied().filter(|id| site.flag(*id).is_none()).collect();
+    assert_eq!(stale.len(), 3, "the backup does not know the last three");
+    // The application goes on in the restored database: C_IDs come back with other documents.
+    entries.retain(|id, _| !stale.contains(id));
+    let again = versions(&site, "ITEM-2", 1..=4);
+    assert!(again.keys().any(|id| stale.contains(id)), "ids are used again");
+    entries.extend(again);
+    // And a row of before is set back to 0 by the restore.
+    set_flag(&site, 1, 0);
+    site.drain();
+    assert!(site.has_finding("DATABASE_RESTORED"));
+    assert!(site.has_finding("SENT_BEFORE"), "row 1 was accepted before the restore");
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.stored, counts.repeats_same), (12, 0), "{counts:?}");
+    for (id, entry) in &entries {
+        assert_eq!(site.flag(*id), Some(1), "{id} of {}", entry.document_id);
+    }
+    assert_eq!(site.arrivals_of("ITEM-2").len(), 4);
+}
+
+#[test]
+fn a_restored_journal_asks_the_rows_first() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(503).times(1_000));
+    let mut entries = versions(&site, "ITEM-1", 1..=3);
+    let mut agent = site.start();
+    agent.until("the first refusal", || !site.simulator.statuses().is_empty());
+    agent.term();
+    // The copy knows three open messages; then they are accepted.
+    site.copy_database(&site.journal_path(), &site.path("journal.backup"));
+    site.simulator.clear_faults();
+    site.drain();
+    entries.extend(versions(&site, "ITEM-2", 1..=2));
+    site.drain();
+    let before = site.simulator.ledger().counts();
+    assert_eq!(before.stored, 5);
+    site.copy_database(&site.path("journal.backup"), &site.journal_path());
+    entries.extend(versions(&site, "ITEM-1", 4..=4));
+    site.drain();
+    assert!(site.has_finding("JOURNAL_RESTORED"));
+    let after = site.simulator.ledger().counts();
+    assert_eq!(
+        (after.stored, after.repeats_same),
+        (6, 0),
+        "rows at 1 are done, whatever the journal thinks: {after:?}"
+    );
+    for id in entries.keys() {
+        assert_eq!(site.flag(*id), Some(1), "{id}");
+    }
+}
+
+#[test]
+fn a_lost_journal_repeats_under_the_same_id_and_says_so() {
+    let site = Site::new();
+    let mut entries = versions(&site, "ITEM-1", 1..=4);
+    let ids: Vec<i64> = entries.keys().copied().collect();
+    // Accepted by ION, but the database did not hear of it: the process dies between post and record.
+    let mut agent = site.start_armed("after_post:1");
+    agent.wait();
+    assert_eq!(site.simulator.ledger().counts().stored, 1);
+    // The journal is lost with it; the owner's claim lapses by itself, here by hand.
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    site.sql("UPDATE bodrelay_status SET heartbeat_at = '2026-01-01T00:00:00.000Z'");
+    entries.extend(versions(&site, "ITEM-2", 1..=1));
+    site.drain();
+    assert!(site.has_finding("JOURNAL_LOST"));
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.repeated), (5, 1), "{verdict:?}");
+    assert!(site.log_of(ids[0])[0].in_doubt, "the row may have been posted by the life that is lost");
+}
+
+#[test]
+fn both_restored_repeats_under_the_same_ids() {
+    let site = Site::new();
+    let mut entries = versions(&site, "ITEM-1", 1..=2);
+    site.drain();
+    site.copy_database(&site.path("erp.db"), &site.path("backup.db"));
+    site.copy_database(&site.journal_path(), &site.path("journal.backup"));
+    let later: Vec<Entry> = (3..=5).map(|version| Entry::new("ITEM-1", version)).collect();
+    entries.extend(site.insert_all(&later).into_iter().zip(later.clone()));
+    site.drain();
+    site.copy_database(&site.path("backup.db"), &site.path("erp.db"));
+    site.copy_database(&site.path("journal.backup"), &site.journal_path());
+    // The application writes the same rows once more, as a replayed transaction log does.
+    site.insert_all(&later);
+    site.drain();
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.distinct, counts.repeats_same, counts.repeats_different), (5, 3, 0), "{counts:?}");
+    assert!(entries.keys().all(|id| site.flag(*id) == Some(1)));
+}
+
+#[test]
+fn a_copied_database_waits_for_acceptance() {
+    let site = Site::new();
+    versions(&site, "ITEM-1", 1..=1);
+    site.drain();
+    std::fs::rename(site.path("erp.db"), site.path("old.db")).unwrap();
+    site.copy_database(&site.path("old.db"), &site.path("erp.db"));
+    let new = versions(&site, "ITEM-1", 2..=2);
+    let id = *new.keys().next().unwrap();
+    assert_eq!(site.once(), 2);
+    assert_eq!(site.flag(id), Some(0));
+    assert_eq!(site.simulator.ledger().counts().stored, 1, "nothing is sent from a copy");
+    site.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('accept_database', '*')");
+    site.drain();
+    assert_eq!(site.flag(id), Some(1));
+    assert_eq!(site.simulator.ledger().counts().stored, 2);
+}
+
+#[test]
+fn a_write_error_keeps_outcomes_until_there_is_room() {
+    let site = Site::new();
+    // Slow enough that some are out when the journal meets the limit.
+    site.simulator.add_fault(Fault::new(What::Slow { ms: 2 }));
+    let rows: Vec<Entry> =
+        (1..=400).map(|number| Entry::new(&format!("ITEM-{}", number % 16), number)).collect();
+    let entries: BTreeMap<i64, Entry> = site.insert_all(&rows).into_iter().zip(rows).collect();
+    drop(site.database());
+    // Room for the application's database; the journal's own log, which grows faster, runs into it.
+    let limit = std::fs::metadata(site.path("erp.db")).unwrap().len() / 1024 + 64;
+    let mut agent = site.start_with_file_limit(limit);
+    agent.until_says("nothing new begins until the journal can be written");
+    assert!(site.waiting() > 0, "the limit came too late to prove anything");
+    agent.lift_file_limit();
+    agent.until("the rest", || site.waiting() == 0 && site.is_drained());
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!(
+        (verdict.accepted, verdict.repeated),
+        (400, 0),
+        "what was out was recorded later, not sent again"
+    );
+}
+
+#[test]
+fn little_space_begins_nothing_and_goes_on_by_itself() {
+    let site = Site::new();
+    site.write_configuration("minimum_free_mb = 1000000000");
+    let entries = versions(&site, "ITEM-1", 1..=3);
+    let mut agent = site.start();
+    agent.until("the finding", || site.has_open_finding("DISK_NEARLY_FULL"));
+    assert_eq!(site.simulator.ledger().counts().posts, 0);
+    agent.term();
+    assert_eq!(site.waiting(), 3);
+    site.write_configuration("");
+    site.drain();
+    assert_eq!(site.judge(&entries).accepted, 3);
+}
+
+#[test]
+fn a_truncated_table_uses_its_ids_again() {
+    let site = Site::new();
+    versions(&site, "ITEM-1", 1..=4);
+    let mut agent = site.start();
+    agent.until("the first rows", || site.waiting() == 0);
+    site.sql("DELETE FROM COR_OUTBOX_ENTRY; DELETE FROM COR_OUTBOX_HEADERS; DELETE FROM sqlite_sequence");
+    let entries = versions(&site, "ITEM-1", 5..=7);
+    assert_eq!(*entries.keys().next().unwrap(), 1);
+    agent.until("the reused ids", || site.waiting() == 0);
+    agent.until("an idle journal", || site.is_drained());
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.repeated), (3, 0));
+    assert_eq!(site.simulator.ledger().counts().stored, 7);
+}
+
+#[test]
+fn a_dba_sets_1_back_to_0_and_nothing_is_sent() {
+    let site = Site::new();
+    let entries = versions(&site, "ITEM-1", 1..=2);
+    site.drain();
+    set_flag(&site, 1, 0);
+    site.drain();
+    assert_eq!(site.flag(1), Some(1));
+    assert_eq!(site.simulator.ledger().counts().posts, 2);
+    assert!(site.has_finding("SENT_BEFORE"));
+    site.judge(&entries);
+}
+
+#[test]
+fn a_dba_sets_9_back_to_0_and_it_goes_under_the_same_id() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    let entries = versions(&site, "ITEM-1", 1..=2);
+    site.drain();
+    assert_eq!((site.flag(1), site.flag(2)), (Some(9), Some(1)));
+    let failed = site.log_of(1)[0].clone();
+    assert_eq!(failed.failure_code.as_deref(), Some("HTTP_400"));
+    set_flag(&site, 1, 0);
+    site.drain();
+    let logged = site.log_of(1);
+    assert_eq!(logged.len(), 1, "one message, one row: {logged:?}");
+    assert_eq!((logged[0].state.as_str(), logged[0].late), ("accepted", true), "{logged:?}");
+    assert_eq!(logged[0].message_id, failed.message_id);
+    assert_eq!(site.flag(1), Some(1));
+    let versions: Vec<_> = site.arrivals_of("ITEM-1").iter().map(|arrival| arrival.variation_id).collect();
+    assert_eq!(versions, [Some(2), Some(1)], "the DBA asked for the older one after the newer one");
+    assert_eq!(entries.len(), 2);
+}
+
+#[test]
+fn a_corrected_row_keeps_its_id_after_a_definite_rejection() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    let id = site.insert(&Entry::new("ITEM-1", 1).message_id("erp-77"));
+    site.drain();
+    assert_eq!(site.flag(id), Some(9));
+    let corrected = Entry::new("ITEM-1", 2).created(&Entry::new("ITEM-1", 1).created);
+    rewrite(&site, id, &corrected);
+    site.drain();
+    assert_eq!(site.flag(id), Some(1));
+    assert_eq!(site.states_of(id), ["superseded", "accepted"]);
+    let ids: Vec<String> = site.log_of(id).into_iter().map(|logged| logged.message_id).collect();
+    assert_eq!(ids, ["erp-77", "erp-77"]);
+    assert_eq!(site.simulator.ledger().counts().repeats_different, 0);
+}
+
+#[test]
+fn a_corrected_row_loses_its_id_after_acceptance() {
+    let site = Site::new();
+    let id = site.insert(&Entry::new("ITEM-1", 1).message_id("erp-77"));
+    site.drain();
+    let corrected = Entry::new("ITEM-1", 2).created(&Entry::new("ITEM-1", 1).created);
+    rewrite(&site, id, &corrected);
+    site.drain();
+    assert_eq!(site.flag(id), Some(1));
+    let logged = site.log_of(id);
+    assert_eq!(site.states_of(id), ["accepted", "accepted"]);
+    assert_eq!(logged[0].message_id, "erp-77");
+    assert_ne!(logged[1].message_id, "erp-77", "ION has this id with other bytes");
+    assert_eq!(site.simulator.ledger().counts().repeats_different, 0);
+}
+
+#[test]
+fn a_corrected_row_loses_its_id_after_doubt() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::new(What::StoreThenLoseAnswer).times(1));
+    site.simulator.add_fault(Fault::refuse(503));
+    let id = site.insert(&Entry::new("ITEM-1", 1).message_id("erp-77"));
+    let mut agent = site.start();
+    agent.until("a refusal", || site.simulator.statuses().contains_key(&503));
+    agent.kill();
+    let corrected = Entry::new("ITEM-1", 2).created(&Entry::new("ITEM-1", 1).created);
+    rewrite(&site, id, &corrected);
+    site.simulator.clear_faults();
+    site.drain();
+    assert_eq!(site.states_of(id), ["superseded", "accepted"]);
+    let logged = site.log_of(id);
+    assert_ne!(logged[1].message_id, "erp-77", "ION may have this id with other bytes: {logged:?}");
+    assert_eq!(site.simulator.ledger().counts().repeats_different, 0);
+}
+
+#[test]
+fn rows_taken_back_while_they_wait_are_withdrawn() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(503));
+    let entries = versions(&site, "ITEM-1", 1..=3);
+    let mut agent = site.start();
+    agent.until("a refusal", || !site.simulator.statuses().is_empty());
+    site.sql(
+        "DELETE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = 1; DELETE FROM COR_OUTBOX_ENTRY WHERE C_ID = 1",
+    );
+    set_flag(&site, 2, 1);
+    site.simulator.clear_faults();
+    agent.until("the rest", || site.waiting() == 0 && site.is_drained());
+    agent.term();
+    assert_eq!(site.states_of(1), ["withdrawn"]);
+    assert_eq!(site.states_of(2), ["withdrawn"]);
+    assert_eq!(site.states_of(3), ["accepted"]);
+    assert_eq!(site.log_of(1)[0].failure_code.as_deref(), Some("ROW_GONE"));
+    assert_eq!(site.log_of(2)[0].failure_code.as_deref(), Some("ROW_FLAGGED"));
+    assert_eq!(site.simulator.ledger().counts().stored, 1);
+    assert_eq!(entries.len(), 3);
+}
+
+#[test]
+fn a_message_id_of_another_row_fails_with_its_code() {
+    let site = Site::new();
+    let first = site.insert(&Entry::new("ITEM-1", 1).message_id("erp-1"));
+    site.drain();
+    let second = site.insert(&Entry::new("ITEM-2", 1).message_id("erp-1"));
+    site.drain();
+    assert_eq!((site.flag(first), site.flag(second)), (Some(1), Some(9)));
+    assert_eq!(site.log_of(second)[0].failure_code.as_deref(), Some("MESSAGE_ID_REUSED"));
+    assert_eq!(site.simulator.ledger().counts().stored, 1);
+}
