@@ -1,0 +1,442 @@
+//! The journal against a model of it in memory, on real files: any sequence of changes, an old file, a full file.
+
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use bodrelay::domain::delivery::{Delivery, Event, State};
+use bodrelay::domain::failure::{Failure, FailureCode};
+use bodrelay::domain::ids::{IdentityDigest, LaneKey};
+use bodrelay::domain::message::Facts;
+use bodrelay::journal::{Admission, Applied, Change, Journal, JournalError, Note, Parking, Record, Step};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+const NOW: i64 = 1_767_225_600_000;
+
+async fn new_journal(folder: &Path) -> (Journal, i64) {
+    let journal = Journal::open(&folder.join("journal.sqlite"), NOW).unwrap().journal;
+    let database = journal.meet_database("erp", "fingerprint").await.unwrap();
+    let point = journal.meet_point(database.database_id, "CP1").await.unwrap();
+    (journal, point.point_id)
+}
+
+async fn apply(journal: &Journal, change: Change) -> Result<Applied, JournalError> {
+    journal.apply(Arc::new(vec![change])).await.map(|mut applied| applied.remove(0))
+}
+
+fn admission(point_id: i64, entry_id: i64, version: u8) -> Admission {
+    Admission {
+        point_id,
+        entry_id,
+        message_key: Uuid::now_v7(),
+        identity: IdentityDigest([version; 16]),
+        message_id: format!("given-{entry_id}"),
+        message_id_given: true,
+        derived_message_id: format!("derived-{entry_id}-{version}"),
+        lane: LaneKey(entry_id % 2),
+        document_type: "Sync.ItemMaster".into(),
+        priority: 4,
+        facts: Facts::default(),
+        in_doubt: false,
+        failure: None,
+        hold_after_failure: false,
+        begin: false,
+        now: NOW,
+    }
+}
+
+async fn admit(journal: &Journal, admission: Admission) -> Applied {
+    apply(journal, Change::Admit(Box::new(admission))).await.unwrap()
+}
+
+fn admitted(applied: Applied) -> Record {
+    match applied {
+        Applied::Admitted { record, .. } => *record,
+        other => panic!("not admitted: {other:?}"),
+    }
+}
+
+async fn step(journal: &Journal, message: i64, event: Event, hold: bool) -> Result<Applied, JournalError> {
+    let note = Note { now: NOW, hold, ..Note::default() };
+    apply(journal, Change::Step(Box::new(Step { message, event, note }))).await
+}
+
+async fn settle(journal: &Journal, message: i64) {
+    apply(journal, Change::Settled { message, now: NOW }).await.unwrap();
+}
+
+async fn post(journal: &Journal, message: i64, outcome: Event) {
+    step(journal, message, Event::Begin, false).await.unwrap();
+    step(journal, message, outcome, false).await.unwrap();
+}
+
+fn bad() -> Failure {
+    Failure::new(FailureCode::NotXml, "not XML")
+}
+
+/// What the journal should hold of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Modelled {
+    entry_id: i64,
+    version: u8,
+    message_id: String,
+    delivery: Delivery,
+    held_by: Option<i64>,
+    holds: bool,
+    late: bool,
+}
+
+#[derive(Default)]
+struct Model {
+    messages: BTreeMap<i64, Modelled>,
+    delivered: BTreeSet<(i64, u8)>,
+    /// Entries whose given id ION has.
+    taken: BTreeSet<i64>,
+    tails: BTreeMap<i64, i64>,
+    parked: BTreeMap<i64, bool>,
+}
+
+impl Model {
+    fn holder(&self, entry_id: i64) -> Option<i64> {
+        let in_lane = |it: &&(i64, &Modelled)| it.1.entry_id % 2 == entry_id % 2;
+        let holders = self.messages.iter().map(|(number, it)| (*number, it));
+        holders
+            .filter(|it| in_lane(&it) && it.1.holds && it.1.entry_id < entry_id)
+            .max_by_key(|it| it.1.entry_id)
+            .map(|it| it.0)
+    }
+
+    /// What admitting must answer, by the table "Identity" of design.md §3.
+    fn expected(&self, admission: &Admission) -> &'static str {
+        let (entry_id, version) = (admission.entry_id, admission.identity.0[0]);
+        if self.delivered.contains(&(entry_id, version)) {
+            return "delivered";
+        }
+        let of_row = || self.messages.values().filter(|it| it.entry_id == entry_id);
+        if of_row().any(|it| it.version == version && !it.delivery.settled) {
+            return "known";
+        }
+        if let Some(open) = of_row().filter(|it| !it.delivery.settled).last() {
+            return if open.delivery.state == State::Pending { "known" } else { "later" };
+        }
+        let behind = self.parked.iter().any(|(id, holds)| *holds && *id < entry_id && id % 2 == entry_id % 2);
+        if behind { "behind" } else { "admitted" }
+    }
+
+    fn step(&mut self, number: i64, event: Event, hold: bool) -> bool {
+        let message = self.messages.get_mut(&number).unwrap();
+        let Ok(delivery) = message.delivery.step(event) else { return false };
+        message.delivery = delivery;
+        if event == Event::Begin {
+            return true;
+        }
+        let held_before = message.holds;
+        message.holds = match event {
+            Event::Fail { .. } => hold,
+            Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
+            Event::Retry { .. } | Event::Interrupt | Event::Settle | Event::Resubmit | Event::Begin => {
+                held_before
+            }
+        };
+        message.held_by = None;
+        let (holds, entry_id) = (message.holds, message.entry_id);
+        if holds && !held_before {
+            for other in self.messages.values_mut() {
+                let later = other.entry_id % 2 == entry_id % 2 && other.entry_id > entry_id;
+                if later && other.delivery.state == State::Pending {
+                    other.held_by = Some(number);
+                }
+            }
+        }
+        if held_before && !holds {
+            let waiting: Vec<i64> =
+                self.messages.iter().filter(|it| it.1.held_by == Some(number)).map(|it| *it.0).collect();
+            for other in waiting {
+                let holder = self.holder(self.messages[&other].entry_id);
+                self.messages.get_mut(&other).unwrap().held_by = holder;
+            }
+        }
+        true
+    }
+
+    fn settle(&mut self, number: i64) {
+        let message = self.messages[&number].clone();
+        if message.delivery.state != State::Accepted {
+            self.messages.get_mut(&number).unwrap().delivery.settled = true;
+            return;
+        }
+        self.messages.remove(&number);
+        self.delivered.insert((message.entry_id, message.version));
+        if message.message_id.starts_with("given") {
+            self.taken.insert(message.entry_id);
+        }
+        let tail = self.tails.entry(message.entry_id % 2).or_default();
+        *tail = (*tail).max(message.entry_id);
+    }
+
+    /// A corrected row keeps the header's id only if every earlier try was definitely rejected.
+    fn message_id(&self, admission: &Admission) -> String {
+        let (entry_id, version) = (admission.entry_id, admission.identity.0[0]);
+        let in_doubt = self.messages.values().any(|it| {
+            it.entry_id == entry_id
+                && it.version != version
+                && it.delivery.in_doubt
+                && it.message_id == admission.message_id
+        });
+        let lost = in_doubt || self.taken.contains(&entry_id);
+        if lost { admission.derived_message_id.clone() } else { admission.message_id.clone() }
+    }
+
+    /// Takes over an admission that the journal carried out.
+    fn admit(&mut self, admission: &Admission, record: &Record) {
+        let (entry_id, version) = (admission.entry_id, admission.identity.0[0]);
+        self.parked.remove(&entry_id);
+        let others: Vec<i64> = self
+            .messages
+            .iter()
+            .filter(|it| it.1.entry_id == entry_id && it.1.version != version)
+            .filter(|it| it.1.delivery.state == State::Failed)
+            .map(|it| *it.0)
+            .collect();
+        let message_id = self.message_id(admission);
+        for other in others {
+            assert!(self.step(other, Event::Supersede, false));
+        }
+        let holder = self.holder(entry_id);
+        let late = self.tails.get(&(entry_id % 2)).is_some_and(|tail| *tail > entry_id);
+        if let Some(same) = self.messages.get_mut(&record.message) {
+            assert!(same.delivery.settled, "an open message was admitted twice");
+            same.delivery = same.delivery.step(Event::Resubmit).unwrap();
+            (same.held_by, same.late) = (holder, late);
+        } else {
+            let new = Modelled {
+                entry_id,
+                version,
+                message_id,
+                delivery: Delivery::new(admission.in_doubt),
+                held_by: holder,
+                holds: false,
+                late,
+            };
+            self.messages.insert(record.message, new);
+        }
+        if admission.failure.is_some() {
+            assert!(self.step(record.message, Event::Fail { in_doubt: false }, admission.hold_after_failure));
+        } else if admission.begin && holder.is_none() {
+            assert!(self.step(record.message, Event::Begin, false));
+        }
+    }
+
+    async fn compare(&self, journal: &Journal, point_id: i64) {
+        let records = journal.records((1..=500).collect()).await.unwrap();
+        let found: BTreeMap<i64, Modelled> = records
+            .into_iter()
+            .map(|record| {
+                let modelled = Modelled {
+                    entry_id: record.entry_id,
+                    version: record.identity.0[0],
+                    message_id: record.message_id,
+                    delivery: record.delivery,
+                    held_by: record.held_by,
+                    holds: record.holds,
+                    late: record.late,
+                };
+                (record.message, modelled)
+            })
+            .collect();
+        assert_eq!(found, self.messages);
+        let pending: Vec<i64> =
+            journal.pending(point_id, i64::MIN, 1000).await.unwrap().iter().map(|it| it.message).collect();
+        assert!(pending.iter().all(|number| {
+            let it = &self.messages[number];
+            it.delivery.state == State::Pending && it.held_by.is_none()
+        }));
+        let runnable =
+            self.messages.values().filter(|it| it.delivery.state == State::Pending && it.held_by.is_none());
+        assert_eq!(pending.len(), runnable.count());
+    }
+}
+
+#[tokio::test]
+async fn any_sequence_of_changes_leaves_what_the_model_says() {
+    let seed = site::seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, point_id) = new_journal(folder.path()).await;
+        let mut model = Model::default();
+        let mut history = Vec::new();
+        for _ in 0..120 {
+            one_change(&journal, point_id, &mut model, &mut random, &mut history).await;
+            model.compare(&journal, point_id).await;
+        }
+    }
+}
+
+async fn one_change(
+    journal: &Journal,
+    point_id: i64,
+    model: &mut Model,
+    random: &mut fastrand::Rng,
+    history: &mut Vec<String>,
+) {
+    let numbers: Vec<i64> = model.messages.keys().copied().collect();
+    match random.u8(0..10) {
+        0..4 => {
+            let mut admission = admission(point_id, random.i64(1..7), random.u8(0..3));
+            admission.begin = random.bool();
+            admission.failure = (random.u8(0..4) == 0).then(bad);
+            admission.hold_after_failure = random.bool();
+            history.push(format!("{admission:?}"));
+            let expected = model.expected(&admission);
+            let message_id = model.message_id(&admission);
+            let applied = admit(journal, admission.clone()).await;
+            let found = match &applied {
+                Applied::Admitted { .. } => "admitted",
+                Applied::Known => "known",
+                Applied::Delivered => "delivered",
+                Applied::Later => "later",
+                Applied::Behind => "behind",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{history:#?}");
+            match &applied {
+                Applied::Admitted { record, .. } => {
+                    let is_new = !model.messages.contains_key(&record.message);
+                    assert!(!is_new || record.message_id == message_id, "{} {message_id}", record.message_id);
+                    model.admit(&admission, record);
+                }
+                Applied::Behind => drop(model.parked.insert(admission.entry_id, true)),
+                Applied::Delivered => drop(model.parked.remove(&admission.entry_id)),
+                _ => {}
+            }
+        }
+        4..7 if !numbers.is_empty() => {
+            let number = *random.choice(&numbers).unwrap();
+            let events = [
+                Event::Begin,
+                Event::Accept,
+                Event::Retry { in_doubt: random.bool() },
+                Event::Interrupt,
+                Event::Fail { in_doubt: random.bool() },
+                Event::Discard,
+                Event::Withdraw,
+                Event::Supersede,
+            ];
+            let (event, hold) = (*random.choice(&events).unwrap(), random.bool());
+            // Nobody begins what is held.
+            if event == Event::Begin && model.messages[&number].held_by.is_some() {
+                return;
+            }
+            history.push(format!("{number} {event:?} hold {hold}"));
+            let result = step(journal, number, event, hold).await;
+            let is_legal = model.step(number, event, hold);
+            assert_eq!(result.is_ok(), is_legal, "{result:?} {history:#?}");
+            assert!(is_legal || matches!(result, Err(JournalError::Illegal(_))));
+        }
+        7..9 => {
+            let done = numbers.iter().filter(|number| {
+                let delivery = model.messages[number].delivery;
+                delivery.state.is_final() && !delivery.settled
+            });
+            let done: Vec<i64> = done.copied().collect();
+            if let Some(number) = random.choice(&done).copied() {
+                history.push(format!("{number} settled"));
+                settle(journal, number).await;
+                model.settle(number);
+            }
+        }
+        _ => {
+            if random.bool() {
+                let (entry_id, holds) = (random.i64(1..7), random.bool());
+                let parking = Parking {
+                    point_id,
+                    entry_id,
+                    reason: "headers",
+                    document_type: "Sync.ItemMaster".into(),
+                    lane: LaneKey(entry_id % 2),
+                    holds,
+                    header_count: 0,
+                    now: NOW,
+                };
+                history.push(format!("parks {entry_id} {holds}"));
+                apply(journal, Change::Park(parking)).await.unwrap();
+                model.parked.insert(entry_id, holds);
+            } else {
+                history.push("wakes all".into());
+                for reason in ["headers", "behind"] {
+                    let change = Change::Wake { point_id, reason, document_type: String::new() };
+                    apply(journal, change).await.unwrap();
+                }
+                model.parked.clear();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn accepted_is_never_posted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let record = admitted(admit(&journal, admission(point_id, 1, 1)).await);
+    assert!(matches!(admit(&journal, admission(point_id, 1, 1)).await, Applied::Known));
+    post(&journal, record.message, Event::Accept).await;
+    assert!(matches!(
+        step(&journal, record.message, Event::Begin, false).await,
+        Err(JournalError::Illegal(_))
+    ));
+    assert!(matches!(admit(&journal, admission(point_id, 1, 1)).await, Applied::Known));
+    settle(&journal, record.message).await;
+    assert!(matches!(admit(&journal, admission(point_id, 1, 1)).await, Applied::Delivered));
+    assert!(matches!(step(&journal, record.message, Event::Begin, false).await, Ok(Applied::Known)));
+}
+
+#[tokio::test]
+async fn an_id_of_another_row_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let first = admitted(admit(&journal, admission(point_id, 1, 1)).await);
+    for settled in [false, true] {
+        if settled {
+            post(&journal, first.message, Event::Accept).await;
+            settle(&journal, first.message).await;
+        }
+        let mut second = admission(point_id, 3 + i64::from(settled), 1);
+        second.message_id = "given-1".into();
+        let record = admitted(admit(&journal, second).await);
+        assert_eq!(record.delivery.state, State::Failed, "settled: {settled}");
+        assert_eq!(record.failure.unwrap().code, "MESSAGE_ID_REUSED");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_committed_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let record = admitted(admit(&journal, admission(point_id, 1, 1)).await);
+    let accept = Step { message: record.message, event: Event::Accept, note: Note::default() };
+    let changes = vec![
+        Change::Admit(Box::new(admission(point_id, 2, 1))),
+        Change::Step(Box::new(accept)), // illegal: it was not begun
+    ];
+    assert!(matches!(journal.apply(Arc::new(changes)).await, Err(JournalError::Illegal(_))));
+    assert!(matches!(admit(&journal, admission(point_id, 2, 1)).await, Applied::Admitted { .. }));
+}
+
+#[test]
+fn a_newer_journal_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    drop(Journal::open(&path, NOW).unwrap());
+    Connection::open(&path).unwrap().execute_batch("UPDATE journal_version SET version = 2").unwrap();
+    let error = Journal::open(&path, NOW).err().unwrap().to_string();
+    assert!(error.contains("newer bodrelay"), "{error}");
+    let version: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT version FROM journal_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+}
