@@ -9,10 +9,14 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::app::{self, Ending, IfRunning, StateLock};
+use crate::check;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::database::statements::scripts;
 use crate::outbound::Mode;
 use crate::{crash, demo, observe, platform, simulator};
+
+mod log;
 
 /// Relays Business Object Documents from a database's outbox tables to Infor ION.
 #[derive(Debug, Parser)]
@@ -31,6 +35,17 @@ enum Command {
     Run(Work),
     /// Relay what is there, then end: for cron and SQL Agent
     Once(Work),
+    /// Look at everything that is needed, say what is wrong and what to do; changes nothing
+    Check {
+        /// One JSON object, for programs
+        #[arg(long)]
+        json: bool,
+        /// Print the settings in force, with secrets masked, and look at nothing
+        #[arg(long, conflicts_with = "json")]
+        print_config: bool,
+    },
+    /// List messages: what was sent, what failed and why
+    Log(log::LogArguments),
     /// Print a script for the database: install, uninstall or grants
     Sql {
         /// sqlite (postgres and mssql come later)
@@ -102,6 +117,8 @@ fn carry_out(arguments: Arguments) -> Result<u8> {
     match arguments.command {
         Command::Run(ref work) => work_on(&read_config(&arguments)?, work, Mode::Run),
         Command::Once(ref work) => work_on(&read_config(&arguments)?, work, Mode::Once),
+        Command::Check { json, print_config } => look(read_config(&arguments), json, print_config),
+        Command::Log(ref filters) => list_messages(&read_config(&arguments)?, filters),
         Command::Sql { dialect, script, with_iobox } => print_script(&dialect, &script, with_iobox),
         Command::Demo { messages, seed, keep, json } => {
             let messages = usize::try_from(messages)?;
@@ -141,6 +158,35 @@ fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
     };
     let excused = work.exit_zero_unless.is_some() && ending != Ending::Configuration;
     Ok(if excused { 0 } else { ending.code() })
+}
+
+fn look(config: Result<Config>, json: bool, print_config: bool) -> Result<u8> {
+    let config = match config {
+        Ok(config) if print_config => return print(&check::effective(&config)).map(|()| 0),
+        Ok(config) => config,
+        Err(error) if print_config => return Err(error),
+        Err(error) => return say_found(&check::Report::of_wrong_file(format!("{error:#}")), json),
+    };
+    let databases = config.database.iter().map(app::database).collect::<Result<_>>()?;
+    let runtime = runtime()?;
+    let report = runtime.block_on(check::run(&config, databases, SystemClock.now()));
+    // A look that hangs has become a finding; nobody waits for its thread.
+    runtime.shutdown_background();
+    say_found(&report, json)
+}
+
+fn say_found(report: &check::Report, json: bool) -> Result<u8> {
+    print(&if json { check::as_json(report) } else { check::as_text(report) })?;
+    Ok(report.exit_code())
+}
+
+fn list_messages(config: &Config, filters: &log::LogArguments) -> Result<u8> {
+    let listing = runtime()?.block_on(log::search(config, filters))?;
+    print(&listing.text)?;
+    for error in &listing.errors {
+        let _ = writeln!(std::io::stderr(), "bodrelay: {error}");
+    }
+    Ok(if listing.errors.is_empty() { 0 } else { Ending::Unreachable.code() })
 }
 
 fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
@@ -223,6 +269,14 @@ fn simulate(
         Ok::<_, std::io::Error>(())
     })?;
     Ok(0)
+}
+
+/// What was asked for; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output cannot be written"),
+    }
 }
 
 /// A line for the person who typed the command; a closed pipe is no error.

@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod bod;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -87,4 +87,41 @@ pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
 #[cfg(windows)]
 pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
     child.kill()
+
+/// The kind of the network file system that a folder is on; `None`: a local one, or it cannot be told.
+#[cfg(target_os = "linux")]
+pub fn network_file_system(path: &Path) -> Option<String> {
+    const KINDS: [&str; 12] = [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "ncpfs",
+    ];
+    let path = path.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    // Of the mounts above the folder the longest holds it, and of equal ones the last covers the others.
+    let (_, kind) = mounts
+        .lines()
+        .filter_map(|line| {
+            let (front, back) = line.split_once(" - ")?;
+            let point = front.split(' ').nth(4)?.replace("\\040", " ");
+            Some((point, back.split(' ').next()?.to_owned()))
+        })
+        .filter(|(point, _)| path.starts_with(point))
+        .max_by_key(|(point, _)| point.len())?;
+    KINDS.contains(&kind.as_str()).then_some(kind)
+}
+
+/// The kind of the network file system that a folder is on; only Linux tells.
+#[cfg(not(target_os = "linux"))]
+pub fn network_file_system(_: &Path) -> Option<String> {
+    None
 }

@@ -1,0 +1,89 @@
+//! Rows at 0 that no connection point chooses: they would wait for ever, and nobody would say so.
+//!
+//! Such rows collect at the front, so the oldest page is compared, id by id, with what every connection point chooses
+//! (also one that is switched off or of another location). Case counts in an I/O Box, and nowhere else in ION.
+
+use std::collections::BTreeSet;
+
+use super::Section;
+use crate::database::{Database, DatabaseError, Scan, Selection};
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::ControlTables;
+
+/// Rows that are looked at.
+const PAGE: i64 = 5_000;
+/// Rows whose headers are read to say whose they are.
+const EXAMPLES: usize = 3;
+/// Their payloads come with them, bytes.
+const EXAMPLE_BYTES: usize = 1024 * 1024;
+
+pub(super) async fn look(
+    database: &dyn Database,
+    control: &ControlTables,
+    section: &mut Section,
+) -> Result<(), DatabaseError> {
+    let choices: Vec<Selection> = control.connection_points.iter().map(choice).collect();
+    let all = Selection::default();
+    if choices.is_empty() || choices.contains(&all) {
+        return Ok(());
+    }
+    let scan = |selection: Selection, up_to| Scan { selection, after: 0, up_to, limit: PAGE };
+    let page = database.outbox_scan(&scan(all, i64::MAX)).await?;
+    let mut nobodys: BTreeSet<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
+    let Some(last) = nobodys.last().copied() else { return Ok(()) };
+    for selection in choices.clone() {
+        for entry in database.outbox_scan(&scan(selection, last)).await?.entries {
+            nobodys.remove(&entry.entry_id);
+        }
+    }
+    if nobodys.is_empty() {
+        return Ok(());
+    }
+    let some: Vec<i64> = nobodys.iter().copied().take(EXAMPLES).collect();
+    let loaded = database.outbox_load(&some, EXAMPLE_BYTES).await?;
+    let case = loaded.entries.iter().any(|entry| differs_in_case(&choices, &entry.headers));
+    let shown: Vec<String> = some.iter().map(ToString::to_string).collect();
+    let remedy = match case {
+        true => {
+            "Tenant or logical id differ from source_tenant_id or source_logical_id in case only: write them as the \
+             rows have them."
+        }
+        false => {
+            "Look: SELECT C_TENANT_ID, C_LOGICAL_ID, count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 0 GROUP \
+             BY 1, 2. Then correct source_tenant_id or source_logical_id of a connection point (case counts), or add \
+             one."
+        }
+    };
+    section.finds(Notice::new("ROWS_NOBODY_CHOOSES", Severity::Warning, None, "outbox").says(
+        format!(
+            "{} of the {} oldest rows at 0 are chosen by no connection point and would wait for ever (C_ID {}{})",
+            nobodys.len(),
+            page.entries.len(),
+            shown.join(", "),
+            if nobodys.len() > EXAMPLES { ", …" } else { "" }
+        ),
+        remedy,
+    ));
+    Ok(())
+}
+
+fn choice(row: &crate::domain::plan::ConnectionPointRow) -> Selection {
+    Selection {
+        tenant_id: row.source_tenant_id.clone(),
+        logical_id: row.source_logical_id.clone(),
+        rows_from: None,
+    }
+}
+
+/// The row's own headers name what a connection point would choose, but for case.
+fn differs_in_case(choices: &[Selection], headers: &[(String, String)]) -> bool {
+    let near = |wanted: &Option<String>, key: &str| {
+        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+        match (wanted, found) {
+            (Some(wanted), Some(found)) => wanted.eq_ignore_ascii_case(found),
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    };
+    choices.iter().any(|it| near(&it.tenant_id, "TenantId") && near(&it.logical_id, "FromLogicalId"))
+}

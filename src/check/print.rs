@@ -1,0 +1,109 @@
+//! What check says: for people on an 80-column console, or as one JSON object for programs.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::domain::notice::{Notice, Severity};
+
+/// Columns of the oldest console that somebody may look at this on.
+const WIDTH: usize = 80;
+/// Texts begin here, below the finding's code.
+const INDENT: &str = "          ";
+
+/// Grouped and wrapped; worst first within a group.
+pub fn as_text(report: &Report) -> String {
+    let mut out = String::new();
+    for section in &report.sections {
+        let _ = writeln!(out, "{}", section.title);
+        if !section.seen.is_empty() {
+            wrap(&mut out, "  seen    ", &section.seen.join("; "));
+        }
+        let mut notices: Vec<&Notice> = section.notices.iter().collect();
+        notices.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
+        for notice in notices {
+            finding(&mut out, notice);
+        }
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", verdict(report));
+    out
+}
+
+fn finding(out: &mut String, notice: &Notice) {
+    let severity = match notice.severity {
+        Severity::Error => "  ERROR   ",
+        Severity::Warning => "  warning ",
+        Severity::Info => "  note    ",
+    };
+    let about = match &notice.connection_point {
+        Some(point) => format!("{}, {point}, {}", notice.code, notice.subject),
+        None => format!("{}, {}", notice.code, notice.subject),
+    };
+    wrap(out, severity, &about);
+    wrap(out, INDENT, &notice.text);
+    wrap(out, "       -> ", &notice.remedy);
+}
+
+fn verdict(report: &Report) -> String {
+    let counted = |severity, name: &str| {
+        let count = report.count(severity);
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {name}{plural}")
+    };
+    let means = match report.exit_code() {
+        0 => "the agent can work",
+        1 => "something must be mended",
+        2 => "the configuration cannot be used",
+        _ => "something could not be reached, and less was looked at",
+    };
+    format!(
+        "{}, {}, {}: {means}",
+        counted(Severity::Error, "error"),
+        counted(Severity::Warning, "warning"),
+        counted(Severity::Info, "note")
+    )
+}
+
+/// Words in lines; what is longer than a line (a path, an address) gets one of its own, uncut.
+fn wrap(out: &mut String, head: &str, text: &str) {
+    let mut line = head.to_owned();
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        let blank = usize::from(!is_empty);
+        if !is_empty && line.chars().count() + blank + word.chars().count() > WIDTH {
+            let _ = writeln!(out, "{line}");
+            line = INDENT.to_owned();
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// One object: `exit_code`, and every finding with the group that it is in.
+pub fn as_json(report: &Report) -> String {
+    let findings: Vec<_> = report
+        .sections
+        .iter()
+        .flat_map(|section| section.notices.iter().map(move |notice| (section, notice)))
+        .map(|(section, notice)| {
+            serde_json::json!({
+                "group": section.title, "code": notice.code, "severity": notice.severity.as_str(),
+                "connection_point": notice.connection_point, "subject": notice.subject,
+                "finding_text": notice.text, "remedy": notice.remedy,
+            })
+        })
+        .collect();
+    let groups: Vec<_> = report
+        .sections
+        .iter()
+        .map(|section| serde_json::json!({ "group": section.title, "seen": section.seen }))
+        .collect();
+    let whole =
+        serde_json::json!({ "exit_code": report.exit_code(), "findings": findings, "groups": groups });
+    format!("{whole:#}\n")
+}

@@ -1,0 +1,128 @@
+//! `check --print-config`: every setting as it is in force, defaults included and secrets masked.
+//!
+//! Secrets are in files of their own, whose paths are shown; only an address can carry one (`user:password@`).
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::config::{Agent, Config, DatabaseKind, DatabaseSettings, Ion, Log, LogFormat, MinTls, Rotate};
+
+/// The file as it would be if it said everything.
+pub fn effective(config: &Config) -> String {
+    let mut out = String::new();
+    table(&mut out, "[agent]", agent(&config.agent));
+    table(&mut out, "[log]", log(&config.log));
+    for settings in &config.ion {
+        table(&mut out, "[[ion]]", ion(settings));
+    }
+    for settings in &config.database {
+        table(&mut out, "[[database]]", database(settings));
+    }
+    out
+}
+
+/// Keys that are not given and have no default are left out. JSON's strings, numbers and lists are TOML's too.
+fn table<const N: usize>(out: &mut String, head: &str, lines: [(&str, Value); N]) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    *out += head;
+    out.push('\n');
+    for (key, value) in lines.iter().filter(|(_, value)| !value.is_null()) {
+        *out += &format!("{key} = {value}\n");
+    }
+}
+
+fn path(path: &Path) -> Value {
+    json!(path.display().to_string())
+}
+
+fn paths(given: &Option<std::path::PathBuf>) -> Value {
+    given.as_deref().map_or(Value::Null, path)
+}
+
+fn agent(agent: &Agent) -> [(&'static str, Value); 7] {
+    [
+        ("host", json!(agent.host)),
+        ("location", json!(agent.location)),
+        ("state_dir", path(&agent.state_dir)),
+        ("control_read_seconds", json!(agent.control_read_seconds)),
+        ("shutdown_seconds", json!(agent.shutdown_seconds)),
+        ("delivered_memory_days", json!(agent.delivered_memory_days)),
+        ("minimum_free_mb", json!(agent.minimum_free_mb)),
+    ]
+}
+
+fn log(log: &Log) -> [(&'static str, Value); 5] {
+    let format = match log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    let rotate = match log.rotate {
+        Rotate::Daily => "daily",
+        Rotate::Hourly => "hourly",
+        Rotate::Never => "never",
+    };
+    [
+        ("format", json!(format)),
+        ("level", json!(log.level)),
+        ("file", paths(&log.file)),
+        ("rotate", json!(rotate)),
+        ("keep_days", json!(log.keep_days)),
+    ]
+}
+
+fn ion(ion: &Ion) -> [(&'static str, Value); 17] {
+    let min_tls = match ion.min_tls {
+        MinTls::Tls12 => "1.2",
+        MinTls::Tls13 => "1.3",
+    };
+    let proxy = ion.proxy.as_ref().map(|proxy| without_password(proxy.expose_secret()));
+    [
+        ("name", json!(ion.name)),
+        ("credentials", paths(&ion.credentials)),
+        ("base_url", json!(ion.base_url.as_deref().map(without_password))),
+        ("tenant_id", json!(ion.tenant_id)),
+        ("token_url", json!(ion.token_url.as_deref().map(without_password))),
+        ("client_id", json!(ion.client_id)),
+        ("client_secret_file", paths(&ion.client_secret_file)),
+        ("username", json!(ion.username.as_ref().map(|_| "***"))),
+        ("password_file", paths(&ion.password_file)),
+        ("scopes", json!(ion.scopes)),
+        ("ca_file", paths(&ion.ca_file)),
+        ("proxy", json!(proxy)),
+        ("no_proxy", json!(ion.no_proxy)),
+        ("min_tls", json!(min_tls)),
+        ("connect_timeout_seconds", json!(ion.connect_timeout_seconds)),
+        ("request_timeout_seconds", json!(ion.request_timeout_seconds)),
+        ("cache_token", json!(ion.cache_token)),
+    ]
+}
+
+fn database(database: &DatabaseSettings) -> [(&'static str, Value); 4] {
+    let kind = match database.kind {
+        DatabaseKind::Sqlite => "sqlite",
+        DatabaseKind::Postgres => "postgres",
+        DatabaseKind::Mssql => "mssql",
+    };
+    [
+        ("name", json!(database.name)),
+        ("kind", json!(kind)),
+        ("path", paths(&database.path)),
+        ("statement_timeout_seconds", json!(database.statement_timeout_seconds)),
+    ]
+}
+
+/// Everything before the last `@` of an address, but for the scheme, may be a secret.
+fn without_password(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((front, host)) => {
+            let scheme =
+                front.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();
+            format!("{scheme}***@{host}")
+        }
+        None => url.to_owned(),
+    }
+}

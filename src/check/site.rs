@@ -1,0 +1,358 @@
+//! One database: its tables, the control tables as the agent will read them, the guards, and what waits in it.
+//!
+//! It reads through the contract only. A look that fails says so and lets the others go on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{DATABASE_LIMIT, Section, aside, orphans};
+use crate::config::Config;
+use crate::database::statements::scripts::SCRIPT_NEEDED;
+use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey};
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
+
+/// Waiting rows are counted up to this.
+const BACKLOG_CAP: i64 = 100_000;
+/// Failed messages are counted up to this.
+const FAILED_CAP: i64 = 1_000;
+/// An agent writes its heartbeat every minute; older than this it is away.
+const SILENT: TimeDelta = TimeDelta::seconds(180);
+/// Clocks may differ by this without a word.
+const SKEW: TimeDelta = TimeDelta::seconds(60);
+
+/// What is known before the database is asked.
+pub(super) struct Site {
+    pub name: String,
+    pub config: Arc<Config>,
+    /// Tenants of the credentials that can be read, by the name of their `[[ion]]`.
+    pub tenants: BTreeMap<String, String>,
+    pub now: DateTime<Utc>,
+}
+
+/// What came of it.
+pub(super) struct Looked {
+    pub section: Section,
+    /// Those that the agent would carry.
+    pub points: Vec<ConnectionPoint>,
+}
+
+pub(super) async fn look(site: Site, database: Arc<dyn Database>) -> Looked {
+    let title = format!("database {}", site.name);
+    let name = site.name.clone();
+    // Opening a file blocks, so all of it runs aside.
+    let runtime = tokio::runtime::Handle::current();
+    let looked =
+        aside(DATABASE_LIMIT, move || runtime.block_on(look_through(&site, database.as_ref()))).await;
+    looked.unwrap_or_else(|| {
+        let mut section = Section::new(title);
+        section.misses(Notice::new("DATABASE_UNAVAILABLE", Severity::Error, None, name).says(
+            format!("no whole answer within {} s", DATABASE_LIMIT.as_secs()),
+            "Look at the database: locks, load, a disk or share that hangs. The agent would wait and try again.",
+        ));
+        Looked { section, points: Vec::new() }
+    })
+}
+
+async fn look_through(site: &Site, database: &dyn Database) -> Looked {
+    let mut section = Section::new(format!("database {}", site.name));
+    let points = match look_in(site, database, &mut section).await {
+        Ok(points) => points,
+        Err(error) => {
+            section.misses(unreachable(&site.name, &error));
+            Vec::new()
+        }
+    };
+    Looked { section, points }
+}
+
+fn unreachable(name: &str, error: &DatabaseError) -> Notice {
+    let notice = Notice::new("DATABASE_UNAVAILABLE", Severity::Error, None, name);
+    match error {
+        DatabaseError::Unavailable { operation, what, source, .. } => notice.says(
+            format!("{operation}: {what}{}", cause(source.as_ref())),
+            "Waiting may help: the agent tries again by itself. If it lasts, look at what the text names.",
+        ),
+        DatabaseError::NeedsMending { operation, what, remedy, source, .. } => {
+            notice.says(format!("{operation}: {what}{}", cause(source.as_ref())), sentence(remedy))
+        }
+    }
+}
+
+fn cause(source: Option<&anyhow::Error>) -> String {
+    source.map(|source| format!(" ({source:#})")).unwrap_or_default()
+}
+
+/// Remedies of problems are written small, as parts of errors.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+async fn look_in(
+    site: &Site,
+    database: &dyn Database,
+    section: &mut Section,
+) -> Result<Vec<ConnectionPoint>, DatabaseError> {
+    let survey = database.survey().await?;
+    if !tables(site, &survey, section) {
+        return Ok(Vec::new());
+    }
+    let control = database.control_read().await?;
+    hosts(site, &survey, &database.host_read().await?, section);
+    let plan =
+        Plan::read(&control, &Surroundings { location: &site.config.agent.location, ions: &site.tenants });
+    settings(site, &control, &plan, section);
+    for point in plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off) {
+        if let Err(error) = point_work(point, database, survey.now, section).await {
+            section.finds(for_point(&point.name, &error));
+        }
+    }
+    if let Err(error) = orphans::look(database, &control, section).await {
+        section
+            .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody chooses", &error) });
+    }
+    Ok(plan.connection_points.into_values().collect())
+}
+
+fn for_point(point: &str, error: &DatabaseError) -> Notice {
+    Notice { connection_point: Some(point.into()), subject: "outbox".into(), ..unreachable("outbox", error) }
+}
+
+/// `false`: something is missing, and nothing else can be read.
+fn tables(site: &Site, survey: &Survey, section: &mut Section) -> bool {
+    section.sees(survey.product.clone());
+    let notice = |code, severity| Notice::new(code, severity, None, site.name.clone());
+    for problem in &survey.problems {
+        let notice = notice("DATABASE_LACKS", Severity::Error);
+        section.finds(notice.says(problem.what.clone(), sentence(&problem.remedy)));
+    }
+    for advice in &survey.advice {
+        let notice = notice("DATABASE_ADVICE", Severity::Info);
+        section.finds(notice.says(advice.what.clone(), sentence(&advice.remedy)));
+    }
+    let skew = survey.now - site.now;
+    if skew.abs() > SKEW {
+        section.finds(notice("CLOCK_DIFFERS", Severity::Warning).says(
+            format!("the database's clock differs from this machine's by {} s", skew.num_seconds()),
+            "Set both by the same time server: heartbeats and dates are compared with the database's clock.",
+        ));
+    }
+    if !survey.problems.is_empty() {
+        return false;
+    }
+    if survey.script < SCRIPT_NEEDED {
+        section.finds(notice("SCRIPT_MISSING", Severity::Error).says(
+            format!("the control tables are of script {}, this version needs {SCRIPT_NEEDED}", survey.script),
+            "Run the scripts in between ('bodrelay sql sqlite install' prints them).",
+        ));
+    } else if survey.script > SCRIPT_NEEDED {
+        section.finds(notice("SCRIPT_NEWER", Severity::Info).says(
+            format!("the control tables are of script {}, this version knows {SCRIPT_NEEDED}", survey.script),
+            "Nothing while the agent works; a newer bodrelay goes with the newer script.",
+        ));
+    } else {
+        section.sees(format!("script {}", survey.script));
+    }
+    true
+}
+
+/// The fingerprint guard, and agents that have something to say.
+fn hosts(site: &Site, survey: &Survey, hosts: &[HostRow], section: &mut Section) {
+    let own = hosts.iter().find(|row| row.host == site.config.agent.host);
+    let foreign = match own {
+        Some(own) => Some(own).filter(|row| row.database_fingerprint != survey.fingerprint),
+        None => hosts.iter().find(|row| row.database_fingerprint != survey.fingerprint),
+    };
+    if let Some(row) = foreign {
+        section.finds(Notice::new("DATABASE_COPIED", Severity::Error, None, site.name.clone()).says(
+            format!(
+                "this is not the database that host {} served (found {}, known {}): a copy, or a file put in its \
+                 place. Nothing is sent from it",
+                row.host, survey.fingerprint, row.database_fingerprint
+            ),
+            "If it is meant: INSERT INTO bodrelay_command (command, connection_point) VALUES ('accept_database', \
+             '*'). Think first: a copy of production sends production's documents.",
+        ));
+    }
+    for row in hosts {
+        let away = row.state == "running" && survey.now - row.heartbeat_at > SILENT;
+        if row.state == "refused" {
+            section.finds(Notice::new("AGENT_REFUSED", Severity::Error, None, row.host.clone()).says(
+                format!(
+                    "its agent refuses to work: {}",
+                    row.refused_reason.as_deref().unwrap_or("no reason given")
+                ),
+                "Look at its findings in bodrelay_finding: each has a remedy.",
+            ));
+        } else if away {
+            section.finds(Notice::new("AGENT_SILENT", Severity::Warning, None, row.host.clone()).says(
+                format!(
+                    "its agent ended without a word; its last heartbeat was at {}",
+                    stamp(row.heartbeat_at)
+                ),
+                "Start it again ('bodrelay run'), or delete its row of bodrelay_host if that host is gone.",
+            ));
+        } else {
+            section.sees(format!(
+                "agent of {} {}, heartbeat {}",
+                row.host,
+                row.state,
+                stamp(row.heartbeat_at)
+            ));
+        }
+    }
+}
+
+pub(super) fn stamp(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// The control tables as the agent will take them.
+fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Section) {
+    let ion_is_broken = |name: &str| {
+        control.connection_points.iter().any(|row| {
+            row.connection_point == name
+                && site.config.ion.iter().any(|ion| ion.name == row.ion_name)
+                && !site.tenants.contains_key(&row.ion_name)
+        })
+    };
+    for refused in &plan.refused {
+        // The credential's own finding says it better.
+        if refused.document.is_none() && ion_is_broken(&refused.connection_point) {
+            continue;
+        }
+        let (code, subject) = match &refused.document {
+            None if refused.reason.contains("overlaps with") => {
+                ("ROWS_OVERLAP", "connection point".to_owned())
+            }
+            None => ("SETTING_REFUSED", "connection point".to_owned()),
+            Some(document) => ("SETTING_REFUSED", document.to_string()),
+        };
+        let point = Some(refused.connection_point.as_str());
+        section.finds(Notice::new(code, Severity::Error, point, subject).says(
+            refused.reason.clone(),
+            "Correct the row as the text says; the agent takes it at its next look.",
+        ));
+    }
+    for point in plan.connection_points.values().filter(|point| point.documents.is_empty()) {
+        let severity = if point.send_mode == SendMode::Off { Severity::Warning } else { Severity::Error };
+        section.finds(Notice::new("NO_DOCUMENTS", severity, Some(&point.name), "documents").says(
+            "bodrelay_document has no row of direction 'out' for it: nothing is sent",
+            format!(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{}', 'out', \
+                 'Sync', 'SalesOrder'), one row for each document type.",
+                point.name
+            ),
+        ));
+    }
+    strangers(site, control, plan, section);
+    let on = |mode| plan.connection_points.values().filter(|point| point.send_mode == mode).count();
+    let here = plan.connection_points.len();
+    section.sees(format!(
+        "{here} connection points, {} on, {} observed",
+        on(SendMode::On),
+        on(SendMode::Observe)
+    ));
+    if control.connection_points.is_empty() {
+        section.finds(Notice::new("NO_CONNECTION_POINT", Severity::Warning, None, site.name.clone()).says(
+            "bodrelay_connection_point has no row: there is nothing to do",
+            "Insert one; 'bodrelay sql sqlite examples' shows how.",
+        ));
+    } else if here > 0 && on(SendMode::On) == 0 {
+        section.finds(Notice::new("NOTHING_SWITCHED_ON", Severity::Warning, None, site.name.clone()).says(
+            "no connection point has send_mode = 'on': nothing is sent",
+            "UPDATE bodrelay_connection_point SET send_mode = 'observe' (look first) or 'on' WHERE connection_point \
+             = the one you mean.",
+        ));
+    }
+}
+
+/// Rows that are nobody's here: of other locations, or of a connection point that does not exist.
+fn strangers(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Section) {
+    for name in &plan.elsewhere {
+        let row = control.connection_points.iter().find(|row| row.connection_point == *name);
+        let location = row.map(|row| row.location_name.as_str()).unwrap_or_default();
+        let own = &site.config.agent.location;
+        let same = location.trim().eq_ignore_ascii_case(own.trim());
+        let severity = if same { Severity::Warning } else { Severity::Info };
+        section.finds(Notice::new("OTHER_LOCATION", severity, Some(name), "location_name").says(
+            format!("it is for location '{location}', this agent is '{own}': it is left alone"),
+            match same {
+                true => {
+                    "The two differ only in case or blanks: make location_name equal to [agent] location."
+                }
+                false => "Nothing, if another agent serves that location; else correct location_name.",
+            },
+        ));
+    }
+    let known = |name: &str| control.connection_points.iter().any(|row| row.connection_point == name);
+    for row in control.documents.iter().filter(|row| !known(&row.connection_point)) {
+        let subject = format!("{}.{}", row.verb, row.noun);
+        section.finds(
+            Notice::new("DOCUMENT_WITHOUT_POINT", Severity::Warning, Some(&row.connection_point), subject)
+                .says(
+                    "bodrelay_document names a connection point that bodrelay_connection_point does not have",
+                    "Correct connection_point in the row (case counts), or delete it.",
+                ),
+        );
+    }
+}
+
+/// What waits and what failed.
+async fn point_work(
+    point: &ConnectionPoint,
+    database: &dyn Database,
+    now: DateTime<Utc>,
+    section: &mut Section,
+) -> Result<(), DatabaseError> {
+    let selection = Selection {
+        tenant_id: point.source_tenant_id.clone(),
+        logical_id: point.source_logical_id.clone(),
+        rows_from: point.send_rows_from,
+    };
+    let backlog = database.outbox_backlog(&selection, BACKLOG_CAP).await?;
+    let more = if backlog.capped { " or more" } else { "" };
+    let old = backlog.oldest.filter(|oldest| now - *oldest > TimeDelta::hours(1));
+    if let Some(oldest) = old.filter(|_| point.send_mode == SendMode::On) {
+        section.finds(Notice::new("BACKLOG_OLD", Severity::Warning, Some(&point.name), "outbox").says(
+            format!("{}{more} rows wait at 0, the oldest since {}", backlog.waiting_rows, stamp(oldest)),
+            "Is an agent running? Else bodrelay_status says in state_reason what it waits for.",
+        ));
+    } else {
+        section.sees(format!("{}: {}{more} rows wait", point.name, backlog.waiting_rows));
+    }
+    let filter = LogFilter {
+        direction: Some("out".into()),
+        state: Some("failed".into()),
+        connection_point: Some(point.name.clone()),
+        limit: FAILED_CAP,
+        ..LogFilter::default()
+    };
+    let failed = database.log_search(&filter).await?;
+    let Some(last) = failed.first() else { return Ok(()) };
+    let cap = i64::try_from(failed.len()).is_ok_and(|count| count >= FAILED_CAP);
+    let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &failed {
+        *codes.entry(row.failure_code.as_deref().unwrap_or("unknown")).or_default() += 1;
+    }
+    let codes: Vec<_> = codes.into_iter().map(|(code, count)| format!("{count} {code}")).collect();
+    section.finds(Notice::new("MESSAGES_FAILED", Severity::Warning, Some(&point.name), "message log").says(
+        format!(
+            "{}{} messages failed and wait for a decision ({}); the last one at {}",
+            failed.len(),
+            if cap { " or more" } else { "" },
+            codes.join(", "),
+            stamp(last.finished_at.unwrap_or(last.updated_at))
+        ),
+        format!(
+            "'bodrelay log --state failed --connection-point {}' lists them; mend what they name, then use the \
+             commands resubmit or discard.",
+            point.name
+        ),
+    ));
+    Ok(())
+}
