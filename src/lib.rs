@@ -13,6 +13,18 @@
 //! A message goes scan → admit → begin → post → record → settle; each verb is a function in `outbound`, a crash point
 //! in `crash`, and, where it touches a database, a file in `sql/`.
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an error says what to do, a panic does not"
+)]
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a closed pipe must not panic: use writeln, or tracing"
+)]
+
 pub mod app;
 pub mod bod;
 pub mod check;
