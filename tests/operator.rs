@@ -1,0 +1,393 @@
+//! What an operator does and sees: check, log, exit codes, switches, commands, guards; real binary, real SQLite.
+
+mod agent;
+
+use agent::{Site, wait};
+use bodrelay::simulator::script::{Fault, On};
+
+const FLAG: &str = "SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ";
+
+fn flag(id: i64) -> String {
+    format!("{FLAG}{id}")
+}
+
+fn state(id: i64) -> String {
+    format!("SELECT state FROM bodrelay_message_log WHERE entry_id = {id} ORDER BY message_key DESC LIMIT 1")
+}
+
+fn finding(code: &str) -> String {
+    format!("SELECT count(*) > 0 FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL")
+}
+
+#[test]
+fn check_of_a_healthy_site() {
+    let site = Site::new();
+    assert_eq!(site.check(), (0, vec![]));
+    assert!(!site.path("state").exists(), "check writes nothing");
+    let (code, text, _) = site.run(&["check"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.ends_with("the agent can work\n"), "{text}");
+    let _running = site.start();
+    let (code, text, _) = site.run(&["check"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("an agent is running"), "{text}");
+}
+
+#[test]
+fn check_names_each_broken_thing() {
+    let accept = |names: &[&str]| Some(names.iter().map(|it| (*it).to_owned()).collect());
+    type Break<'a> = Box<dyn Fn(&Site) + 'a>;
+    let sql = |text: &'static str| -> Break<'_> { Box::new(move |site: &Site| site.exec(text)) };
+    let cases: Vec<(&str, i32, Break<'_>)> = vec![
+        ("DATABASE_UNAVAILABLE", 3, Box::new(|site| std::fs::remove_file(site.path("erp.db")).unwrap())),
+        (
+            "DATABASE_UNAVAILABLE",
+            3,
+            Box::new(|site| std::fs::write(site.path("erp.db"), "no database".repeat(99)).unwrap()),
+        ),
+        ("CREDENTIAL_UNUSABLE", 2, Box::new(|site| std::fs::remove_file(site.path("x.ionapi")).unwrap())),
+        (
+            "CONFIGURATION_WRONG",
+            2,
+            Box::new(|site| std::fs::write(site.path("agent.toml"), "[agent]\nhots = 1\n").unwrap()),
+        ),
+        ("DATABASE_LACKS", 1, sql("DROP TABLE bodrelay_status")),
+        ("DATABASE_LACKS", 1, sql("DROP TABLE COR_OUTBOX_HEADERS")),
+        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST'")),
+        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET blackout = '12:00-13:00'")),
+        (
+            "ROWS_OVERLAP",
+            1,
+            sql(
+                "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode) \
+             VALUES ('CP2', 'PLANT1', 'DEMO_TST', 'lid://infor.ims.cp2', 'on')",
+            ),
+        ),
+        ("NO_DOCUMENTS", 1, sql("DELETE FROM bodrelay_document")),
+        (
+            "DOCUMENT_WITHOUT_POINT",
+            0,
+            sql(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('cp1', 'out', 'Sync', 'X')",
+            ),
+        ),
+        ("NOTHING_SWITCHED_ON", 0, sql("UPDATE bodrelay_connection_point SET send_mode = 'off'")),
+        (
+            "NO_CONNECTION_POINT",
+            0,
+            sql("DELETE FROM bodrelay_connection_point; DELETE FROM bodrelay_document"),
+        ),
+        ("OTHER_LOCATION", 0, sql("UPDATE bodrelay_connection_point SET location_name = 'plant1'")),
+        ("TYPE_NOT_ACCEPTED", 1, Box::new(|site| site.simulator.set_accepted(accept(&[])))),
+        (
+            "LISTED_IN_ION_ONLY",
+            0,
+            Box::new(|site| {
+                site.simulator.set_accepted(accept(&["Sync.SalesOrder", "Sync.ItemMaster"]));
+            }),
+        ),
+        ("INACTIVE_IN_ION", 1, Box::new(|site| site.simulator.add_fault(Fault::refuse(503).on(On::Ping)))),
+        (
+            "INACTIVE_IN_ION",
+            1,
+            Box::new(|site| site.simulator.set_logical_ids(Some(["lid://other".into()].into()))),
+        ),
+        ("TOKEN_REFUSED", 1, Box::new(|site| site.simulator.renew_keys(99))),
+        (
+            "CREDENTIAL_REFUSED",
+            1,
+            Box::new(|site| {
+                std::fs::write(site.path("x.ionapi"), site.simulator.other_ionapi_json()).unwrap();
+            }),
+        ),
+        ("ION_UNREACHABLE", 3, Box::new(|site| site.simulator.add_fault(Fault::refuse(500).on(On::Token)))),
+        (
+            "ROWS_NOBODY_CHOOSES",
+            0,
+            Box::new(|site| {
+                site.exec("UPDATE bodrelay_connection_point SET source_tenant_id = 'demo_tst'");
+                site.write_row("Sync.SalesOrder", "SO-1", "");
+            }),
+        ),
+    ];
+    for (index, (code, exit, break_it)) in cases.iter().enumerate() {
+        let site = Site::new();
+        break_it(&site);
+        let (found, codes) = site.check();
+        assert!(codes.iter().any(|it| it == code), "{index} {code}: {codes:?}");
+        assert_eq!(found, *exit, "{index} {code}: {codes:?}");
+        let (_, text, _) = site.run(&["check"]);
+        assert!(text.contains(code), "{text}");
+    }
+}
+
+#[test]
+fn check_tells_down_from_refused() {
+    let mut site = Site::new();
+    let other = Site::new();
+    // A port that nobody listens on any more.
+    drop(std::mem::replace(&mut site.simulator, other.simulator));
+    let (code, codes) = site.check();
+    assert_eq!((code, codes), (3, vec!["ION_UNREACHABLE".to_owned()]));
+    // Two things at once: not reached goes before an error finding.
+    site.exec("DELETE FROM bodrelay_document");
+    assert_eq!(site.check().0, 3);
+}
+
+#[test]
+fn print_config_masks_secrets() {
+    let site = Site::new();
+    let mut text = std::fs::read_to_string(site.path("agent.toml")).unwrap();
+    text = text.replace("[[database]]", "proxy = \"http://joe:s3cret@proxy:3128\"\n[[database]]");
+    std::fs::write(site.path("agent.toml"), text).unwrap();
+    let (code, out, _) = site.run(&["check", "--print-config"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("http://***@proxy:3128") && !out.contains("s3cret"), "{out}");
+    assert!(out.contains("delivered_memory_days = 90"), "{out}");
+    std::fs::write(site.path("again.toml"), &out.replace("***@", "")).unwrap();
+    let (code, again, log) = site.run_with("again.toml", &["check", "--print-config"]);
+    assert_eq!((code, again), (0, out.replace("***@", "")), "what is printed can be read: {log}");
+}
+
+#[test]
+fn once_ends_with_its_code() {
+    let site = Site::new();
+    site.once(0);
+    site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.once(0);
+    assert_eq!(site.stored(), 1);
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.once(1);
+    site.simulator.add_fault(Fault::refuse(500).for_document("SO-3"));
+    site.write_row("Sync.SalesOrder", "SO-3", "");
+    site.once(75);
+    let (code, _, log) = site.run(&["once", "--exit-zero-unless", "config"]);
+    assert_eq!(code, 0, "{log}");
+    site.exec("UPDATE bodrelay_connection_point SET blackout = 'x'");
+    site.once(2);
+    std::fs::remove_file(site.path("erp.db")).unwrap();
+    site.once(3);
+}
+
+#[test]
+fn if_running_skips_waits_or_fails() {
+    let site = Site::new();
+    let mut running = site.start();
+    let (code, out, _) = site.run(&["once", "--if-running", "skip"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("nothing to do") && out.lines().count() == 1, "{out}");
+    assert_eq!(site.run(&["once", "--if-running", "fail"]).0, 2);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| site.run(&["once", "--if-running", "wait"]));
+        assert!(!waiting.is_finished());
+        assert_eq!(running.term(), 0);
+        assert_eq!(waiting.join().unwrap().0, 0);
+    });
+}
+
+#[test]
+fn log_is_filtered() {
+    let site = Site::new();
+    let one = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-2"));
+    site.once(1);
+    let rows = |arguments: &[&str]| {
+        let (code, out, log) = site.run(&[&["log", "--json"], arguments].concat());
+        assert_eq!(code, 0, "{log}");
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>()
+    };
+    assert_eq!(rows(&[]).len(), 2);
+    let found = rows(&["--state", "accepted"]);
+    assert_eq!((found.len(), &found[0]["entry_id"]), (1, &one.into()));
+    let id = found[0]["message_id"].as_str().unwrap();
+    for (arguments, count) in [
+        (vec!["--message-id", id], 1),
+        (vec!["--message-id", "none"], 0),
+        (vec!["--direction", "out"], 2),
+        (vec!["--direction", "in"], 0),
+        (vec!["--connection-point", "CP1"], 2),
+        (vec!["--connection-point", "CP2"], 0),
+        (vec!["--logical-id", "lid://infor.ims.cp1"], 2),
+        (vec!["--logical-id", "lid://nobody"], 0),
+        (vec!["--document", "SalesOrder"], 2),
+        (vec!["--document", "Sync.SalesOrder"], 2),
+        (vec!["--document", "Process.SalesOrder"], 0),
+        (vec!["--document", "SalesOrder", "--document-id", "SO-2"], 1),
+        (vec!["--failure-code", "HTTP_400"], 1),
+        (vec!["--created-from", "2020-01-01"], 2),
+        (vec!["--created-to", "2020-01-01"], 0),
+        (vec!["--limit", "1"], 1),
+    ] {
+        assert_eq!(rows(&arguments).len(), count, "{arguments:?}");
+    }
+    let (_, table, _) = site.run(&["log"]);
+    assert!(table.contains("HTTP_400") && table.lines().count() == 3, "{table}");
+    assert!(site.check().1.contains(&"MESSAGES_FAILED".to_owned()));
+    assert_eq!(site.run(&["log", "--database", "none"]).0, 2);
+    std::fs::remove_file(site.path("erp.db")).unwrap();
+    assert_eq!(site.run(&["log"]).0, 3);
+}
+
+#[test]
+fn settings_take_effect_live() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'off'");
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    let _running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'", "off");
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'observe'");
+    site.wait_for("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'", "observing");
+    assert_eq!((site.ask(&flag(id)), site.stored()), ("0".into(), 0));
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'on'");
+    site.wait_for(&flag(id), "1");
+    assert_eq!(site.stored(), 1);
+}
+
+#[test]
+fn observe_finds_and_touches_nothing() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'observe'");
+    let good = site.write_row("Sync.SalesOrder", "SO-1", "");
+    let bad = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_XML = CAST('no xml' AS BLOB) WHERE C_ID = {bad}"));
+    let _running = site.start();
+    site.wait_for(&finding("WOULD_FAIL"), "1");
+    assert_eq!((site.ask(&flag(good)), site.ask(&flag(bad)), site.stored()), ("0".into(), "0".into(), 0));
+    assert_eq!(site.ask("SELECT count(*) FROM bodrelay_message_log"), "0");
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'on'");
+    site.wait_for(&flag(good), "1");
+    site.wait_for(&flag(bad), "9");
+}
+
+#[test]
+fn send_rows_from_leaves_old_rows_alone() {
+    let site = Site::new();
+    let old = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.exec("UPDATE COR_OUTBOX_ENTRY SET C_CREATED_DATE_TIME = '2020-01-01T00:00:00.000Z'");
+    site.exec("UPDATE bodrelay_connection_point SET send_rows_from = '2021-01-01T00:00:00.000Z'");
+    let new = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.once(0);
+    assert_eq!((site.ask(&flag(old)), site.ask(&flag(new))), ("0".into(), "1".into()));
+}
+
+#[test]
+fn a_flag_set_back_resubmits_or_is_flagged_again() {
+    let site = Site::new();
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    site.once(1);
+    let message_id = "SELECT DISTINCT message_id FROM bodrelay_message_log";
+    let before = site.ask(message_id);
+    site.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0");
+    site.once(0);
+    assert_eq!((site.ask(&flag(id)), site.ask(message_id)), ("1".into(), before.clone()));
+    assert_eq!(site.simulator.ledger().by_message_id(&before).len(), 1);
+    site.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0");
+    site.once(0);
+    assert_eq!((site.ask(&flag(id)), site.stored()), ("1".into(), 1));
+    assert_eq!(site.ask(&finding("SENT_BEFORE")), "1");
+}
+
+#[test]
+fn commands_are_carried_out_or_refused() {
+    let site = Site::new();
+    let ids = ["SO-1", "SO-2"].map(|id| site.write_row("Sync.SalesOrder", id, ""));
+    site.simulator.add_fault(Fault::refuse(400).times(2));
+    site.once(1);
+    let command = |columns: &str, values: &str| {
+        site.exec(&format!(
+            "INSERT INTO bodrelay_command (connection_point, {columns}) VALUES ('CP1', {values})"
+        ));
+        site.once(0);
+        site.ask(
+            "SELECT state || ' ' || coalesce(matched_rows, '-') || ' ' || coalesce(done_rows, '-') \
+                  FROM bodrelay_command ORDER BY command_id DESC",
+        )
+    };
+    assert_eq!(command("command, failure_code, dry_run", "'resubmit', 'HTTP_400', 1"), "done 2 0");
+    assert_eq!(site.stored(), 0);
+    let discard = "'discard', 'SalesOrder', 'SO-1', 'twice'";
+    assert_eq!(command("command, noun, document_id, reason, dry_run", &format!("{discard}, 1")), "done 1 0");
+    assert_eq!(site.ask(&state(ids[0])), "failed");
+    assert_eq!(command("command, noun, document_id, reason", discard), "done 1 1");
+    assert_eq!(site.ask(&state(ids[0])), "discarded");
+    assert_eq!(command("command, failure_code", "'resubmit', 'HTTP_400'"), "done 1 1");
+    site.once(0);
+    assert_eq!((site.ask(&state(ids[1])), site.ask(&state(ids[0]))), ("accepted".into(), "discarded".into()));
+    assert_eq!(command("command", "'pause'"), "refused - -");
+    assert_eq!(command("command, noun", "'resend', 'SalesOrder'"), "refused - -");
+}
+
+#[test]
+fn held_messages_wait_for_the_dba() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    let ids = ["a", "b"].map(|text| site.write_row("Sync.SalesOrder", "SO-1", text));
+    let other = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-1").times(1));
+    let _running = site.start();
+    site.wait_for(&flag(other), "1");
+    site.wait_for(&flag(ids[0]), "9");
+    let held_by = format!("SELECT held_by FROM bodrelay_message_log WHERE entry_id = {}", ids[1]);
+    let holder = format!("SELECT message_key FROM bodrelay_message_log WHERE entry_id = {}", ids[0]);
+    wait("the later one is held", || site.ask(&held_by) == site.ask(&holder));
+    assert_eq!(site.ask(&flag(ids[1])), "0");
+    site.exec(
+        "INSERT INTO bodrelay_command (command, connection_point, document_id, failure_code, reason) \
+         VALUES ('discard', 'CP1', 'SO-1', 'HTTP_400', 'not wanted')",
+    );
+    site.wait_for(&flag(ids[1]), "1");
+    assert_eq!(site.ask(&state(ids[0])), "discarded");
+    assert_eq!(site.ask(&held_by), "NULL");
+}
+
+#[test]
+fn a_second_agent_does_not_send() {
+    let site = Site::new();
+    let _running = site.start();
+    site.wait_for("SELECT host FROM bodrelay_status WHERE connection_point = 'CP1'", "host1");
+    site.write_config("second.toml", "state2", "host2");
+    let _second = site.start_with("second.toml");
+    site.wait_for(&finding("OWNED_BY_ANOTHER"), "1");
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.wait_for(&flag(id), "1");
+    assert_eq!(site.stored(), 1);
+    assert_eq!(site.ask("SELECT host FROM bodrelay_message_log"), "host1");
+}
+
+#[test]
+fn a_copied_database_is_refused_until_it_is_accepted() {
+    let site = Site::new();
+    site.once(0);
+    site.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    std::fs::copy(site.path("erp.db"), site.path("copy.db")).unwrap();
+    std::fs::rename(site.path("copy.db"), site.path("erp.db")).unwrap();
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    let (code, codes) = site.check();
+    assert_eq!(code, 1, "{codes:?}");
+    assert!(codes.contains(&"DATABASE_COPIED".to_owned()), "{codes:?}");
+    site.once(2);
+    assert_eq!((site.ask(&flag(id)), site.stored()), ("0".into(), 0));
+    site.exec("INSERT INTO bodrelay_command (command, connection_point) VALUES ('accept_database', '*')");
+    site.once(0);
+    assert_eq!((site.ask(&flag(id)), site.stored()), ("1".into(), 1));
+    assert_eq!(site.ask("SELECT state FROM bodrelay_command"), "done");
+    assert_eq!(site.check(), (0, vec![]));
+}
+
+#[test]
+fn sigterm_ends_in_order() {
+    let site = Site::new();
+    let mut running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'", "running");
+    assert_eq!(running.term(), 0);
+    assert_eq!(site.ask("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'"), "stopped");
+    assert_eq!(site.ask("SELECT state FROM bodrelay_host"), "stopped");
+    let mut again = site.start();
+    again.kill();
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.once(0);
+    assert_eq!(site.ask(&flag(id)), "1");
+}
