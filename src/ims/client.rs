@@ -7,7 +7,6 @@
 //! hyper-util, under it, takes another connection when a pooled one turns out to be closed before the first byte of
 //! the request was written; such a request never left this host, so none goes over the wire twice.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,15 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use chrono::DateTime;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Request, Response, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request, Url};
 use secrecy::ExposeSecret;
 
+use super::accepted::{Accepted, document_names};
+use super::answer::{self, MAX_ANSWER, Whole, cause_of, text_of};
 use super::credentials::{Credential, Source, Stamp};
 use super::token::{Bearer, Token};
 use super::wire::{self, Composer};
-use crate::clock::{Clock, SystemClock};
 use crate::config::{Ion, MinTls};
 use crate::domain::message::Parcel;
 use crate::domain::outcome::Answer;
@@ -33,28 +32,12 @@ use crate::domain::plan::ImsMethod;
 const IDLE_CONNECTIONS: usize = 256;
 /// Gateways close idle connections after a minute or more; ours go first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// An answer is read up to here, bytes.
-const MAX_ANSWER: usize = 64 * 1024;
 /// The list of accepted documents may be long, bytes.
 const MAX_LIST: usize = 4 * 1024 * 1024;
-/// An answer's text is kept up to here, characters.
-const MAX_TEXT: usize = 1000;
-/// A wish to wait is honoured up to here.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// A changed credential file is looked for at most so often, milliseconds.
 const LOOK_EVERY_MS: u64 = 1000;
 /// No post waits longer for that look.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What ION said about the documents that it takes from a logical id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accepted {
-    /// Document names, `Verb.Noun`.
-    Listed(BTreeSet<String>),
-    /// An answer came, but no document name is found in it: unknown, not empty. The text is the answer's.
-    Unreadable(String),
-    Refused(Answer),
-}
 
 /// Where a request goes, as messages name it: host and port, and the proxy in between.
 #[derive(Debug, Clone)]
@@ -273,14 +256,15 @@ impl Client {
         headers.insert(AUTHORIZATION, bearer.header.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let result = match self.0.http.execute(request).await {
-            Ok(response) => read_up_to(response, limit).await,
+            Ok(response) => answer::read_up_to(response, limit).await,
             Err(error) => return Err(self.failed(session, bearer, &error)),
         };
+        let mask = |text: &str| bearer.mask(&session.credential.mask(text));
         match result {
-            Ok(whole) => Ok(whole.masked(session, bearer)),
+            Ok(whole) => Ok(whole.masked(mask)),
             // The status line is ION's word: a 2xx is accepted even where its body broke off, since sending again
             // what is known as accepted is the worse mistake.
-            Err(broken) if broken.whole.is_success() => Ok(broken.whole.masked(session, bearer)),
+            Err(broken) if broken.whole.is_success() => Ok(broken.whole),
             Err(broken) => Err(self.failed(session, bearer, &broken.error)),
         }
     }
@@ -439,204 +423,4 @@ fn proxy_of(text: &str, no_proxy: Option<&str>) -> Result<reqwest::Proxy> {
     let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
     let proxy = url.and_then(|url| reqwest::Proxy::all(url).ok()).context(wrong)?;
     Ok(proxy.no_proxy(no_proxy.and_then(reqwest::NoProxy::from_string)))
-}
-
-/// A whole HTTP answer.
-pub(super) struct Whole {
-    pub status: u16,
-    pub body: Vec<u8>,
-    pub is_html: bool,
-    pub retry_after: Option<Duration>,
-}
-
-/// An answer whose body broke off: what came of it, and why.
-pub(super) struct Broken {
-    pub whole: Whole,
-    pub error: reqwest::Error,
-}
-
-impl Whole {
-    fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    fn answer(&self) -> Answer {
-        Answer::Http {
-            status: self.status,
-            text: text_of(&self.body),
-            is_html: self.is_html,
-            retry_after: self.retry_after,
-        }
-    }
-
-    /// A refusal may echo what was sent.
-    fn masked(mut self, session: &Session, bearer: &Bearer) -> Self {
-        if !self.is_success() {
-            let text = String::from_utf8_lossy(&self.body);
-            self.body = bearer.mask(&session.credential.mask(&text)).into_bytes();
-        }
-        self
-    }
-}
-
-/// Reads an answer of usual size.
-pub(super) async fn read_body(response: Response) -> Result<Whole, Broken> {
-    read_up_to(response, MAX_ANSWER).await
-}
-
-async fn read_up_to(mut response: Response, limit: usize) -> Result<Whole, Broken> {
-    let headers = response.headers();
-    let mut whole = Whole {
-        status: response.status().as_u16(),
-        body: Vec::new(),
-        is_html: headers
-            .get(CONTENT_TYPE)
-            .and_then(|it| it.to_str().ok())
-            .is_some_and(|it| it.trim_start().to_ascii_lowercase().starts_with("text/html")),
-        retry_after: retry_after(headers),
-    };
-    // Beyond the limit the rest is left unread, which closes the connection.
-    while whole.body.len() < limit {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                whole.body.extend_from_slice(&chunk[..chunk.len().min(limit - whole.body.len())]);
-            }
-            Ok(None) => break,
-            Err(error) => return Err(Broken { whole, error }),
-        }
-    }
-    // An empty body is no page, whatever type a gateway gives it.
-    whole.is_html = whole.is_html && !whole.body.trim_ascii().is_empty() || looks_like_html(&whole.body);
-    Ok(whole)
-}
-
-fn looks_like_html(body: &[u8]) -> bool {
-    let body = body.trim_ascii_start();
-    ["<!doctype html", "<html"]
-        .iter()
-        .any(|start| body.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start.as_bytes())))
-}
-
-/// The beginning of an answer as one line of text.
-pub(super) fn text_of(body: &[u8]) -> String {
-    // Four bytes a character at most.
-    let body = &body[..body.len().min(4 * MAX_TEXT)];
-    let text = String::from_utf8_lossy(body);
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
-}
-
-/// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = DateTime::parse_from_rfc2822(text).ok()?;
-            (until.to_utc() - SystemClock.now()).to_std().unwrap_or_default()
-        }
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
-}
-
-/// The causes of an error in one line, without the URL, and what to do where the cause tells.
-pub(super) fn cause_of(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut remedy = error.is_dns().then_some("check the host's name and this machine's DNS");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        // Wrappers repeat what they wrap.
-        if !said.is_empty() && !text.contains(&said) {
-            text += if text.is_empty() { "" } else { ": " };
-            text += &said;
-        }
-        remedy = remedy.or_else(|| tls_remedy(cause));
-        source = cause.source();
-    }
-    if text.is_empty() {
-        text = "no cause is known".into();
-    }
-    match remedy {
-        Some(remedy) => format!("{text}; {remedy}"),
-        None => text,
-    }
-}
-
-fn tls_remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    use rustls::CertificateError as Certificate;
-    // An io::Error passes over the error that it carries, and may carry another io::Error.
-    let mut cause = cause;
-    while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        cause = inner;
-    }
-    match cause.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            Some("the certificate has expired: it must be renewed there, or this machine's clock is wrong")
-        }
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
-            Some("the certificate's issuer is not known here: put its certificate into ca_file")
-        }
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => Some(
-            "the certificate is for another name: check base_url, or whether something stands in between",
-        ),
-        rustls::Error::InvalidMessage(_) => Some("the other side does not speak TLS on this port"),
-        _ => None,
-    }
-}
-
-/// Every document name in an answer whose shape is not public (spec/ims.md §3, A3): `Verb.Noun` strings, objects with
-/// a name, pairs of verb and noun, at any depth. An empty list is a list; `None` is an answer without any.
-fn document_names(json: &serde_json::Value) -> Option<BTreeSet<String>> {
-    use serde_json::Value;
-    /// Deeper is no list of documents.
-    const DEPTH: usize = 8;
-
-    fn walk(value: &Value, depth: usize, names: &mut BTreeSet<String>) {
-        match value {
-            _ if depth == 0 => {}
-            Value::String(text) if is_document_name(text) => drop(names.insert(text.clone())),
-            Value::Array(items) => items.iter().for_each(|item| walk(item, depth - 1, names)),
-            Value::Object(map) => {
-                let text = |key: &str| {
-                    let found = map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-                    found.and_then(|(_, value)| value.as_str()).filter(|it| !it.is_empty())
-                };
-                if let (Some(verb), Some(noun)) = (text("verb"), text("noun")) {
-                    names.insert(format!("{verb}.{noun}"));
-                } else if let Some(name) =
-                    text("documentName").or_else(|| text("name")).or_else(|| text("document"))
-                {
-                    // A bare name is that of a JSON or DSV document.
-                    names.insert(name.to_owned());
-                } else {
-                    for (key, value) in map {
-                        if is_document_name(key) {
-                            names.insert(key.clone());
-                        }
-                        walk(value, depth - 1, names);
-                    }
-                }
-            }
-            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
-    fn is_document_name(text: &str) -> bool {
-        let is_word = |part: &str| {
-            part.starts_with(|c: char| c.is_ascii_uppercase())
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        };
-        text.split_once('.').is_some_and(|(verb, noun)| is_word(verb) && is_word(noun))
-    }
-
-    let mut names = BTreeSet::new();
-    walk(json, DEPTH, &mut names);
-    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-    let is_empty_list = is_empty(json)
-        || json.as_object().is_some_and(|map| {
-            map.iter().any(|(key, value)| key.to_ascii_lowercase().contains("document") && is_empty(value))
-        });
-    (!names.is_empty() || is_empty_list).then_some(names)
 }

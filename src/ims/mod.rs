@@ -3,9 +3,12 @@
 //! `wire` knows bytes and neither sockets nor credentials, so that the client, the simulator and a receiver share it.
 //! `credentials` reads the `.ionapi` file, `token` keeps the one token that a credential may use, `client` posts.
 
+mod accepted;
+mod answer;
 pub mod client;
 pub mod credentials;
 pub mod token;
 pub mod wire;
 
-pub use client::{Accepted, Client};
+pub use accepted::Accepted;
+pub use client::Client;

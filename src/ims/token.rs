@@ -16,7 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::client::{self, Route};
+use super::answer::{self, MAX_ANSWER};
+use super::client::Route;
 use super::credentials::{Credential, mask};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::outcome::Answer;
@@ -243,7 +244,7 @@ impl Token {
             .timeout(self.timeout)
             .form(form);
         let answer = match request.send().await {
-            Ok(response) => match client::read_body(response).await {
+            Ok(response) => match answer::read_up_to(response, MAX_ANSWER).await {
                 Ok(whole) => whole,
                 Err(broken) => return Err(self.no_answer(&broken.error)),
             },
@@ -280,7 +281,7 @@ impl Token {
         let what = self.credential.mask(&format!(
             "no token: the token endpoint {} could not be reached or did not answer: {}",
             self.route,
-            client::cause_of(error)
+            answer::cause_of(error)
         ));
         Refusal { answer: Answer::NoToken { status: None, what, retry_after: None }, was_refused: false }
     }
@@ -317,7 +318,7 @@ impl Token {
         };
         let said = match is_html {
             true => "a web page".to_owned(),
-            false => client::text_of(body),
+            false => answer::text_of(body),
         };
         let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
         self.credential.mask(&format!(

@@ -74,6 +74,8 @@ struct HangUp;
 struct AnswerBody {
     content: Option<Bytes>,
     is_cut: bool,
+    /// Only what a pending body has let hyper flush goes out before the connection ends.
+    was_flushed: bool,
 }
 
 impl Body for AnswerBody {
@@ -82,10 +84,15 @@ impl Body for AnswerBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HangUp>>> {
         match self.content.take() {
             Some(content) if !content.is_empty() => Poll::Ready(Some(Ok(Frame::data(content)))),
+            _ if self.is_cut && !self.was_flushed => {
+                self.was_flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             _ if self.is_cut => Poll::Ready(Some(Err(HangUp))),
             _ => Poll::Ready(None),
         }
@@ -373,7 +380,7 @@ fn with_status(mut answer: Answer, status: u16) -> Answer {
 }
 
 fn empty(status: u16) -> Answer {
-    with_status(Response::new(AnswerBody { content: None, is_cut: false }), status)
+    with_status(Response::new(AnswerBody { content: None, is_cut: false, was_flushed: false }), status)
 }
 
 fn plain(status: u16, text: &str) -> Answer {
@@ -385,7 +392,7 @@ fn plain(status: u16, text: &str) -> Answer {
 
 fn json(text: &str) -> Answer {
     let content = Some(Bytes::copy_from_slice(text.as_bytes()));
-    let mut answer = Response::new(AnswerBody { content, is_cut: false });
+    let mut answer = Response::new(AnswerBody { content, is_cut: false, was_flushed: false });
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
