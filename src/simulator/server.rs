@@ -278,6 +278,8 @@ async fn post(state: &State, request: Request<Incoming>, form: Form) -> Result<A
         (Ok(_), None) => return Err(HangUp),
     };
     let answer = store(state, &received, &under_way, form);
+    // Whatever else has come by now is read while this one is under way, so that overlaps in a lane show.
+    tokio::task::yield_now().await;
     let result = finish(fault, answer).await;
     // Before the answer's first byte, so that what follows on it does not seem to overlap.
     drop(under_way);
