@@ -87,6 +87,7 @@ pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
 #[cfg(windows)]
 pub fn ask_to_stop(child: &mut std::process::Child) -> io::Result<()> {
     child.kill()
+}
 
 /// The kind of the network file system that a folder is on; `None`: a local one, or it cannot be told.
 #[cfg(target_os = "linux")]
