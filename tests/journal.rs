@@ -426,6 +426,54 @@ async fn a_list_is_committed_whole_or_not_at_all() {
     assert!(matches!(admit(&journal, admission(point_id, 2, 1)).await, Applied::Admitted { .. }));
 }
 
+/// `fixtures/journal/v1.sql` says in its head what is in it; its rows are those of `old_rows`.
+#[test]
+fn a_journal_of_the_first_shape_is_opened_and_its_work_finished() {
+    let site = site::Site::new();
+    // A first life makes the host's row; the old journal then takes its place.
+    assert_eq!(site.once(), 0);
+    let fingerprint = site.text("SELECT database_fingerprint FROM bodrelay_host").unwrap();
+    let epoch = site.number("SELECT epoch FROM bodrelay_host");
+    for entry_id in 1..=8 {
+        site.insert(&site::Entry::new(
+            &format!("ITEM-{}", if entry_id == 6 { 5 } else { entry_id }),
+            entry_id,
+        ));
+    }
+    site.sql(
+        "UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID = 1; \
+         UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID IN (5, 8)",
+    );
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    std::fs::create_dir(site.path("state")).unwrap();
+    let old = include_str!("../fixtures/journal/v1.sql")
+        .replace("{{fingerprint}}", &fingerprint)
+        .replace("{{epoch}}", &epoch.to_string());
+    site.journal().execute_batch(&old).unwrap();
+    site.sql(
+        "UPDATE bodrelay_host SET journal_id = '0190a5c0-0000-7000-8000-000000000001'; \
+         UPDATE bodrelay_status SET owner_journal_id = '0190a5c0-0000-7000-8000-000000000001'",
+    );
+    let mut agent = site.start();
+    agent.until("the rest", || site.waiting() == 1 && (2..=4).all(|id| site.flag(id) == Some(1)));
+    agent.until("the failure's flag", || site.flag(7) == Some(9));
+    agent.term();
+    let flags: Vec<_> = (1..=8).map(|id| site.flag(id)).collect();
+    assert_eq!(flags, [1, 1, 1, 1, 9, 0, 9, 9].map(Some));
+    let mut came: Vec<String> = site
+        .simulator
+        .ledger()
+        .arrivals()
+        .iter()
+        .map(|arrival| arrival.document_id.as_deref().unwrap().to_owned())
+        .collect();
+    came.sort();
+    assert_eq!(came, ["ITEM-2", "ITEM-3"], "accepted stays accepted, held stays held");
+    assert!(site.log_of(3)[0].in_doubt, "it was in flight");
+    assert_eq!(site.log_of(7)[0].failure_code.as_deref(), Some("HTTP_400"));
+    assert!(!site.has_finding("JOURNAL_LOST") && !site.has_finding("JOURNAL_RESTORED"));
+}
+
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();

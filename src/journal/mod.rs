@@ -13,6 +13,8 @@ use crate::domain::failure::Failure;
 use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 
 mod apply;
+#[cfg(test)]
+mod full;
 mod open;
 mod read;
 mod record;
