@@ -58,7 +58,10 @@ pub fn run(settings: &Settings) -> Result<Report> {
     report
 }
 
-#[expect(clippy::disallowed_methods, reason = "it watches another process, and nothing else runs in this one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it watches another process, and nothing else runs in this one"
+)]
 fn play(settings: &Settings, folder: &Path) -> Result<Report> {
     let mut random = fastrand::Rng::with_seed(settings.seed);
     let mut site = Site::make(&folder.join("site.db"), &mut random)?;
