@@ -64,8 +64,22 @@ impl Outbound {
         if self.stopping || !self.commands_under_way.insert((site, command.command_id)) {
             return false;
         }
-        self.command_next_page(site, command.clone(), None);
+        self.commands_waiting.push((site, command.clone()));
+        self.start_commands();
         true
+    }
+
+    /// Begins what waits, where all connection points know their messages: before, a command would find nothing.
+    pub(super) fn start_commands(&mut self) {
+        let points = &self.points;
+        let is_ready =
+            |site: usize| points.iter().all(|point| point.site != site || !point.planned || point.recovered);
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.commands_waiting).into_iter().partition(|(site, _)| is_ready(*site));
+        self.commands_waiting = waiting;
+        for (site, command) in ready {
+            self.command_next_page(site, command, None);
+        }
     }
 
     /// Commands that ended since the last call: site and what goes into the table.

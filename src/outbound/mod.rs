@@ -171,6 +171,8 @@ pub struct Outbound {
     notices: Vec<Notice>,
     accepted_documents: Vec<(usize, String, String, String, Option<bool>)>,
     commands_under_way: std::collections::HashSet<(usize, i64)>,
+    /// Commands that wait until the journal of their connection points was read.
+    commands_waiting: Vec<(usize, crate::database::CommandRow)>,
     command_results: Vec<(usize, crate::database::CommandResult)>,
     delivered_memory_days: u32,
     stopping: bool,
@@ -212,6 +214,7 @@ impl Outbound {
             notices: Vec::new(),
             accepted_documents: Vec::new(),
             commands_under_way: std::collections::HashSet::new(),
+            commands_waiting: Vec::new(),
             command_results: Vec::new(),
             delivered_memory_days,
             stopping: false,

@@ -72,6 +72,7 @@ impl Outbound {
         for reason in ["unlisted", "disabled", "behind"] {
             self.wake(number, reason, String::new());
         }
+        self.start_commands();
     }
 
     /// Takes pending messages into memory that only the journal has, as room allows.
