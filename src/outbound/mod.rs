@@ -499,6 +499,7 @@ impl Outbound {
                     && (!reachable
                         || !point.is_active()
                         || (point.unsettled.is_empty()
+                            && point.reflag.is_empty()
                             && point.next_scan_at == i64::MAX
                             && point.wanted.is_empty()
                             && point.refill.is_none()
