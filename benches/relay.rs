@@ -4,6 +4,11 @@
 //! process and the agent as a child, and prints messages a second, CPU a message and peak memory of the agent. Linux
 //! only: the figures come from /proc.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it watches another process, and nothing else runs in this one"
+)]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -118,9 +118,7 @@ fn random_kills_among_faults() {
     ];
     let site = Site::with(Options { seed, script: Script { faults }, ..Options::default() });
     let mut entries = BTreeMap::new();
-    let mut version = 0;
-    for _ in 0..KILLS {
-        version += 1;
+    for version in 1..=KILLS {
         let batch: Vec<Entry> = (1..=40)
             .map(|document| {
                 let entry = Entry::new(&format!("ITEM-{document}"), version);

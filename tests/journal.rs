@@ -119,7 +119,7 @@ impl Model {
         if of_row().any(|it| it.version == version && !it.delivery.settled) {
             return "known";
         }
-        if let Some(open) = of_row().filter(|it| !it.delivery.settled).last() {
+        if let Some(open) = of_row().rfind(|it| !it.delivery.settled) {
             return if open.delivery.state == State::Pending { "known" } else { "later" };
         }
         let behind = self.parked.iter().any(|(id, holds)| *holds && *id < entry_id && id % 2 == entry_id % 2);

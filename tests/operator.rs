@@ -144,7 +144,7 @@ fn print_config_masks_secrets() {
     assert_eq!(code, 0);
     assert!(out.contains("http://***@proxy:3128") && !out.contains("s3cret"), "{out}");
     assert!(out.contains("delivered_memory_days = 90"), "{out}");
-    std::fs::write(site.path("again.toml"), &out.replace("***@", "")).unwrap();
+    std::fs::write(site.path("again.toml"), out.replace("***@", "")).unwrap();
     let (code, again, log) = site.run_with("again.toml", &["check", "--print-config"]);
     assert_eq!((code, again), (0, out.replace("***@", "")), "what is printed can be read: {log}");
 }
