@@ -105,7 +105,7 @@ fn an_unreadable_crash_point_is_refused() {
 /// SIGKILL at random moments, while rows are written and ION fails in every way that it can.
 #[test]
 fn random_kills_among_faults() {
-    const KILLS: usize = 16;
+    const KILLS: i64 = 16;
     let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let faults = vec![
