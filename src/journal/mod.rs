@@ -13,12 +13,12 @@ use crate::domain::failure::Failure;
 use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 
 mod apply;
-#[cfg(test)]
-mod full;
 mod open;
 mod read;
 mod record;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
 pub use open::Opened;
