@@ -22,7 +22,7 @@ mod tests;
 
 pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
 pub use open::Opened;
-pub use read::{Counts, KnownDatabase, KnownPoint, Parked, ParkedCount, StoredScope};
+pub use read::{Counts, KnownDatabase, KnownPoint, Parked, StoredScope};
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.

@@ -41,15 +41,6 @@ pub struct Parked {
     pub header_count: i64,
 }
 
-/// How much is parked for one reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedCount {
-    pub reason: String,
-    pub document_type: String,
-    pub rows: i64,
-    pub oldest_seen: i64,
-}
-
 /// A waiting scope under its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredScope {
@@ -251,24 +242,6 @@ impl Journal {
                 .prepare_cached(sql::PARKED_PAGE)?
                 .query_map(params![point_id, reason, document_type, limit], |row| {
                     Ok(Parked { entry_id: row.get(0)?, first_seen: row.get(1)?, header_count: row.get(2)? })
-                })?
-                .collect()
-        })
-        .await
-    }
-
-    /// How much is parked, why, for which document type.
-    pub async fn parked_counts(&self, point_id: i64) -> Result<Vec<ParkedCount>> {
-        self.query(move |connection| {
-            connection
-                .prepare_cached(sql::PARKED_COUNTS)?
-                .query_map([point_id], |row| {
-                    Ok(ParkedCount {
-                        reason: row.get(0)?,
-                        document_type: row.get(1)?,
-                        rows: row.get(2)?,
-                        oldest_seen: row.get(3)?,
-                    })
                 })?
                 .collect()
         })

@@ -48,7 +48,6 @@ pub(super) const MESSAGE_UNHOLD_WAITING: &str =
     include_str!("../../sql/journal/agent/message_unhold_waiting.sql");
 pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
 pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
-pub(super) const PARKED_COUNTS: &str = include_str!("../../sql/journal/agent/parked_counts.sql");
 pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
 pub(super) const PARKED_HOLDER: &str = include_str!("../../sql/journal/agent/parked_holder.sql");
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");

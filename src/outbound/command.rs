@@ -10,18 +10,6 @@ use crate::domain::failure::Failure;
 use crate::domain::waiting::{PointNumber, Scope};
 use crate::journal::{Change, JournalError, Note, Record};
 
-/// Commands of tables.md that this version does not carry out.
-pub const LEFT_TO_OTHERS: [&str; 8] = [
-    "pause",
-    "resume",
-    "poll_now",
-    "resend",
-    "purge_log",
-    "test_document",
-    "reload_credentials",
-    "confirm_error",
-];
-
 /// Rows of the message log a page.
 const PAGE: i64 = 500;
 

@@ -38,7 +38,7 @@ mod settle;
 mod status;
 
 use collect::{CollectError, Collected};
-pub use command::{CommandPage, LEFT_TO_OTHERS};
+pub use command::CommandPage;
 pub use point::{Blocked, Figures};
 use point::{Point, SettledBatch};
 pub use recover::Restored;
@@ -87,6 +87,8 @@ impl Site {
 struct Endpoint {
     name: String,
     client: Client,
+    /// Why its changed credential file cannot be used, as it was last said.
+    credential_trouble: Option<String>,
 }
 
 /// Something that took time and has ended.
@@ -198,7 +200,10 @@ impl Outbound {
             clock,
             journal,
             sites,
-            endpoints: clients.into_iter().map(|(name, client)| Endpoint { name, client }).collect(),
+            endpoints: clients
+                .into_iter()
+                .map(|(name, client)| Endpoint { name, client, credential_trouble: None })
+                .collect(),
             points: Vec::new(),
             by_name: HashMap::new(),
             scopes: Scopes::default(),
@@ -509,6 +514,23 @@ impl Outbound {
 
     /// What the operator should hear of since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        for endpoint in &mut self.endpoints {
+            let trouble = endpoint.client.credential_trouble();
+            if trouble == endpoint.credential_trouble {
+                continue;
+            }
+            let notice = Notice::new("CREDENTIAL_UNUSABLE", Severity::Error, None, endpoint.name.clone());
+            self.notices.push(match &trouble {
+                Some(trouble) => notice.says(
+                    format!(
+                        "the changed credential file cannot be used; the one read before goes on: {trouble}"
+                    ),
+                    "Put a whole .ionapi file in its place; it is read again by itself.",
+                ),
+                None => notice.clears(),
+            });
+            endpoint.credential_trouble = trouble;
+        }
         std::mem::take(&mut self.notices)
     }
 
