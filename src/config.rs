@@ -126,13 +126,37 @@ pub enum MinTls {
     Tls13,
 }
 
-/// `[[database]]`: this version reaches SQLite.
+/// `[[database]]`: a SQLite file, or a server with its connection keys.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
     pub name: String,
     pub kind: DatabaseKind,
+    /// SQLite's file.
     pub path: Option<PathBuf>,
+    /// Name or address; for PostgreSQL also the folder of a Unix socket.
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    /// SQL Server's named instance: its port is asked of the SQL Server Browser.
+    pub instance: Option<String>,
+    pub database: Option<String>,
+    pub user: Option<String>,
+    #[serde(default)]
+    pub auth: DatabaseAuth,
+    pub password_file: Option<PathBuf>,
+    /// The environment variable that holds the password.
+    pub password_env: Option<String>,
+    #[serde(default)]
+    pub encrypt: Encrypt,
+    /// Takes any certificate: encrypted, but nobody knows by whom it is read.
+    #[serde(default)]
+    pub trust_server_certificate: bool,
+    /// Certificates that the server's is checked against, beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The schema of the I/O Box tables; without it the search path (PostgreSQL) or the user's schema (SQL Server).
+    pub iobox_schema: Option<String>,
+    #[serde(default = "control_schema")]
+    pub control_schema: String,
     #[serde(default = "thirty")]
     pub statement_timeout_seconds: u64,
 }
@@ -145,8 +169,36 @@ pub enum DatabaseKind {
     Mssql,
 }
 
+/// How the agent shows who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseAuth {
+    #[default]
+    Password,
+    /// The Windows account that the agent runs as.
+    Windows,
+    /// The ticket of the account that the agent runs as.
+    Kerberos,
+}
+
+/// What of the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encrypt {
+    /// From the first byte (SQL Server: TDS 8.0; PostgreSQL: the host name is checked as well as the certificate).
+    Strict,
+    /// Everything; without it no connection.
+    #[default]
+    Required,
+    /// Nothing but what the server insists on.
+    Off,
+}
+
 fn default_name() -> String {
     "default".into()
+}
+fn control_schema() -> String {
+    "bodrelay".into()
 }
 fn yes() -> bool {
     true
@@ -202,7 +254,9 @@ impl Config {
             }
         }
         for database in &mut self.database {
-            database.path.iter_mut().for_each(resolve);
+            for path in [&mut database.path, &mut database.password_file, &mut database.ca_file] {
+                path.iter_mut().for_each(resolve);
+            }
         }
     }
 
@@ -268,23 +322,144 @@ impl Ion {
 }
 
 impl DatabaseSettings {
-    fn check(&self) -> Result<()> {
+    /// With every key at its default.
+    pub fn of(name: &str, kind: DatabaseKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            path: None,
+            host: None,
+            port: None,
+            instance: None,
+            database: None,
+            user: None,
+            auth: DatabaseAuth::default(),
+            password_file: None,
+            password_env: None,
+            encrypt: Encrypt::default(),
+            trust_server_certificate: false,
+            ca_file: None,
+            iobox_schema: None,
+            control_schema: control_schema(),
+            statement_timeout_seconds: thirty(),
+        }
+    }
+
+    /// The password, read anew at each call, so that a changed one is used at the next connection; `None`: the keys
+    /// give none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the environment variable is not there.
+    pub fn password(&self) -> Result<Option<SecretString>> {
         let name = &self.name;
-        match self.kind {
-            DatabaseKind::Sqlite if self.path.is_none() => {
-                bail!("[[database]] {name}: path is missing: write the path of the SQLite file")
+        match (&self.password_file, &self.password_env) {
+            (Some(file), _) => {
+                let text = std::fs::read_to_string(file).with_context(|| {
+                    format!("[[database]] {name}: the password_file {} cannot be read", file.display())
+                })?;
+                // Editors end a file with a line break; no password ends with one.
+                Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
             }
-            DatabaseKind::Sqlite => in_range(
-                &format!("[[database]] {name}: statement_timeout_seconds"),
-                self.statement_timeout_seconds,
-                1,
-                3600,
-            ),
-            DatabaseKind::Postgres | DatabaseKind::Mssql => {
+            (None, Some(variable)) => {
+                let text = std::env::var(variable).with_context(|| {
+                    format!("[[database]] {name}: the environment variable {variable} (password_env) cannot be read")
+                })?;
+                Ok(Some(text.into()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let key = |key: &str| format!("[[database]] {}: {key}", self.name);
+        in_range(&key("statement_timeout_seconds"), self.statement_timeout_seconds, 1, 3600)?;
+        match self.kind {
+            DatabaseKind::Sqlite => self.check_file(),
+            DatabaseKind::Postgres | DatabaseKind::Mssql => self.check_server(),
+        }
+    }
+
+    fn check_file(&self) -> Result<()> {
+        let key = |key: &str| format!("[[database]] {}: {key}", self.name);
+        let of_servers = [
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("instance", self.instance.is_some()),
+            ("database", self.database.is_some()),
+            ("user", self.user.is_some()),
+            ("auth", self.auth != DatabaseAuth::default()),
+            ("password_file", self.password_file.is_some()),
+            ("password_env", self.password_env.is_some()),
+            ("encrypt", self.encrypt != Encrypt::default()),
+            ("trust_server_certificate", self.trust_server_certificate),
+            ("ca_file", self.ca_file.is_some()),
+            ("iobox_schema", self.iobox_schema.is_some()),
+            ("control_schema", self.control_schema != control_schema()),
+        ];
+        if let Some((name, _)) = of_servers.iter().find(|(_, given)| *given) {
+            bail!("{}: a SQLite file has none; remove the key", key(name));
+        }
+        if self.path.is_none() {
+            bail!("{} is missing: write the path of the SQLite file", key("path"));
+        }
+        Ok(())
+    }
+
+    fn check_server(&self) -> Result<()> {
+        let key = |key: &str| format!("[[database]] {}: {key}", self.name);
+        if self.path.is_some() {
+            bail!("{}: a server has none; write host and database", key("path"));
+        }
+        for (name, value) in [("host", &self.host), ("database", &self.database)] {
+            if value.as_deref().is_none_or(|value| value.trim().is_empty()) {
+                bail!("{} is missing", key(name));
+            }
+        }
+        if self.control_schema.trim().is_empty() {
+            bail!("{}: write the schema of the bodrelay tables, or remove the key", key("control_schema"));
+        }
+        if self.password_file.is_some() && self.password_env.is_some() {
+            bail!("{} and password_env are both given; remove one of them", key("password_file"));
+        }
+        if self.trust_server_certificate && self.ca_file.is_some() {
+            bail!("{} and ca_file are both given; remove one of them", key("trust_server_certificate"));
+        }
+        if self.instance.is_some() && (self.kind != DatabaseKind::Mssql || self.port.is_some()) {
+            bail!(
+                "{}: only SQL Server has named instances, and a port stands for one; remove one",
+                key("instance")
+            );
+        }
+        let has_password = self.password_file.is_some() || self.password_env.is_some();
+        match self.auth {
+            DatabaseAuth::Password if self.user.is_none() => bail!("{} is missing", key("user")),
+            DatabaseAuth::Password if self.kind == DatabaseKind::Mssql && !has_password => {
+                bail!("{} is missing: write password_file or password_env", key("password_file"))
+            }
+            DatabaseAuth::Password => Ok(()),
+            DatabaseAuth::Windows | DatabaseAuth::Kerberos if self.kind == DatabaseKind::Postgres => {
+                bail!("{}: for PostgreSQL, this version signs in with a password", key("auth"))
+            }
+            DatabaseAuth::Windows if !cfg!(windows) => {
                 bail!(
-                    "[[database]] {name}: kind: this version reaches SQLite only; PostgreSQL and SQL Server come later"
+                    "{} = \"windows\": only the Windows build can; use \"kerberos\" or \"password\"",
+                    key("auth")
                 )
             }
+            DatabaseAuth::Kerberos if !cfg!(feature = "kerberos") => {
+                bail!(
+                    "{} = \"kerberos\": this binary was built without it; build with --features kerberos, or use \
+                     \"password\"",
+                    key("auth")
+                )
+            }
+            DatabaseAuth::Windows | DatabaseAuth::Kerberos if self.user.is_some() || has_password => {
+                bail!(
+                    "{}: with this auth the agent's own account signs in; remove user and password",
+                    key("user")
+                )
+            }
+            DatabaseAuth::Windows | DatabaseAuth::Kerberos => Ok(()),
         }
     }
 }

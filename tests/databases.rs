@@ -29,10 +29,8 @@ mod sqlite {
 
         fn settings(&self) -> DatabaseSettings {
             DatabaseSettings {
-                name: "erp".into(),
-                kind: DatabaseKind::Sqlite,
                 path: Some(self.path.clone()),
-                statement_timeout_seconds: 30,
+                ..DatabaseSettings::of("erp", DatabaseKind::Sqlite)
             }
         }
     }

@@ -7,7 +7,9 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::config::{Agent, Config, DatabaseKind, DatabaseSettings, Ion, Log, LogFormat, MinTls, Rotate};
+use crate::config::{
+    Agent, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat, MinTls, Rotate,
+};
 
 /// The file as it would be if it said everything.
 pub fn effective(config: &Config) -> String {
@@ -101,16 +103,41 @@ fn ion(ion: &Ion) -> [(&'static str, Value); 17] {
     ]
 }
 
-fn database(database: &DatabaseSettings) -> [(&'static str, Value); 4] {
+fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
     let kind = match database.kind {
         DatabaseKind::Sqlite => "sqlite",
         DatabaseKind::Postgres => "postgres",
         DatabaseKind::Mssql => "mssql",
     };
+    let auth = match database.auth {
+        DatabaseAuth::Password => "password",
+        DatabaseAuth::Windows => "windows",
+        DatabaseAuth::Kerberos => "kerberos",
+    };
+    let encrypt = match database.encrypt {
+        Encrypt::Strict => "strict",
+        Encrypt::Required => "required",
+        Encrypt::Off => "off",
+    };
+    // A file has none of a server's keys.
+    let of_server = |value: Value| if database.kind == DatabaseKind::Sqlite { Value::Null } else { value };
     [
         ("name", json!(database.name)),
         ("kind", json!(kind)),
         ("path", paths(&database.path)),
+        ("host", json!(database.host)),
+        ("port", json!(database.port)),
+        ("instance", json!(database.instance)),
+        ("database", json!(database.database)),
+        ("user", json!(database.user)),
+        ("auth", of_server(json!(auth))),
+        ("password_file", paths(&database.password_file)),
+        ("password_env", json!(database.password_env)),
+        ("encrypt", of_server(json!(encrypt))),
+        ("trust_server_certificate", of_server(json!(database.trust_server_certificate))),
+        ("ca_file", paths(&database.ca_file)),
+        ("iobox_schema", json!(database.iobox_schema)),
+        ("control_schema", of_server(json!(database.control_schema))),
         ("statement_timeout_seconds", json!(database.statement_timeout_seconds)),
     ]
 }

@@ -5,11 +5,19 @@
 //! the database lists what runs.
 
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {
-        /// SQLite's form of the statements.
-        pub mod sqlite {
-            $($(#[$doc])* pub const $name: &str =
-                include_str!(concat!("../../sql/sqlite/agent/", $file, ".sql"));)*
+    ($($name:ident = $file:literal;)*) => {
+        dialect!(
+            /// SQLite's form of the statements.
+            sqlite, "../../sql/sqlite/agent/", $($name = $file;)*
+        );
+    };
+}
+
+macro_rules! dialect {
+    ($(#[$doc:meta])* $dialect:ident, $folder:literal, $($name:ident = $file:literal;)*) => {
+        $(#[$doc])*
+        pub mod $dialect {
+            $(pub const $name: &str = include_str!(concat!($folder, $file, ".sql"));)*
         }
     };
 }
