@@ -65,7 +65,7 @@ async fn step(journal: &Journal, message: i64, event: Event, hold: bool) -> Resu
 }
 
 async fn settle(journal: &Journal, message: i64) {
-    apply(journal, Change::Settled { message, now: NOW }).await.unwrap();
+    apply(journal, Change::Settled { messages: vec![message], now: NOW }).await.unwrap();
 }
 
 async fn post(journal: &Journal, message: i64, outcome: Event) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::record::Record;
@@ -36,9 +36,9 @@ pub enum Change {
     },
     /// Something happened to a message.
     Step(Box<Step>),
-    /// Row and message log carry the final state of this message.
+    /// Rows and message log carry the final state of these messages.
     Settled {
-        message: i64,
+        messages: Vec<i64>,
         now: i64,
     },
     /// The message log has the present state of these messages, and their tries.
@@ -199,7 +199,7 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
             Ok(Applied::Done)
         }
         Change::Step(step) => apply_step(tx, step),
-        Change::Settled { message, now } => settled(tx, *message, *now),
+        Change::Settled { messages, now } => settled(tx, messages, *now).map(|()| Applied::Done),
         Change::Logged(messages) => {
             let list = json(messages);
             tx.prepare_cached(sql::MESSAGE_LOGGED)?.execute([&list])?;
@@ -242,19 +242,49 @@ struct Generation {
     holds: bool,
 }
 
+/// What the journal knows around a row that is to be admitted.
+struct Surroundings {
+    has_messages: bool,
+    has_tombstones: bool,
+    is_parked: bool,
+    /// A parked row below it holds its lane.
+    behind_parked: bool,
+    /// The failed message that its lane waits for.
+    holder: Option<i64>,
+    /// A later row of its lane was accepted before.
+    late: bool,
+    /// The row that has its message id.
+    id_of: Option<i64>,
+}
+
+impl Surroundings {
+    fn of(tx: &Transaction<'_>, admission: &Admission) -> Result<Self> {
+        let Admission { point_id, entry_id, lane, .. } = *admission;
+        let hash = message_id_hash(&admission.message_id);
+        Ok(tx.prepare_cached(sql::ADMISSION_FACTS)?.query_row((point_id, entry_id, lane.0, hash), |row| {
+            let accepted: Option<i64> = row.get(5)?;
+            Ok(Self {
+                has_messages: row.get(0)?,
+                has_tombstones: row.get(1)?,
+                is_parked: row.get(2)?,
+                behind_parked: row.get(3)?,
+                holder: row.get(4)?,
+                late: accepted.is_some_and(|accepted| accepted > entry_id),
+                id_of: row.get(6)?,
+            })
+        })?)
+    }
+}
+
 /// The table "Identity" of design.md §3.
 fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
-    let generations = generations(tx, admission)?;
-    let delivered: Vec<(IdentityDigest, Option<i64>)> = tx
-        .prepare_cached(sql::DELIVERED_IDENTITIES)?
-        .query_map((admission.point_id, admission.entry_id), |row| {
-            Ok((IdentityDigest(row.get(0)?), row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let around = Surroundings::of(tx, admission)?;
+    let delivered = if around.has_tombstones { delivered(tx, admission)? } else { Vec::new() };
     if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
-        unpark(tx, admission)?;
+        unpark(tx, admission, &around)?;
         return Ok(Applied::Delivered);
     }
+    let generations = if around.has_messages { generations(tx, admission)? } else { Vec::new() };
     let same = generations.iter().find(|generation| generation.identity == admission.identity);
     if let Some(same) = same
         && !same.delivery.settled
@@ -266,7 +296,7 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         let waits = open.delivery.state == State::Pending;
         return Ok(if waits { Applied::Known } else { Applied::Later });
     }
-    if parked_holder(tx, admission)? {
+    if around.behind_parked {
         park(
             tx,
             &Parking {
@@ -282,7 +312,7 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         )?;
         return Ok(Applied::Behind);
     }
-    unpark(tx, admission)?;
+    unpark(tx, admission, &around)?;
     let mut message_id = &admission.message_id;
     let mut given = admission.message_id_given;
     let mut superseded = Vec::new();
@@ -298,7 +328,7 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         }
     }
     if let Some(same) = same {
-        let record = Box::new(resubmit(tx, admission, same)?);
+        let record = Box::new(resubmit(tx, admission, &around, same)?);
         return Ok(Applied::Admitted { record, superseded });
     }
     let hash = message_id_hash(message_id);
@@ -307,23 +337,33 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
     }
     let mut failure = admission.failure.clone();
     if given && failure.is_none() {
-        failure = id_taken(tx, admission, hash)?;
+        failure = around.id_of.map(|other| id_taken(admission, other));
     }
-    let record = Box::new(insert(tx, admission, message_id, given, failure)?);
+    let record = Box::new(insert(tx, admission, &around, message_id, given, failure)?);
     Ok(Applied::Admitted { record, superseded })
+}
+
+/// What was accepted of a row: identities, and the hashes of ids that the application gave.
+fn delivered(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<(IdentityDigest, Option<i64>)>> {
+    Ok(tx
+        .prepare_cached(sql::DELIVERED_IDENTITIES)?
+        .query_map((admission.point_id, admission.entry_id), |row| {
+            Ok((IdentityDigest(row.get(0)?), row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn insert(
     tx: &Transaction<'_>,
     admission: &Admission,
+    around: &Surroundings,
     message_id: &str,
     given: bool,
     failure: Option<Failure>,
 ) -> Result<Record> {
     let Admission { point_id, entry_id, now, .. } = *admission;
     let mut delivery = Delivery::new(admission.in_doubt);
-    let holder = holder(tx, point_id, admission.lane, entry_id)?;
-    let begun = admission.begin && failure.is_none() && holder.is_none();
+    let begun = admission.begin && failure.is_none() && around.holder.is_none();
     let event = match &failure {
         Some(_) => Some(Event::Fail { in_doubt: false }),
         None => begun.then_some(Event::Begin),
@@ -336,8 +376,7 @@ fn insert(
     let begun_at = begun.then_some(now);
     let facts = serde_json::to_string(&admission.facts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let late = is_late(tx, point_id, admission.lane, entry_id)?;
-    let held_by = if failed { None } else { holder };
+    let held_by = if failed { None } else { around.holder };
     tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
         admission.message_key.as_bytes(),
         point_id,
@@ -350,7 +389,7 @@ fn insert(
         admission.priority,
         delivery.state as u8,
         delivery.in_doubt,
-        late,
+        around.late,
         delivery.attempts,
         held_by,
         holds,
@@ -387,7 +426,7 @@ fn insert(
         document_type: admission.document_type.clone(),
         priority: admission.priority,
         delivery,
-        late,
+        late: around.late,
         held_by,
         holds,
         seen_at: now,
@@ -404,20 +443,24 @@ fn insert(
 }
 
 /// A row at 0 whose message ended without being accepted: a DBA's resubmit, under the same key and id.
-fn resubmit(tx: &Transaction<'_>, admission: &Admission, same: &Generation) -> Result<Record> {
+fn resubmit(
+    tx: &Transaction<'_>,
+    admission: &Admission,
+    around: &Surroundings,
+    same: &Generation,
+) -> Result<Record> {
     let mut delivery = same.delivery.step(Event::Resubmit)?;
     if admission.in_doubt {
         delivery.in_doubt = true;
     }
     let Admission { point_id, lane, entry_id, .. } = *admission;
-    let held_by = holder(tx, point_id, lane, entry_id)?;
-    let late = is_late(tx, point_id, lane, entry_id)?;
+    let held_by = around.holder;
     let facts = serde_json::to_string(&admission.facts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
         same.message,
         delivery.state as u8,
-        late,
+        around.late,
         held_by,
         same.holds,
         lane.0,
@@ -450,12 +493,8 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
     let stored = tx
         .prepare_cached(sql::MESSAGE_DELIVERY)?
         .query_row([message], |row| {
-            let state =
-                State::from_number(row.get(0)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, -1))?;
-            let delivery =
-                Delivery { state, settled: row.get(1)?, in_doubt: row.get(2)?, attempts: row.get(3)? };
             Ok((
-                delivery,
+                delivery(row, 0)?,
                 row.get::<_, i64>(4)?,
                 LaneKey(row.get(5)?),
                 row.get::<_, i64>(6)?,
@@ -519,38 +558,54 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
 }
 
 /// Accepted messages shrink to tombstones, the others stay with their reason.
-fn settled(tx: &Transaction<'_>, message: i64, now: i64) -> Result<Applied> {
-    let stored = tx
-        .prepare_cached(sql::MESSAGE_DELIVERY)?
-        .query_row([message], |row| {
-            let state =
-                State::from_number(row.get(0)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, -1))?;
-            Ok(Delivery { state, settled: row.get(1)?, in_doubt: row.get(2)?, attempts: row.get(3)? })
-        })
-        .optional()?;
-    let Some(before) = stored else { return Ok(Applied::Known) };
-    let delivery = before.step(Event::Settle)?;
-    if delivery.state == State::Accepted {
-        tx.prepare_cached(sql::DELIVERED_INSERT)?.execute((message, now))?;
-        tx.prepare_cached(sql::LANE_TAIL_RAISE)?.execute((message, now))?;
-        tx.prepare_cached(sql::MESSAGE_DELETE)?.execute([message])?;
-    } else {
-        tx.prepare_cached(sql::MESSAGE_SETTLED)?.execute([message])?;
+fn settled(tx: &Transaction<'_>, messages: &[i64], now: i64) -> Result<()> {
+    let (mut accepted, mut others, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+    {
+        let mut statement = tx.prepare_cached(sql::MESSAGE_SETTLING)?;
+        let mut rows = statement.query([json(messages)])?;
+        while let Some(row) = rows.next()? {
+            let message = row.get(0)?;
+            let delivery = delivery(row, 1)?.step(Event::Settle)?;
+            if delivery.state == State::Accepted { &mut accepted } else { &mut others }.push(message);
+            if delivery.attempts > 1 || delivery.state != State::Accepted {
+                tried.push(message);
+            }
+        }
     }
-    if delivery.attempts > 1 || delivery.state != State::Accepted {
-        tx.prepare_cached(sql::ATTEMPT_DELETE)?.execute([json(&[message])])?;
+    if !accepted.is_empty() {
+        let accepted = json(&accepted);
+        tx.prepare_cached(sql::DELIVERED_INSERT)?.execute((&accepted, now))?;
+        tx.prepare_cached(sql::LANE_TAIL_RAISE)?.execute((&accepted, now))?;
+        tx.prepare_cached(sql::MESSAGE_DELETE)?.execute([&accepted])?;
     }
-    Ok(Applied::Stepped { delivery, held: 0, released: false })
+    if !others.is_empty() {
+        tx.prepare_cached(sql::MESSAGE_SETTLED)?.execute([json(&others)])?;
+    }
+    if !tried.is_empty() {
+        tx.prepare_cached(sql::ATTEMPT_DELETE)?.execute([json(&tried)])?;
+    }
+    Ok(())
+}
+
+/// State, settled, in doubt, attempts: four columns from `first` on.
+fn delivery(row: &Row<'_>, first: usize) -> rusqlite::Result<Delivery> {
+    let state =
+        State::from_number(row.get(first)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(first, -1))?;
+    Ok(Delivery {
+        state,
+        settled: row.get(first + 1)?,
+        in_doubt: row.get(first + 2)?,
+        attempts: row.get(first + 3)?,
+    })
 }
 
 fn generations(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<Generation>> {
     let mut statement = tx.prepare_cached(sql::MESSAGE_GENERATIONS)?;
     let rows = statement.query_map((admission.point_id, admission.entry_id), |row| {
-        let state = State::from_number(row.get(2)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(2, -1))?;
         Ok(Generation {
             message: row.get(0)?,
             identity: IdentityDigest(row.get(1)?),
-            delivery: Delivery { state, settled: row.get(3)?, in_doubt: row.get(4)?, attempts: row.get(5)? },
+            delivery: delivery(row, 2)?,
             message_id: row.get(6)?,
             given: row.get::<_, Option<i64>>(7)?.is_some(),
             holds: row.get(8)?,
@@ -559,45 +614,18 @@ fn generations(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<Genera
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn id_taken(tx: &Transaction<'_>, admission: &Admission, hash: i64) -> Result<Option<Failure>> {
-    let other: Option<i64> = tx
-        .prepare_cached(sql::MESSAGE_ID_TAKEN)?
-        .query_row((admission.point_id, hash, admission.entry_id), |row| row.get(0))
-        .optional()?;
-    Ok(other.map(|other| {
-        Failure::new(
-            FailureCode::MessageIdReused,
-            format!(
-                "the header MessageId '{}' already belongs to the row with C_ID {other}",
-                admission.message_id
-            ),
-        )
-    }))
+fn id_taken(admission: &Admission, other: i64) -> Failure {
+    Failure::new(
+        FailureCode::MessageIdReused,
+        format!(
+            "the header MessageId '{}' already belongs to the row with C_ID {other}",
+            admission.message_id
+        ),
+    )
 }
 
 fn hold(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64, by: i64) -> Result<usize> {
     Ok(tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lane.0, entry_id, by))?)
-}
-
-fn holder(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<Option<i64>> {
-    Ok(tx
-        .prepare_cached(sql::MESSAGE_HOLDER)?
-        .query_row((point_id, lane.0, entry_id), |row| row.get(0))
-        .optional()?)
-}
-
-fn is_late(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool> {
-    let accepted: Option<i64> =
-        tx.prepare_cached(sql::LANE_TAIL_READ)?.query_row((point_id, lane.0), |row| row.get(0)).optional()?;
-    Ok(accepted.is_some_and(|accepted| accepted > entry_id))
-}
-
-fn parked_holder(tx: &Transaction<'_>, admission: &Admission) -> Result<bool> {
-    Ok(tx.prepare_cached(sql::PARKED_HOLDER)?.exists((
-        admission.point_id,
-        admission.lane.0,
-        admission.entry_id,
-    ))?)
 }
 
 fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
@@ -614,8 +642,10 @@ fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
     Ok(())
 }
 
-fn unpark(tx: &Transaction<'_>, admission: &Admission) -> Result<()> {
-    tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
+fn unpark(tx: &Transaction<'_>, admission: &Admission, around: &Surroundings) -> Result<()> {
+    if around.is_parked {
+        tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
+    }
     Ok(())
 }
 

@@ -125,20 +125,7 @@ impl Journal {
     /// Of these rows at 0, those that are to be read and judged: unknown ones, and ones whose message has ended.
     /// Open and parked rows are left out.
     pub async fn to_judge(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<i64>> {
-        self.query(move |connection| {
-            let mut newest = connection.prepare_cached(sql::MESSAGE_NEWEST)?;
-            let mut parked = connection.prepare_cached(sql::PARKED_READ)?;
-            let mut wanted = Vec::new();
-            for entry_id in entry_ids {
-                let settled: Option<bool> =
-                    newest.query_row((point_id, entry_id), |row| row.get(0)).optional()?;
-                if settled != Some(false) && !parked.exists((point_id, entry_id))? {
-                    wanted.push(entry_id);
-                }
-            }
-            Ok(wanted)
-        })
-        .await
+        self.numbers(sql::MESSAGE_TO_JUDGE, (point_id, json(&entry_ids))).await
     }
 
     /// Whole messages, in the order of their rows.

@@ -3,6 +3,7 @@
 /// Script 1; later versions add scripts and never edit one.
 pub(super) const INSTALL: &str = include_str!("../../sql/journal/001_install.sql");
 
+pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
 pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
 pub(super) const ATTEMPT_INSERT: &str = include_str!("../../sql/journal/agent/attempt_insert.sql");
 pub(super) const ATTEMPT_READ: &str = include_str!("../../sql/journal/agent/attempt_read.sql");
@@ -31,29 +32,26 @@ pub(super) const MESSAGE_DELIVERY: &str = include_str!("../../sql/journal/agent/
 pub(super) const MESSAGE_FORGET: &str = include_str!("../../sql/journal/agent/message_forget.sql");
 pub(super) const MESSAGE_GENERATIONS: &str = include_str!("../../sql/journal/agent/message_generations.sql");
 pub(super) const MESSAGE_HOLD: &str = include_str!("../../sql/journal/agent/message_hold.sql");
-pub(super) const MESSAGE_HOLDER: &str = include_str!("../../sql/journal/agent/message_holder.sql");
-pub(super) const MESSAGE_ID_TAKEN: &str = include_str!("../../sql/journal/agent/message_id_taken.sql");
 pub(super) const MESSAGE_IN_FLIGHT: &str = include_str!("../../sql/journal/agent/message_in_flight.sql");
 pub(super) const MESSAGE_INSERT: &str = include_str!("../../sql/journal/agent/message_insert.sql");
 pub(super) const MESSAGE_LOGGED: &str = include_str!("../../sql/journal/agent/message_logged.sql");
-pub(super) const MESSAGE_NEWEST: &str = include_str!("../../sql/journal/agent/message_newest.sql");
 pub(super) const MESSAGE_PENDING: &str = include_str!("../../sql/journal/agent/message_pending.sql");
 pub(super) const MESSAGE_RECORDS: &str = include_str!("../../sql/journal/agent/message_records.sql");
 pub(super) const MESSAGE_RELEASE: &str = include_str!("../../sql/journal/agent/message_release.sql");
 pub(super) const MESSAGE_RESUBMIT: &str = include_str!("../../sql/journal/agent/message_resubmit.sql");
 pub(super) const MESSAGE_SETTLED: &str = include_str!("../../sql/journal/agent/message_settled.sql");
+pub(super) const MESSAGE_SETTLING: &str = include_str!("../../sql/journal/agent/message_settling.sql");
 pub(super) const MESSAGE_STEP: &str = include_str!("../../sql/journal/agent/message_step.sql");
+pub(super) const MESSAGE_TO_JUDGE: &str = include_str!("../../sql/journal/agent/message_to_judge.sql");
 pub(super) const MESSAGE_UNHOLD: &str = include_str!("../../sql/journal/agent/message_unhold.sql");
 pub(super) const MESSAGE_UNHOLD_WAITING: &str =
     include_str!("../../sql/journal/agent/message_unhold_waiting.sql");
 pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
 pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
 pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
-pub(super) const PARKED_HOLDER: &str = include_str!("../../sql/journal/agent/parked_holder.sql");
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
 pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
-pub(super) const PARKED_READ: &str = include_str!("../../sql/journal/agent/parked_read.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");

@@ -123,12 +123,13 @@ impl Outbound {
                 (false, Mode::Run) => now + poll,
                 (false, Mode::Once) => i64::MAX,
             };
-            if moved {
-                let change = cursor(point);
-                self.queue(change, Then::Nothing);
-            }
+            let cursor = moved.then(|| cursor(point));
+            self.admit_all(number, collected.judged, now);
+            // After the rows that it has passed.
+            self.admissions.extend(cursor.map(|cursor| (cursor, Then::Nothing)));
+        } else {
+            self.admit_all(number, collected.judged, now);
         }
-        self.admit_all(number, collected.judged, now);
     }
 
     fn admit_all(&mut self, number: PointNumber, mut found: Vec<Found>, now: i64) {
@@ -148,9 +149,7 @@ impl Outbound {
         // The journal sees a lane's rows in their order.
         changes.sort_by_key(|(entry_id, _)| *entry_id);
         for (_, (change, then)) in changes {
-            if let Some(change) = change {
-                self.queue(change, then);
-            }
+            self.admissions.extend(change.map(|change| (change, then)));
         }
     }
 
@@ -338,7 +337,7 @@ impl Outbound {
         point.remember(*record, parcel, bytes);
         if begun {
             point.lanes.occupy(lane);
-            self.post(number, message);
+            point.to_post.push_back(message);
         }
     }
 

@@ -50,7 +50,7 @@ impl Outbound {
             && !self.no_room
             && !self.low_space
             && point.sends()
-            && point.begun < point.settings.parallel_posts
+            && point.begun < point.slots()
             && point.unsettled.len() < UNSETTLED_MAX
             && (!point.settings.check_accepted || point.list.known.is_some())
     }
@@ -131,7 +131,7 @@ impl Outbound {
         open.record.delivery = *delivery;
         open.record.first_attempt_at.get_or_insert(now);
         open.record.last_attempt_at = Some(now);
-        self.post(number, message);
+        self.point(number).to_post.push_back(message);
     }
 
     pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
@@ -147,22 +147,40 @@ impl Outbound {
         self.scopes.not_sent(path);
     }
 
+    /// post, as long as there are places on the wire. What was begun and is not to go out any more goes back.
+    pub(super) fn start_posts(&mut self, number: PointNumber) {
+        loop {
+            let stopping = self.stopping;
+            let point = self.point(number);
+            if !stopping && point.posting >= point.settings.parallel_posts {
+                return;
+            }
+            let Some(message) = point.to_post.pop_front() else { return };
+            if stopping { self.not_posted(number, message) } else { self.post(number, message) }
+        }
+    }
+
+    /// Begun, but nothing was sent: it waits again.
+    fn not_posted(&mut self, number: PointNumber, message: i64) {
+        let now = self.now();
+        let Some(open) = self.point(number).messages.get(&message) else { return };
+        let (path, entry_id) = (open.path, open.record.entry_id);
+        self.free_slot(number, &path);
+        let event = Happens::Retry { in_doubt: false };
+        self.record(number, message, event, Note { now, ..Note::default() });
+        self.lane_after(number, &path, entry_id, false, event);
+    }
+
     /// post: one request, and every try is ours.
-    pub(super) fn post(&mut self, number: PointNumber, message: i64) {
+    fn post(&mut self, number: PointNumber, message: i64) {
         let point = &mut self.points[usize::from(number)];
         let method = point.settings.ims_method;
         let client = self.endpoints[usize::from(point.endpoint)].client.clone();
         let Some(open) = point.messages.get_mut(&message) else { return };
-        let (path, entry_id) = (open.path, open.record.entry_id);
-        // Its bytes have had their one chance: a later try reads the row again.
-        let Some(parcel) = open.parcel.take() else {
-            // Its bytes were given up between begin and post: nothing was sent, the row is read again.
-            self.free_slot(number, &path);
-            let event = Happens::Retry { in_doubt: false };
-            let now = self.now();
-            self.record(number, message, event, Note { now, ..Note::default() });
-            return self.lane_after(number, &path, entry_id, false, event);
-        };
+        // Its bytes have had their one chance: a later try reads the row again. Given up between begin and post, they
+        // are read again at once.
+        let Some(parcel) = open.parcel.take() else { return self.not_posted(number, message) };
+        point.posting += 1;
         let started_at = self.clock.now().timestamp_millis();
         self.work.push(Box::pin(async move {
             let begun = tokio::time::Instant::now();
@@ -185,6 +203,7 @@ impl Outbound {
         let number = posted.point;
         let point = &mut self.points[usize::from(number)];
         point.begun -= 1;
+        point.posting -= 1;
         let settings = point.settings.clone();
         let Some(open) = point.messages.get_mut(&posted.message) else { return };
         let bytes = std::mem::take(&mut open.bytes);

@@ -1,6 +1,7 @@
 //! A message as a row of the message log; texts are cut to the columns' lengths, so that no row can be refused.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::database::{AttemptRow, LogRow};
 use crate::domain::delivery::State;
@@ -58,9 +59,9 @@ pub(super) fn is_problem(record: &Record) -> bool {
 }
 
 /// The row of `bodrelay_attempt` for a try.
-pub(super) fn attempt(record: &Record, attempt_no: i64, attempt: Attempt, host: &str) -> AttemptRow {
+pub(super) fn attempt(message_key: Uuid, attempt_no: i64, attempt: Attempt, host: &str) -> AttemptRow {
     AttemptRow {
-        message_key: record.message_key.to_string(),
+        message_key: message_key.to_string(),
         attempt_no,
         started_at: time(attempt.started_at),
         duration_ms: attempt.duration_ms,

@@ -6,7 +6,7 @@
 //! So a commit under load carries many changes, and an idle agent carries none. Nothing is posted before the commit
 //! that says so, and the next message of a lane begins in the commit that records the one before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,9 @@ pub use recover::Restored;
 pub use status::{PointStatus, Totals};
 
 /// Payload bytes in memory, all connection points together.
-const BYTES_MAX: usize = 24 * 1024 * 1024;
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Admissions in one commit.
+const ADMISSIONS: usize = 100;
 /// How long a database or a full journal is left alone after an error.
 const PAUSE_MS: i64 = 5_000;
 
@@ -133,7 +135,7 @@ pub enum Then {
     Admitted { point: PointNumber, parcel: Option<Box<Parcel>>, bytes: usize, lane: Reserved },
     Begun { point: PointNumber, message: i64 },
     Recorded { point: PointNumber, message: i64 },
-    Settled { point: PointNumber, message: i64 },
+    Settled { point: PointNumber, messages: Vec<i64> },
     Woken { point: PointNumber },
     Released { point: PointNumber },
 }
@@ -163,6 +165,8 @@ pub struct Outbound {
     changes: Vec<Change>,
     /// As long as `changes`.
     thens: Vec<Then>,
+    /// What a look at the outbox found, a piece a commit: posts that end meanwhile do not wait for all of it.
+    admissions: VecDeque<(Change, Then)>,
     committing: bool,
     /// The journal cannot be written: nothing begins until a commit succeeds.
     no_room: bool,
@@ -211,6 +215,7 @@ impl Outbound {
             bytes_used: 0,
             changes: Vec::new(),
             thens: Vec::new(),
+            admissions: VecDeque::new(),
             committing: false,
             no_room: false,
             commit_not_before: 0,
@@ -385,6 +390,7 @@ impl Outbound {
         self.stopping
             && !self.committing
             && self.changes.is_empty()
+            && self.admissions.is_empty()
             && self.points.iter().all(|point| {
                 let reachable = self.sites[point.site].not_before <= now;
                 point.is_quiet() && (point.unsettled.is_empty() || !reachable)
@@ -447,6 +453,7 @@ impl Outbound {
             let Ok(number) = PointNumber::try_from(number) else { break };
             self.points[usize::from(number)].lanes.wake(now);
             self.start_inquiry(number, now);
+            self.start_posts(number);
             self.start_begins(number, now);
             self.start_refill(number);
             self.start_probes(number, now);
@@ -463,7 +470,7 @@ impl Outbound {
         let now = self.now();
         let mut wake = now + 60_000;
         let mut at = |time: i64| wake = wake.min(time.max(now + 1));
-        if !self.changes.is_empty() && !self.committing {
+        if !(self.changes.is_empty() && self.admissions.is_empty()) && !self.committing {
             at(self.commit_not_before);
         }
         if let Some(due) = self.scopes.next_due() {
@@ -491,7 +498,7 @@ impl Outbound {
     pub fn is_done(&self) -> bool {
         let now = self.now();
         !self.committing
-            && (self.changes.is_empty() || self.no_room)
+            && (self.changes.is_empty() && self.admissions.is_empty() || self.no_room)
             && self.points.iter().all(|point| {
                 if !point.planned {
                     return point.is_quiet();
@@ -549,7 +556,15 @@ impl Outbound {
 
     /// One transaction for everything that is queued, unless one is under way: then the next one takes it.
     fn commit(&mut self, now: i64) {
-        if self.committing || self.changes.is_empty() || now < self.commit_not_before {
+        if self.committing || now < self.commit_not_before {
+            return;
+        }
+        let piece = self.admissions.len().min(ADMISSIONS);
+        for (change, then) in self.admissions.drain(..piece) {
+            self.changes.push(change);
+            self.thens.push(then);
+        }
+        if self.changes.is_empty() {
             return;
         }
         self.committing = true;
@@ -590,7 +605,7 @@ impl Outbound {
                 }
                 Then::Begun { point, message } => self.begun(point, message, &applied),
                 Then::Recorded { point, message } => self.recorded(point, message, &applied),
-                Then::Settled { point, message } => self.forget(point, message),
+                Then::Settled { point, messages } => self.forget(point, &messages),
                 Then::Woken { point } => self.woken(point, &applied),
                 Then::Released { point } => self.point(point).refill = Some(i64::MIN),
             }

@@ -96,6 +96,10 @@ pub(super) struct Point {
     pub tombstones_above: i64,
     /// Slots in use: begun and not answered.
     pub begun: usize,
+    /// Of these, the ones that are on the wire.
+    pub posting: usize,
+    /// Of these, the ones that wait for a place on the wire.
+    pub to_post: VecDeque<i64>,
     pub unsettled: VecDeque<i64>,
     pub oldest_unsettled_at: i64,
     pub refilling: bool,
@@ -165,6 +169,8 @@ impl Point {
             next_retention_at: now + 60_000,
             tombstones_above: 0,
             begun: 0,
+            posting: 0,
+            to_post: VecDeque::new(),
             unsettled: VecDeque::new(),
             oldest_unsettled_at: 0,
             refilling: false,
@@ -275,6 +281,12 @@ impl Point {
         self.messages.len() < WINDOW && self.unsettled.len() < UNSETTLED_MAX && self.refill.is_none()
     }
 
+    /// Slots: as many on the wire as `parallel_posts` says, and as many again that the journal commits meanwhile, so
+    /// that no place on the wire waits for a disk.
+    pub fn slots(&self) -> usize {
+        self.settings.parallel_posts * 2
+    }
+
     /// Nothing is under way that an event will report.
     pub fn is_quiet(&self) -> bool {
         !(self.collecting
@@ -290,7 +302,6 @@ impl Point {
 
 /// What came back from settling.
 pub(super) struct SettledBatch {
-    pub messages: Vec<i64>,
     /// Rows that no longer hold what was sent: written to the log, not flagged.
     pub changed: Vec<i64>,
     pub settled: Settled,

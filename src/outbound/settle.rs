@@ -3,16 +3,18 @@
 
 use std::collections::{HashMap, HashSet};
 
+use uuid::Uuid;
+
 use super::point::{SETTLE_BATCH, SettledBatch};
 use super::{Event, Outbound, SettleFailure, SettleOutcome, Then, log};
 use crate::bod;
 use crate::crash;
 use crate::database::{LogRow, Settle};
-use crate::domain::delivery::State;
-use crate::domain::ids::LaneKey;
+use crate::domain::delivery::{Delivery, State};
+use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::{PointNumber, Scope};
-use crate::journal::{Change, Journal, Record};
+use crate::journal::{Change, Journal};
 
 /// How long recorded messages may gather before they are settled: less than anyone notices, enough for a batch.
 pub(super) const PATIENCE_MS: i64 = 50;
@@ -40,25 +42,31 @@ impl Outbound {
         let take = point.unsettled.len().min(SETTLE_BATCH);
         let messages: Vec<i64> = point.unsettled.drain(..take).collect();
         point.oldest_unsettled_at = now;
-        let verify: HashSet<i64> = messages
-            .iter()
-            .copied()
-            .filter(|message| point.messages.get(message).is_some_and(|open| open.verify))
-            .collect();
-        let records: Vec<Record> = messages
-            .iter()
-            .filter_map(|message| point.messages.get(message))
-            .map(|open| open.record.clone())
-            .collect();
+        let settings = point.settings.clone();
+        let mut log = Vec::with_capacity(take);
+        let mut ended = Vec::with_capacity(take);
+        for open in messages.iter().filter_map(|message| point.messages.get(message)) {
+            let record = &open.record;
+            if settings.log_all_messages || log::is_problem(record) {
+                log.push(log::row(record, &settings, &self.host, None, now));
+            }
+            ended.push(Ended {
+                message: record.message,
+                message_key: record.message_key,
+                entry_id: record.entry_id,
+                identity: record.identity,
+                delivery: record.delivery,
+                verify: open.verify,
+            });
+        }
         let job = Job {
             database: site.database.clone(),
             journal: self.journal.clone(),
-            settings: point.settings.clone(),
+            settings,
             host: self.host.clone(),
-            records,
-            verify,
+            ended,
+            log,
             reflag: std::mem::take(&mut point.reflag),
-            now,
         };
         self.work.push(Box::pin(async move {
             let result = settle(job).await.map(SettleOutcome);
@@ -97,17 +105,18 @@ impl Outbound {
         if !batch.changed.is_empty() {
             self.notices.push(row_changed(&name, &batch.changed));
         }
-        for message in batch.messages {
-            self.queue(Change::Settled { message, now }, Then::Settled { point: number, message });
+        if !messages.is_empty() {
+            let change = Change::Settled { messages: messages.clone(), now };
+            self.queue(change, Then::Settled { point: number, messages });
         }
     }
 
     /// The journal has let it go: memory does too.
-    pub(super) fn forget(&mut self, number: PointNumber, message: i64) {
+    pub(super) fn forget(&mut self, number: PointNumber, messages: &[i64]) {
         let point = self.point(number);
-        if let Some(open) = point.messages.remove(&message) {
-            self.bytes_used -= open.bytes;
-        }
+        let freed: usize =
+            messages.iter().filter_map(|message| point.messages.remove(message)).map(|open| open.bytes).sum();
+        self.bytes_used -= freed;
     }
 
     /// Writes what waits longer than a moment into the message log.
@@ -194,68 +203,80 @@ struct Job {
     journal: Journal,
     settings: std::sync::Arc<crate::domain::plan::ConnectionPoint>,
     host: String,
-    records: Vec<Record>,
-    verify: HashSet<i64>,
+    ended: Vec<Ended>,
+    log: Vec<LogRow>,
     reflag: Vec<i64>,
-    now: i64,
+}
+
+/// What settling needs of a message that has ended.
+struct Ended {
+    message: i64,
+    message_key: Uuid,
+    entry_id: i64,
+    identity: IdentityDigest,
+    delivery: Delivery,
+    /// An earlier session read the row: compare before it is flagged.
+    verify: bool,
 }
 
 async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
     let changed = verify(&job).await?;
     let tried: Vec<i64> = job
-        .records
+        .ended
         .iter()
-        .filter(|record| {
-            record.delivery.attempts > 1
-                || record.delivery.state != State::Accepted
+        .filter(|ended| {
+            ended.delivery.attempts > 1
+                || ended.delivery.state != State::Accepted
                 || job.settings.log_all_attempts
         })
-        .map(|record| record.message)
+        .map(|ended| ended.message)
         .collect();
     let attempts = if tried.is_empty() { Vec::new() } else { job.journal.attempts(tried).await? };
-    let mut settle = Settle::default();
-    for (message, number, attempt) in attempts {
-        if let Some(record) = job.records.iter().find(|record| record.message == message) {
-            settle.attempts.push(log::attempt(record, number, attempt, &job.host));
-        }
-    }
-    for record in &job.records {
-        match record.delivery.state {
-            _ if changed.contains(&record.entry_id) => {}
-            State::Accepted => settle.accepted.push(record.entry_id),
-            State::Failed | State::Discarded => settle.failed.push(record.entry_id),
+    let keys: HashMap<i64, Uuid> = match attempts.is_empty() {
+        true => HashMap::new(),
+        false => job.ended.iter().map(|ended| (ended.message, ended.message_key)).collect(),
+    };
+    let mut settle = Settle {
+        log: job.log,
+        attempts: attempts
+            .into_iter()
+            .filter_map(|(message, number, attempt)| {
+                Some(log::attempt(*keys.get(&message)?, number, attempt, &job.host))
+            })
+            .collect(),
+        ..Settle::default()
+    };
+    for ended in job.ended.iter().filter(|ended| !changed.contains(&ended.entry_id)) {
+        match ended.delivery.state {
+            State::Accepted => settle.accepted.push(ended.entry_id),
+            State::Failed | State::Discarded => settle.failed.push(ended.entry_id),
             State::Pending | State::InFlight | State::Withdrawn | State::Superseded => {}
-        }
-        if job.settings.log_all_messages || log::is_problem(record) {
-            settle.log.push(log::row(record, &job.settings, &job.host, None, job.now));
         }
     }
     settle.accepted.extend(&job.reflag);
     let settled = job.database.outbox_settle(&settle).await?;
     crash::point("after_settle");
-    Ok(SettledBatch { messages: job.records.iter().map(|record| record.message).collect(), changed, settled })
+    Ok(SettledBatch { changed, settled })
 }
 
 /// Of messages that an earlier session sent: rows that hold something else now, and must not be flagged for it.
 async fn verify(job: &Job) -> Result<Vec<i64>, SettleFailure> {
-    let mut ids: Vec<i64> = job
-        .records
-        .iter()
-        .filter(|record| job.verify.contains(&record.message))
-        .map(|record| record.entry_id)
-        .collect();
+    let mut ids: Vec<i64> =
+        job.ended.iter().filter(|ended| ended.verify).map(|ended| ended.entry_id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     ids.sort_unstable();
     ids.dedup();
+    // Also of messages that were sent just now: a row may hold the second of two.
+    let sent: HashSet<(i64, IdentityDigest)> =
+        job.ended.iter().map(|ended| (ended.entry_id, ended.identity)).collect();
     let mut changed = Vec::new();
     while !ids.is_empty() {
         let loaded = job.database.outbox_load(&ids, VERIFY_BYTES).await?;
         for entry in &loaded.entries {
             let identity = bod::judge(entry, &job.settings).identity;
-            let same = job
-                .records
-                .iter()
-                .any(|record| record.entry_id == entry.entry_id && record.identity == identity);
-            if !same {
+            if !sent.contains(&(entry.entry_id, identity)) {
                 changed.push(entry.entry_id);
             }
         }
@@ -294,7 +315,7 @@ async fn log_waiting(job: WaitingJob) -> Result<Vec<i64>, SettleFailure> {
     let mut settle = Settle::default();
     for (message, number, attempt) in attempts {
         if let Some(record) = records.iter().find(|record| record.message == message) {
-            settle.attempts.push(log::attempt(record, number, attempt, &job.host));
+            settle.attempts.push(log::attempt(record.message_key, number, attempt, &job.host));
         }
     }
     settle.log = records

@@ -1,3 +1,3 @@
 -- journal:message_delete
--- An accepted message shrinks to its tombstone.
-DELETE FROM message WHERE message = ?1
+-- Accepted messages (a JSON array) shrink to their tombstones.
+DELETE FROM message WHERE message IN (SELECT value FROM json_each(?1))
