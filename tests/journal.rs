@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bodrelay::domain::delivery::{Delivery, Event, State};
 use bodrelay::domain::failure::{Failure, FailureCode};
 use bodrelay::domain::ids::{IdentityDigest, LaneKey};
-use bodrelay::domain::message::Facts;
 use bodrelay::journal::{Admission, Applied, Change, Journal, JournalError, Note, Parking, Record, Step};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -39,7 +38,7 @@ fn admission(point_id: i64, entry_id: i64, version: u8) -> Admission {
         lane: LaneKey(entry_id % 2),
         document_type: "Sync.ItemMaster".into(),
         priority: 4,
-        facts: Facts::default(),
+        facts: Arc::default(),
         in_doubt: false,
         failure: None,
         hold_after_failure: false,

@@ -3,6 +3,8 @@
 //! Pure and total: every entry gets a verdict, an identity and a message id, and whatever could be told of it even
 //! where it fails. The checks themselves are in `checks`, each with the code and words of its own failure.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::checks::{self, Named};
@@ -55,7 +57,7 @@ pub fn judge(entry: &Entry, point: &ConnectionPoint) -> Judged {
         priority: entry.priority,
         identity,
         message_id_from_header,
-        facts: case.facts(entry, &opened),
+        facts: Arc::new(case.facts(entry, &opened)),
         lane: case.lane(),
         verdict,
         warnings,

@@ -3,6 +3,8 @@
 //! One trait, since a site's database really comes in more than one kind. No driver type and no SQL text crosses it;
 //! the behaviour behind it is the conformance suite in `tests/conformance`. Statements live in `sql/<dialect>/agent`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -200,7 +202,7 @@ pub struct LogRow {
     pub entry_id: Option<i64>,
     pub message_id: Option<String>,
     pub from_logical_id: Option<String>,
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     pub priority: Option<i64>,
     pub state: String,
     pub held_by: Option<String>,

@@ -1,5 +1,7 @@
 //! An entry as the outbox gives it, and the message that it becomes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -135,8 +137,8 @@ pub struct Judged {
     /// The application's `MessageId`, else the derived one.
     pub message_id: String,
     pub message_id_from_header: bool,
-    /// Whatever could be told, also of an entry that fails.
-    pub facts: Facts,
+    /// Whatever could be told, also of an entry that fails; journal, memory and log row share it.
+    pub facts: Arc<Facts>,
     /// From the header `BODType`, else from the document.
     pub document_type: Option<DocumentType>,
     /// `None`: nothing names the document, so the message is a lane of its own (design.md §4, "Lane").

@@ -80,7 +80,7 @@ pub struct Admission {
     pub lane: LaneKey,
     pub document_type: String,
     pub priority: u8,
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     /// The row was there in a life of the agent of which this journal knows nothing.
     pub in_doubt: bool,
     /// It fails at once.
@@ -374,7 +374,7 @@ fn insert(
     let failed = failure.is_some();
     let holds = failed && admission.hold_after_failure;
     let begun_at = begun.then_some(now);
-    let facts = serde_json::to_string(&admission.facts)
+    let facts = serde_json::to_string(&*admission.facts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let held_by = if failed { None } else { around.holder };
     tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
@@ -455,7 +455,7 @@ fn resubmit(
     }
     let Admission { point_id, lane, entry_id, .. } = *admission;
     let held_by = around.holder;
-    let facts = serde_json::to_string(&admission.facts)
+    let facts = serde_json::to_string(&*admission.facts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
         same.message,

@@ -1,5 +1,7 @@
 //! One message as the journal keeps it, and as memory caches it.
 
+use std::sync::Arc;
+
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -41,7 +43,7 @@ pub struct Record {
     pub answer_class: Option<String>,
     pub failure: Option<Failure>,
     pub wire_bytes: Option<i64>,
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     /// The message log has its present state.
     pub logged: bool,
 }
@@ -79,7 +81,7 @@ impl Record {
             answer_class: row.get(21)?,
             failure: failure(row.get(22)?, row.get(23)?, row.get(24)?),
             wire_bytes: row.get(25)?,
-            facts: serde_json::from_str(&facts).map_err(|error| {
+            facts: serde_json::from_str(&facts).map(Arc::new).map_err(|error| {
                 rusqlite::Error::FromSqlConversionFailure(26, rusqlite::types::Type::Text, Box::new(error))
             })?,
             logged: row.get(27)?,

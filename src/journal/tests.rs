@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::{Admission, Change, Journal, JournalError};
 use crate::domain::ids::{IdentityDigest, LaneKey};
-use crate::domain::message::Facts;
 
 fn admissions(point_id: i64, from: i64) -> Arc<Vec<Change>> {
     let admission = |entry_id: i64| Admission {
@@ -20,7 +19,7 @@ fn admissions(point_id: i64, from: i64) -> Arc<Vec<Change>> {
         lane: LaneKey(entry_id),
         document_type: "Sync.ItemMaster".into(),
         priority: 4,
-        facts: Facts::default(),
+        facts: Arc::default(),
         in_doubt: false,
         failure: None,
         hold_after_failure: false,

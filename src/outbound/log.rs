@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use crate::database::{AttemptRow, LogRow};
 use crate::domain::delivery::State;
-use crate::domain::message::Facts;
 use crate::domain::plan::ConnectionPoint;
 use crate::journal::{Attempt, Record};
 
@@ -26,7 +25,7 @@ pub(super) fn row(
         entry_id: Some(record.entry_id),
         message_id: Some(cut(&record.message_id, 250)),
         from_logical_id: Some(point.logical_id.clone()),
-        facts: cut_facts(&record.facts),
+        facts: record.facts.clone(),
         priority: Some(record.priority.into()),
         state: record.delivery.state.as_str().into(),
         held_by,
@@ -77,25 +76,6 @@ pub(super) fn attempt(message_key: Uuid, attempt_no: i64, attempt: Attempt, host
 /// ms since 1970 as a time; what no calendar holds becomes 1970.
 pub(super) fn time(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
-}
-
-fn cut_facts(facts: &Facts) -> Facts {
-    let short = |text: &Option<String>, length| text.as_deref().map(|text| cut(text, length));
-    Facts {
-        verb: short(&facts.verb, 30),
-        noun: short(&facts.noun, 100),
-        document_id: short(&facts.document_id, 100),
-        accounting_entity: short(&facts.accounting_entity, 22),
-        document_location: short(&facts.document_location, 22),
-        revision_id: short(&facts.revision_id, 22),
-        variation_id: facts.variation_id,
-        batch_id: short(&facts.batch_id, 250),
-        batch_sequence: facts.batch_sequence,
-        to_logical_id: short(&facts.to_logical_id, 250),
-        document_bytes: facts.document_bytes,
-        digest: facts.digest.clone(),
-        created_at: facts.created_at,
-    }
 }
 
 pub(super) fn cut(text: &str, characters: usize) -> String {

@@ -1,5 +1,7 @@
 //! The message log: written, searched, purged.
 
+use std::sync::Arc;
+
 use bodrelay::database::{AttemptRow, Database, LogFilter, LogRow, Settle};
 
 use super::{Fixture, at, log_row, settle};
@@ -46,13 +48,13 @@ fn rows() -> Vec<LogRow> {
         changed("k4", &|row| row.connection_point = "CP2".into()),
         changed("k5", &|row| row.message_id = Some("five".into())),
         changed("k6", &|row| row.from_logical_id = Some("lid://six".into())),
-        changed("k7", &|row| row.facts.to_logical_id = Some("lid://six".into())),
-        changed("k8", &|row| row.facts.verb = Some("Process".into())),
-        changed("k9", &|row| row.facts.noun = Some("Item".into())),
-        changed("l1", &|row| row.facts.document_id = Some("4712".into())),
+        changed("k7", &|row| Arc::make_mut(&mut row.facts).to_logical_id = Some("lid://six".into())),
+        changed("k8", &|row| Arc::make_mut(&mut row.facts).verb = Some("Process".into())),
+        changed("k9", &|row| Arc::make_mut(&mut row.facts).noun = Some("Item".into())),
+        changed("l1", &|row| Arc::make_mut(&mut row.facts).document_id = Some("4712".into())),
         changed("l2", &|row| row.failure_code = Some("HTTP_400".into())),
-        changed("l3", &|row| row.facts.created_at = Some(at("2026-02-01T00:00:00Z"))),
-        changed("l4", &|row| row.facts.created_at = Some(at("2026-01-01T00:00:00Z"))),
+        changed("l3", &|row| Arc::make_mut(&mut row.facts).created_at = Some(at("2026-02-01T00:00:00Z"))),
+        changed("l4", &|row| Arc::make_mut(&mut row.facts).created_at = Some(at("2026-01-01T00:00:00Z"))),
     ]
 }
 
@@ -136,10 +138,10 @@ pub async fn log_texts_are_cut_to_their_columns<F: Fixture>() {
     row.state = "failed".into();
     row.tenant_id = None;
     row.message_id = Some("é".repeat(300));
-    row.facts.document_id = Some("d".repeat(300));
-    row.facts.verb = Some("v".repeat(300));
-    row.facts.noun = Some("n".repeat(300));
-    row.facts.accounting_entity = Some("a".repeat(300));
+    Arc::make_mut(&mut row.facts).document_id = Some("d".repeat(300));
+    Arc::make_mut(&mut row.facts).verb = Some("v".repeat(300));
+    Arc::make_mut(&mut row.facts).noun = Some("n".repeat(300));
+    Arc::make_mut(&mut row.facts).accounting_entity = Some("a".repeat(300));
     row.failure_text = Some("t".repeat(5000));
     settle(&*database, vec![row]).await;
     let read = database.log_search(&LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();

@@ -93,7 +93,7 @@ pub fn log_row(message_key: &str) -> LogRow {
         entry_id: Some(1),
         message_id: Some(format!("id-{message_key}")),
         from_logical_id: Some("lid://infor.ims.cp1".into()),
-        facts: Facts {
+        facts: Arc::new(Facts {
             verb: Some("Sync".into()),
             noun: Some("SalesOrder".into()),
             document_id: Some("4711".into()),
@@ -107,7 +107,7 @@ pub fn log_row(message_key: &str) -> LogRow {
             document_bytes: 4,
             digest: Some("ab".repeat(32)),
             created_at: Some(at("2026-01-31T10:20:30.123Z")),
-        },
+        }),
         priority: Some(4),
         state: "accepted".into(),
         held_by: None,

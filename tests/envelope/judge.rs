@@ -203,7 +203,7 @@ fn lengths_are_counted_in_characters() {
     let long = document("Sync.SalesOrder").replace("D-100", &"d".repeat(101));
     let judged = judged("Sync.SalesOrder", long, &[]);
     assert_fails(&judged, FailureCode::IdTooLong, &["document id"]);
-    assert_eq!(judged.facts.document_id.unwrap().len(), 100);
+    assert_eq!(judged.facts.document_id.as_ref().unwrap().len(), 100);
     let bod_id = document("Sync.SalesOrder").replace("D-100:?", &format!("D-100:?{}", "x".repeat(255)));
     assert_fails(&crate::given::judged("Sync.SalesOrder", bod_id, &[]), FailureCode::IdTooLong, &["BODID"]);
     let entity = document("Sync.SalesOrder").replace("AE10", &"e".repeat(23));
@@ -317,7 +317,7 @@ fn inflated(bytes: &[u8]) -> Vec<u8> {
 fn deflated_rows_go_out_as_the_setting_says() {
     let name = "Sync.SalesOrder";
     let document = document(name);
-    let plain_digest = judged(name, document.clone(), &[]).facts.digest;
+    let plain_digest = judged(name, document.clone(), &[]).facts.digest.clone();
     let wishes = [WireEncoding::AsIs, WireEncoding::None, WireEncoding::Deflate];
     for stored in [zlib(document.as_bytes()), raw_deflate(document.as_bytes()), gzip(document.as_bytes())] {
         for wish in wishes {
@@ -365,7 +365,7 @@ fn empty_and_large_payloads_fail() {
     null.payload = None;
     let judged = judge(&null, &point());
     assert_fails(&judged, FailureCode::EmptyPayload, &["NULL"]);
-    assert_eq!((judged.facts.document_bytes, judged.facts.digest), (0, None));
+    assert_eq!((judged.facts.document_bytes, &judged.facts.digest), (0, &None));
 
     let document = document(name);
     let exact = with_settings(name, |settings| settings.max_document_bytes = document.len());

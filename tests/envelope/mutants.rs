@@ -132,6 +132,6 @@ proptest! {
         entry.headers.extend(headers);
         let judged = judge(&entry, &point());
         prop_assert!(judged.message_id.chars().count() <= 128);
-        prop_assert!(judged.facts.document_id.is_none_or(|id| id.chars().count() <= 100));
+        prop_assert!(judged.facts.document_id.as_ref().is_none_or(|id| id.chars().count() <= 100));
     }
 }

@@ -5,6 +5,8 @@
 //! from a key, to page). All take the same parameters, and each tests the other filters on the rows that its index
 //! gives. "Newest first" means by key, which grows with time, but where the index itself is by a time: then by that.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Row, Transaction, params};
 
 use chrono::{DateTime, Utc};
@@ -118,7 +120,7 @@ fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
         tenant_id: text(row, 3)?,
         entry_id: integer(row, 4)?,
         message_id: text(row, 5)?,
-        facts: Facts {
+        facts: Arc::new(Facts {
             verb: text(row, 6)?,
             noun: text(row, 7)?,
             document_id: text(row, 8)?,
@@ -132,7 +134,7 @@ fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
             document_bytes: integer(row, 28)?.unwrap_or_default(),
             digest: text(row, 30)?,
             created_at: time(row, 31)?,
-        },
+        }),
         from_logical_id: text(row, 15)?,
         priority: integer(row, 17)?,
         state: required(row, 18)?,
