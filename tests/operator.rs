@@ -3,7 +3,7 @@
 mod agent;
 
 use agent::{Site, wait};
-use bodrelay::simulator::script::{Fault, On};
+use bodrelay::simulator::script::{Fault, On, What};
 
 const FLAG: &str = "SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ";
 
@@ -390,4 +390,57 @@ fn sigterm_ends_in_order() {
     let id = site.write_row("Sync.SalesOrder", "SO-1", "");
     site.once(0);
     assert_eq!(site.ask(&flag(id)), "1");
+}
+
+#[test]
+fn a_new_row_is_sent_without_waiting_for_the_poll() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET poll_seconds = 3600");
+    let _running = site.start();
+    site.wait_for("SELECT last_poll_at IS NOT NULL FROM bodrelay_status", "1");
+    for document_id in ["SO-1", "SO-2"] {
+        let id = site.write_row("Sync.SalesOrder", document_id, "");
+        site.wait_for(&flag(id), "1");
+    }
+}
+
+#[test]
+fn another_sender_stops_the_sending() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET parallel_posts = 1");
+    site.simulator.add_fault(Fault::new(What::Slow { ms: 1_500 }).for_document("SO-1"));
+    let _running = site.start();
+    let first = site.write_row("Sync.SalesOrder", "SO-1", "");
+    wait("the document is on its way", || site.stored() == 1);
+    // As somebody else's sender would, before ours has its answer.
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID = {first}"));
+    site.wait_for(&finding("ANOTHER_SENDER"), "1");
+    let second = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.wait_for("SELECT state FROM bodrelay_status", "waiting");
+    site.wait_for(&state(second), "pending");
+    assert_eq!((site.ask(&flag(second)), site.stored()), ("0".into(), 1));
+    site.exec("UPDATE bodrelay_connection_point SET parallel_posts = 2");
+    site.wait_for(&flag(second), "1");
+}
+
+#[test]
+fn another_order_waits_until_the_noun_has_nothing_open() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_document SET order_by = 'connection_point'");
+    site.simulator.add_fault(Fault::refuse(503).on(On::Post).times(4));
+    let _running = site.start();
+    let first: Vec<i64> =
+        (0..3).map(|it| site.write_row("Sync.SalesOrder", &format!("SO-{it}"), "")).collect();
+    site.wait_for("SELECT state FROM bodrelay_status", "backoff");
+    site.exec("UPDATE bodrelay_document SET order_by = 'none'");
+    for id in &first {
+        site.wait_for(&flag(*id), "1");
+    }
+    let arrived: Vec<_> =
+        site.simulator.ledger().arrivals().into_iter().filter_map(|it| it.document_id).collect();
+    assert_eq!(
+        arrived,
+        ["SO-0", "SO-1", "SO-2"].map(Box::from),
+        "they kept the order in which they were admitted"
+    );
 }

@@ -87,6 +87,12 @@ pub trait Database: Send + Sync {
     /// becomes 9 (where 0).
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled>;
 
+    /// Answers when the outbox may have new rows, where the database can tell; where it cannot, never. Bursts are
+    /// folded into one answer. An answer may be wrong: polling alone finds every row, only later.
+    async fn outbox_changed(&self) -> Result<()> {
+        std::future::pending().await
+    }
+
     /// How much waits at 0, counted up to `cap` rows.
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog>;
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
 use super::{BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
+use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
 use crate::domain::message::{Judged, Parcel, Park, Verdict};
@@ -17,6 +18,8 @@ use crate::journal::{Admission, Applied, Change, Parking};
 
 /// What a message takes in memory besides its payload.
 const OVERHEAD: usize = 1024;
+/// A database that could not say when there are new rows is asked again after this.
+const DEAF_MS: i64 = 30_000;
 /// Time between two sweeps.
 const SWEEP_MS: i64 = 5_000;
 
@@ -59,6 +62,48 @@ impl Outbound {
         }));
     }
 
+    /// Waits for each database's word that there are new rows.
+    pub(super) fn start_listening(&mut self, now: i64) {
+        if self.stopping || self.mode == Mode::Once {
+            return;
+        }
+        for (number, site) in self.sites.iter_mut().enumerate() {
+            let used = self.points.iter().any(|point| point.site == number && point.is_active());
+            if used && !site.listening && site.listen_at.max(site.not_before) <= now {
+                site.listening = true;
+                let database = site.database.clone();
+                self.work
+                    .push(Box::pin(async move { Event::Changed(number, database.outbox_changed().await) }));
+            }
+        }
+    }
+
+    /// Looks at the outbox at once. A database that cannot be asked is asked again later: polling goes on.
+    pub(super) fn outbox_changed(&mut self, number: usize, result: Result<(), DatabaseError>) {
+        let now = self.now();
+        let site = &mut self.sites[number];
+        site.listening = false;
+        let trouble = result.err().map(|error| error.to_string());
+        if let Some(trouble) = &trouble {
+            site.listen_at = now + DEAF_MS;
+            if site.deaf.as_ref() != Some(trouble) {
+                tracing::warn!(
+                    database = site.name,
+                    error = trouble,
+                    "the database cannot say when there are new rows; they are found by polling meanwhile"
+                );
+            }
+        }
+        let heard = trouble.is_none();
+        site.deaf = trouble;
+        if heard {
+            for point in self.points.iter_mut().filter(|point| point.site == number && point.is_active()) {
+                point.next_scan_at = now;
+                point.woken = point.collecting;
+            }
+        }
+    }
+
     /// A look at the outbox is possible: nothing forbids it, none is under way, and there is room for what it finds.
     pub(super) fn may_collect(&self, point: &Point) -> bool {
         let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8;
@@ -93,6 +138,7 @@ impl Outbound {
         self.free_bytes(number);
         let point = self.point(number);
         point.collecting = false;
+        let woken = std::mem::take(&mut point.woken);
         point.figures.last_poll_at = Some(clock);
         if collected.starts_again {
             tracing::warn!(
@@ -118,7 +164,7 @@ impl Outbound {
                 point.next_sweep_at = if sweeping && mode == Mode::Once { now } else { now + SWEEP_MS };
             }
             let more = collected.more || sweeping && mode == Mode::Once;
-            point.next_scan_at = match (more, mode) {
+            point.next_scan_at = match (more || woken, mode) {
                 (true, _) => now,
                 (false, Mode::Run) => now + poll,
                 (false, Mode::Once) => i64::MAX,

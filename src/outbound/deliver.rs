@@ -50,6 +50,7 @@ impl Outbound {
             && !self.no_room
             && !self.low_space
             && point.sends()
+            && point.another_sender_until <= self.now()
             && point.begun < point.slots()
             && point.unsettled.len() < UNSETTLED_MAX
             && (!point.settings.check_accepted || point.list.known.is_some())
@@ -86,6 +87,9 @@ impl Outbound {
 
     /// Something could begin now.
     pub(super) fn has_runnable(&self, point: &Point, now: i64) -> bool {
+        if point.another_sender_until > now {
+            return false;
+        }
         point.lanes.ready_types().any(|(number, _, _)| {
             let scopes = [
                 Scope::Endpoint(point.endpoint),

@@ -71,6 +71,12 @@ pub struct Site {
     restored: bool,
     /// It cannot be reached: not before this time.
     not_before: i64,
+    /// Its word that there are new rows is waited for.
+    listening: bool,
+    /// It could not be asked for that word: not before this time.
+    listen_at: i64,
+    /// Why, as it was last said.
+    deaf: Option<String>,
 }
 
 impl Site {
@@ -82,6 +88,9 @@ impl Site {
             in_doubt_before: None,
             restored: false,
             not_before: 0,
+            listening: false,
+            listen_at: 0,
+            deaf: None,
         }
     }
 }
@@ -97,6 +106,8 @@ struct Endpoint {
 pub enum Event {
     Recovered(PointNumber, Box<Result<Restored, JournalError>>),
     Collected(PointNumber, Box<Result<CollectedBox, CollectFailure>>),
+    /// The database says that there may be new rows, or cannot say so now.
+    Changed(usize, Result<(), DatabaseError>),
     Committed(Arc<Vec<Change>>, Vec<Then>, Result<Vec<Applied>, JournalError>),
     Reread(PointNumber, Box<Result<Vec<(i64, deliver::Reread)>, DatabaseError>>, Vec<i64>),
     Posted(Box<deliver::Posted>),
@@ -271,6 +282,7 @@ impl Outbound {
     fn change_settings(&mut self, number: PointNumber, settings: &ConnectionPoint, now: i64) {
         let point = &mut self.points[usize::from(number)];
         point.planned = true;
+        let settings = &point.applicable(settings);
         if *point.settings == *settings {
             return;
         }
@@ -288,6 +300,7 @@ impl Outbound {
         }
         point.next_scan_at = now;
         point.next_sweep_at = now;
+        point.another_sender_until = 0;
         if before.send_mode != settings.send_mode && settings.send_mode == SendMode::On {
             // What `observe` looked at is sent now.
             point.observed_up_to = 0;
@@ -427,6 +440,7 @@ impl Outbound {
                 Ok(CollectedBox(collected)) => self.admit(point, collected),
                 Err(CollectFailure { error, wanted }) => self.collect_failed(point, error, wanted),
             },
+            Event::Changed(site, result) => self.outbox_changed(site, result),
             Event::Committed(changes, thens, result) => self.committed(&changes, thens, result),
             Event::Reread(point, result, messages) => self.reread(point, *result, &messages),
             Event::Posted(posted) => self.posted(*posted),
@@ -449,6 +463,7 @@ impl Outbound {
     /// Starts whatever may start.
     pub fn advance(&mut self) {
         let now = self.now();
+        self.start_listening(now);
         for number in 0..self.points.len() {
             let Ok(number) = PointNumber::try_from(number) else { break };
             self.points[usize::from(number)].lanes.wake(now);
@@ -470,7 +485,8 @@ impl Outbound {
         let now = self.now();
         let mut wake = now + 60_000;
         let mut at = |time: i64| wake = wake.min(time.max(now + 1));
-        if !(self.changes.is_empty() && self.admissions.is_empty()) && !self.committing {
+        let queued = !self.changes.is_empty() || !self.admissions.is_empty();
+        if queued && !self.committing {
             at(self.commit_not_before);
         }
         if let Some(due) = self.scopes.next_due() {
@@ -479,10 +495,16 @@ impl Outbound {
                 at(due);
             }
         }
+        for site in self.sites.iter().filter(|site| !site.listening && self.mode == Mode::Run) {
+            at(site.listen_at.max(site.not_before));
+        }
         for point in &self.points {
             let site_at = self.sites[point.site].not_before;
             if let Some(time) = point.lanes.next_wake() {
                 at(time);
+            }
+            if point.another_sender_until > now {
+                at(point.another_sender_until);
             }
             if self.may_collect(point) {
                 at(point.next_scan_at.max(site_at));

@@ -82,6 +82,8 @@ pub(super) struct Point {
     pub may_be_unlogged: bool,
     pub next_log_at: i64,
     pub collecting: bool,
+    /// New rows were announced since the look at the outbox began.
+    pub woken: bool,
     /// Bytes that a look at the outbox keeps for what it may find.
     pub bytes_reserved: usize,
     /// The same, for reading rows again before their post.
@@ -108,6 +110,8 @@ pub(super) struct Point {
     /// Messages above this row were admitted while lower ones were being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
+    /// Somebody else sends from the same outbox: nothing begins before this time.
+    pub another_sender_until: i64,
     pub figures: Figures,
 }
 
@@ -158,6 +162,7 @@ impl Point {
             may_be_unlogged: true,
             next_log_at: now,
             collecting: false,
+            woken: false,
             bytes_reserved: 0,
             read_reserved: 0,
             loading: false,
@@ -177,6 +182,7 @@ impl Point {
             refill: None,
             missed: None,
             list: List::default(),
+            another_sender_until: 0,
             figures: Figures::default(),
         }
     }
@@ -206,6 +212,29 @@ impl Point {
     /// It may post.
     pub fn sends(&self) -> bool {
         self.is_active() && self.settings.send_mode == SendMode::On
+    }
+
+    /// The new settings as far as they can apply now: what orders the documents of a noun stays as it is while the
+    /// noun has something open, so that no document is in two lanes.
+    pub fn applicable(&self, new: &ConnectionPoint) -> ConnectionPoint {
+        let mut settings = new.clone();
+        for (document_type, document) in &mut settings.documents {
+            let Some(old) = self.settings.documents.get(document_type) else { continue };
+            if old.order_by != document.order_by && self.has_open(&document_type.noun) {
+                document.order_by = old.order_by;
+            }
+        }
+        settings
+    }
+
+    /// Something of a noun is not done yet, as far as memory knows; what is only in the journal counts for all nouns.
+    fn has_open(&self, noun: &str) -> bool {
+        let is_noun = |name: &Arc<str>| name.split_once('.').is_some_and(|(_, of)| of == noun);
+        let mut types = self.types.iter().zip(0..).filter(|(name, _)| is_noun(name));
+        !self.recovered
+            || self.refill.is_some()
+            || !self.reserved.is_empty()
+            || types.any(|(_, number)| self.lanes.has_type(number))
     }
 
     /// The number of a document type, given on first sight.

@@ -22,6 +22,9 @@ pub(super) const PATIENCE_MS: i64 = 50;
 const LOG_AFTER_MS: i64 = 5_000;
 /// Log rows of waiting messages a transaction: short enough for somebody else's database.
 const LOG_PAGE: usize = 500;
+/// How long nothing is sent after somebody else's flag was seen: ION gets few documents twice while a person looks,
+/// and one row that was flagged by hand does not stop a night's work.
+const ANOTHER_SENDER_MS: i64 = 600_000;
 /// Bytes that comparing rows with what was sent may load at once.
 const VERIFY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -100,6 +103,7 @@ impl Outbound {
         self.database_answered(site);
         let name = self.point(number).name().to_owned();
         if !batch.settled.already_flagged.is_empty() {
+            self.point(number).another_sender_until = now + ANOTHER_SENDER_MS;
             self.notices.push(another_sender(&name, &batch.settled.already_flagged));
         }
         if !batch.changed.is_empty() {
@@ -337,12 +341,12 @@ fn another_sender(name: &str, ids: &[i64]) -> Notice {
     Notice::new("ANOTHER_SENDER", Severity::Error, Some(name), "outbox").says(
         format!(
             "{} rows that this agent sent already had flag 1 when it came to flag them (the first: C_ID {}): somebody \
-             else sends from the same outbox, so ION may have got documents twice",
+             else sends from the same outbox, so ION may have got documents twice. Nothing more is sent for 10 minutes",
             ids.len(),
             ids.first().copied().unwrap_or_default()
         ),
         "Stop the other sender (Infor's Enterprise Connector, or a second agent) for these rows, or set send_mode = \
-         'off' here.",
+         'off' here. To go on at once, change any setting of the connection point.",
     )
 }
 

@@ -115,6 +115,12 @@ impl Outbound {
                 return ("backoff", Some(log::cut(&trouble.text, 1000)));
             }
         }
+        if point.another_sender_until > self.now() {
+            return (
+                "waiting",
+                Some("somebody else sends from the same outbox (finding ANOTHER_SENDER)".into()),
+            );
+        }
         let suspended = self
             .scopes
             .troubles()
