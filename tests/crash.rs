@@ -1,5 +1,8 @@
 //! Nothing is lost when the process ends where it should not: at each named point, and at random moments.
 
+// Kills, limits of a process and aborts at a point are told by their signals.
+#![cfg(target_os = "linux")]
+
 mod site;
 
 use std::collections::BTreeMap;

@@ -444,3 +444,29 @@ fn another_order_waits_until_the_noun_has_nothing_open() {
         "they kept the order in which they were admitted"
     );
 }
+
+#[test]
+fn rows_that_wait_for_headers_are_work_that_waits() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET headers_grace_seconds = 3600");
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.exec(&format!(
+        "DELETE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = {id} AND C_HEADER_KEY = 'BODType'"
+    ));
+    site.once(75);
+    site.exec(&format!(
+        "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) VALUES ({id}, 'BODType', 'Sync.SalesOrder')"
+    ));
+    site.once(0);
+    assert_eq!(site.ask(&flag(id)), "1");
+}
+
+#[test]
+fn a_slow_ion_shows_in_the_log() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::new(What::Slow { ms: 9_000 }).times(1));
+    let _running = site.start();
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.wait_for(&state(id), "in_flight");
+    site.wait_for(&state(id), "accepted");
+}

@@ -1,6 +1,9 @@
 //! The recovery table, line by line, with real files copied back, real limits on the process, and what a DBA does to
 //! rows while nobody looks.
 
+// Kills, limits of a process and aborts at a point are told by their signals.
+#![cfg(target_os = "linux")]
+
 mod site;
 
 use std::collections::BTreeMap;
@@ -112,6 +115,53 @@ fn a_lost_journal_repeats_under_the_same_id_and_says_so() {
     let verdict = site.judge(&entries);
     assert_eq!((verdict.accepted, verdict.repeated), (5, 1), "{verdict:?}");
     assert!(site.log_of(ids[0])[0].in_doubt, "the row may have been posted by the life that is lost");
+}
+
+#[test]
+fn a_lost_journal_gets_its_open_and_failed_messages_back_from_the_log() {
+    let site = Site::new();
+    site.sql("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    for document_id in ["ITEM-1", "ITEM-2"] {
+        site.simulator.add_fault(Fault::refuse(400).for_document(document_id).times(1));
+    }
+    let held: Vec<i64> = versions(&site, "ITEM-1", 1..=2).into_keys().collect();
+    let discarded: Vec<i64> = versions(&site, "ITEM-2", 3..=3).into_keys().collect();
+    let keys = || -> Vec<Option<String>> {
+        let ids = held.iter().chain(&discarded);
+        ids.map(|id| {
+            site.text(&format!(
+                "SELECT group_concat(message_key || ' ' || message_id) FROM bodrelay_message_log WHERE entry_id = {id}"
+            ))
+        })
+        .collect()
+    };
+    let mut agent = site.start();
+    agent.until("the failures", || [held[0], discarded[0]].iter().all(|id| site.flag(*id) == Some(9)));
+    agent.until("the held one's log row", || site.log_of(held[1]).len() == 1);
+    site.sql("INSERT INTO bodrelay_command (command, connection_point, document_id, reason) VALUES ('discard', 'CP1', 'ITEM-2', 'not wanted')");
+    agent.until("the discard", || site.log_of(discarded[0])[0].state == "discarded");
+    agent.term();
+    let before = keys();
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    site.sql("UPDATE bodrelay_status SET heartbeat_at = '2026-01-01T00:00:00.000Z'");
+    // Killed in the middle of getting it back, and once more.
+    let mut agent = site.start();
+    agent.until("the finding", || site.has_finding("JOURNAL_LOST"));
+    agent.kill();
+    let mut agent = site.start();
+    let fresh: Vec<i64> = versions(&site, "ITEM-3", 4..=4).into_keys().collect();
+    agent.until("what comes after", || site.flag(fresh[0]) == Some(1));
+    assert_eq!(site.flag(held[1]), Some(0), "it waits for the failed one before it");
+    assert!(site.arrivals_of("ITEM-1").is_empty() && site.arrivals_of("ITEM-2").is_empty());
+    assert_eq!(keys(), before, "no message got a second row");
+    // The DBA sets the failed ones to 0: resubmits, under the same key and id.
+    for id in [held[0], discarded[0]] {
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = {id}"));
+    }
+    agent.until("the rest", || held.iter().chain(&discarded).all(|id| site.flag(*id) == Some(1)));
+    agent.term();
+    assert_eq!(keys(), before);
+    assert_eq!(site.arrivals_of("ITEM-1").len(), 2);
 }
 
 #[test]

@@ -23,7 +23,8 @@ CREATE TABLE connection_point (
     point_id        INTEGER PRIMARY KEY,
     database_id     INTEGER NOT NULL REFERENCES site_database,
     name            TEXT    NOT NULL,
-    -- Highest C_ID that was looked at: an optimisation, never the truth.
+    -- Highest C_ID that was looked at: an optimisation, never the truth. -1: the message log is still to be read for
+    -- what a lost journal knew.
     scanned_up_to   INTEGER NOT NULL DEFAULT 0,
     -- The same for send_mode 'observe'; 'on' erases it.
     observed_up_to  INTEGER NOT NULL DEFAULT 0,

@@ -170,6 +170,15 @@ pub struct ConnectionPoint {
     pub status_rules: BTreeMap<u16, AnswerClass>,
 }
 
+impl ConnectionPoint {
+    /// What the later messages of a lane do after a failure of this type (`Verb.Noun`).
+    pub fn after_failure_of(&self, document_type: &str) -> AfterFailure {
+        DocumentType::parse(document_type)
+            .and_then(|document_type| self.documents.get(&document_type))
+            .map_or(self.after_failure, |document| document.after_failure)
+    }
+}
+
 /// One document type of a connection point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {

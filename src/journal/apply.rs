@@ -21,6 +21,8 @@ use crate::journal::read::StoredScope;
 pub enum Change {
     /// A row becomes a message.
     Admit(Box<Admission>),
+    /// A message that the message log knows and the journal does not; its numbers are the journal's to give.
+    Restore(Box<Record>),
     /// A row waits for somebody.
     Park(Parking),
     /// Rows parked for this reason (and document type, where it is not empty) are looked at again.
@@ -185,6 +187,7 @@ impl Journal {
 fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
     match change {
         Change::Admit(admission) => admit(tx, admission),
+        Change::Restore(record) => restore(tx, record),
         Change::Park(parking) => park(tx, parking).map(|()| Applied::Done),
         Change::Wake { point_id, reason, document_type } => {
             let lowest = tx
@@ -258,9 +261,14 @@ struct Surroundings {
 }
 
 impl Surroundings {
-    fn of(tx: &Transaction<'_>, admission: &Admission) -> Result<Self> {
-        let Admission { point_id, entry_id, lane, .. } = *admission;
-        let hash = message_id_hash(&admission.message_id);
+    fn of(
+        tx: &Transaction<'_>,
+        point_id: i64,
+        entry_id: i64,
+        lane: LaneKey,
+        message_id: &str,
+    ) -> Result<Self> {
+        let hash = message_id_hash(message_id);
         Ok(tx.prepare_cached(sql::ADMISSION_FACTS)?.query_row((point_id, entry_id, lane.0, hash), |row| {
             let accepted: Option<i64> = row.get(5)?;
             Ok(Self {
@@ -278,7 +286,8 @@ impl Surroundings {
 
 /// The table "Identity" of design.md §3.
 fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
-    let around = Surroundings::of(tx, admission)?;
+    let Admission { point_id, entry_id, lane, .. } = *admission;
+    let around = Surroundings::of(tx, point_id, entry_id, lane, &admission.message_id)?;
     let delivered = if around.has_tombstones { delivered(tx, admission)? } else { Vec::new() };
     if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
         unpark(tx, admission, &around)?;
@@ -353,6 +362,62 @@ fn delivered(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<(Identit
         .collect::<rusqlite::Result<_>>()?)
 }
 
+/// Takes in a message of a lost journal, unless the row is known again meanwhile.
+fn restore(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
+    let Record { point_id, entry_id, lane, delivery, .. } = *record;
+    let around = Surroundings::of(tx, point_id, entry_id, lane, &record.message_id)?;
+    if around.has_messages || around.has_tombstones {
+        return Ok(Applied::Known);
+    }
+    let held_by = around.holder.filter(|_| delivery.state == State::Pending);
+    let message = write(tx, &Record { held_by, ..record.clone() })?;
+    if delivery.settled {
+        tx.prepare_cached(sql::MESSAGE_SETTLED)?.execute([json(&[message])])?;
+    }
+    Ok(Applied::Done)
+}
+
+/// A new row of `message`, with the id that the application gave it; answers its number.
+fn write(tx: &Transaction<'_>, record: &Record) -> Result<i64> {
+    let given_id_hash = record.message_id_given.then(|| message_id_hash(&record.message_id));
+    let facts = serde_json::to_string(&*record.facts)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let failure = record.failure.as_ref();
+    tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
+        record.message_key.as_bytes(),
+        record.point_id,
+        record.entry_id,
+        record.identity.0,
+        record.message_id,
+        given_id_hash,
+        record.lane.0,
+        record.document_type,
+        record.priority,
+        record.delivery.state as u8,
+        record.delivery.in_doubt,
+        record.late,
+        record.delivery.attempts,
+        record.held_by,
+        record.holds,
+        record.seen_at,
+        record.first_attempt_at,
+        record.last_attempt_at,
+        record.finished_at,
+        failure.map(|failure| failure.code.as_ref()),
+        failure.map(|failure| failure.text.as_str()),
+        failure.map(|failure| failure.remedy.as_ref()),
+        facts,
+    ])?;
+    let message = tx.last_insert_rowid();
+    if let Some(hash) =
+        given_id_hash.filter(|_| record.delivery.state != State::Failed || record.delivery.attempts > 0)
+    {
+        // One that failed its checks has not used its id.
+        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((record.point_id, hash, record.entry_id))?;
+    }
+    Ok(message)
+}
+
 fn insert(
     tx: &Transaction<'_>,
     admission: &Admission,
@@ -372,50 +437,9 @@ fn insert(
         delivery = delivery.step(event)?;
     }
     let failed = failure.is_some();
-    let holds = failed && admission.hold_after_failure;
     let begun_at = begun.then_some(now);
-    let facts = serde_json::to_string(&*admission.facts)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let held_by = if failed { None } else { around.holder };
-    tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
-        admission.message_key.as_bytes(),
-        point_id,
-        entry_id,
-        admission.identity.0,
-        message_id,
-        given.then(|| message_id_hash(message_id)),
-        admission.lane.0,
-        admission.document_type,
-        admission.priority,
-        delivery.state as u8,
-        delivery.in_doubt,
-        around.late,
-        delivery.attempts,
-        held_by,
-        holds,
-        now,
-        begun_at,
-        begun_at,
-        failed.then_some(now),
-        failure.as_ref().map(|failure| failure.code.as_ref()),
-        failure.as_ref().map(|failure| failure.text.as_str()),
-        failure.as_ref().map(|failure| failure.remedy.as_ref()),
-        facts,
-    ])?;
-    let message = tx.last_insert_rowid();
-    if given && !failed {
-        // One that failed its checks has not used its id.
-        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((
-            point_id,
-            message_id_hash(message_id),
-            entry_id,
-        ))?;
-    }
-    if holds {
-        hold(tx, point_id, admission.lane, entry_id, message)?;
-    }
-    Ok(Record {
-        message,
+    let mut record = Record {
+        message: 0,
         message_key: admission.message_key,
         point_id,
         entry_id,
@@ -427,8 +451,8 @@ fn insert(
         priority: admission.priority,
         delivery,
         late: around.late,
-        held_by,
-        holds,
+        held_by: around.holder.filter(|_| !failed),
+        holds: failed && admission.hold_after_failure,
         seen_at: now,
         first_attempt_at: begun_at,
         last_attempt_at: begun_at,
@@ -439,7 +463,12 @@ fn insert(
         wire_bytes: None,
         facts: admission.facts.clone(),
         logged: false,
-    })
+    };
+    record.message = write(tx, &record)?;
+    if record.holds {
+        hold(tx, point_id, admission.lane, entry_id, record.message)?;
+    }
+    Ok(record)
 }
 
 /// A row at 0 whose message ended without being accepted: a DBA's resubmit, under the same key and id.

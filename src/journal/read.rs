@@ -21,6 +21,7 @@ pub struct KnownDatabase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownPoint {
     pub point_id: i64,
+    /// -1: the message log is still to be read for what a lost journal knew.
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
 }

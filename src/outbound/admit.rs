@@ -153,6 +153,10 @@ impl Outbound {
             return self.observed(number, &collected, now);
         }
         point.wanted.extend(&collected.wanted_left);
+        point.waits_for_headers = collected
+            .judged
+            .iter()
+            .any(|found| matches!(found.judged.verdict, Verdict::Park(Park::HeadersMissing(_))));
         let swept = point.next_sweep_at <= now;
         if !collected.starts_again {
             let moved = collected.scanned_up_to != point.scanned_up_to;

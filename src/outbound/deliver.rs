@@ -135,6 +135,7 @@ impl Outbound {
         open.record.delivery = *delivery;
         open.record.first_attempt_at.get_or_insert(now);
         open.record.last_attempt_at = Some(now);
+        open.record.logged = false;
         self.point(number).to_post.push_back(message);
     }
 

@@ -31,6 +31,7 @@ mod deliver;
 mod inquire;
 mod log;
 mod point;
+mod rebuild;
 mod recover;
 mod retain;
 mod scopes;
@@ -104,7 +105,7 @@ struct Endpoint {
 
 /// Something that took time and has ended.
 pub enum Event {
-    Recovered(PointNumber, Box<Result<Restored, JournalError>>),
+    Recovered(PointNumber, Box<Result<Restored, SettleFailure>>),
     Collected(PointNumber, Box<Result<CollectedBox, CollectFailure>>),
     /// The database says that there may be new rows, or cannot say so now.
     Changed(usize, Result<(), DatabaseError>),
@@ -467,6 +468,10 @@ impl Outbound {
         for number in 0..self.points.len() {
             let Ok(number) = PointNumber::try_from(number) else { break };
             self.points[usize::from(number)].lanes.wake(now);
+            if !self.points[usize::from(number)].recovered {
+                self.recover(number);
+                continue;
+            }
             self.start_inquiry(number, now);
             self.start_posts(number);
             self.start_begins(number, now);
@@ -500,6 +505,9 @@ impl Outbound {
         }
         for point in &self.points {
             let site_at = self.sites[point.site].not_before;
+            if !point.recovered {
+                at(site_at);
+            }
             if let Some(time) = point.lanes.next_wake() {
                 at(time);
             }
@@ -525,10 +533,10 @@ impl Outbound {
                 if !point.planned {
                     return point.is_quiet();
                 }
-                if !point.recovered {
-                    return false;
-                }
                 let reachable = self.sites[point.site].not_before <= now;
+                if !point.recovered {
+                    return !reachable;
+                }
                 point.is_quiet()
                     && (!reachable
                         || !point.is_active()

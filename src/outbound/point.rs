@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::database::{Selection, Settled};
-use crate::domain::ids::{DocumentType, LaneKey};
+use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
@@ -74,6 +74,8 @@ pub(super) struct Point {
     pub sweep_at: i64,
     /// Ids to be judged without waiting for a scan.
     pub wanted: BTreeSet<i64>,
+    /// Rows wait for headers that may still come.
+    pub waits_for_headers: bool,
     /// Document types for which parked rows were asked for as probes, and for which wait.
     pub probes_asked: HashMap<TypeNumber, i64>,
     /// Rows that are to be flagged 1 again: ION accepted them before.
@@ -81,6 +83,8 @@ pub(super) struct Point {
     /// Something waits of which the message log may not know.
     pub may_be_unlogged: bool,
     pub next_log_at: i64,
+    /// The journal is being read.
+    pub recovering: bool,
     pub collecting: bool,
     /// New rows were announced since the look at the outbox began.
     pub woken: bool,
@@ -157,10 +161,12 @@ impl Point {
             next_sweep_at: now,
             sweep_at: 0,
             wanted: BTreeSet::new(),
+            waits_for_headers: false,
             probes_asked: HashMap::new(),
             reflag: Vec::new(),
             may_be_unlogged: true,
             next_log_at: now,
+            recovering: false,
             collecting: false,
             woken: false,
             bytes_reserved: 0,
@@ -256,9 +262,7 @@ impl Point {
 
     /// What the later messages of a lane do after a failure of this type.
     pub fn after_failure(&self, document_type: &str) -> AfterFailure {
-        DocumentType::parse(document_type)
-            .and_then(|document_type| self.settings.documents.get(&document_type))
-            .map_or(self.settings.after_failure, |document| document.after_failure)
+        self.settings.after_failure_of(document_type)
     }
 
     pub fn path(&mut self, document_type: &str, lane: LaneKey) -> Path {

@@ -3,8 +3,11 @@
 //! Messages that an earlier life began and did not record go back to pending, in doubt. What was done but not settled
 //! is compared with its row before it is flagged.
 
-use super::{Event, Outbound};
+use super::rebuild::rebuild;
+use super::{Event, Outbound, SettleFailure};
+use crate::database::Database;
 use crate::domain::delivery::Event as Happens;
+use crate::domain::plan::ConnectionPoint;
 use crate::domain::waiting::{PointNumber, Scope};
 use crate::journal::{Change, Journal, JournalError, KnownPoint, Note, Record, Step};
 
@@ -17,41 +20,58 @@ const UNSETTLED_PAGE: i64 = 10_000;
 pub struct Restored {
     known: KnownPoint,
     interrupted: usize,
+    /// Messages that came back from the message log.
+    rebuilt: usize,
     unsettled: Vec<Record>,
 }
 
 impl Outbound {
     /// Reads what the journal knows of a connection point.
     pub(super) fn recover(&mut self, number: PointNumber) {
-        let point = &self.points[usize::from(number)];
-        let database_id = self.sites[point.site].database_id;
-        let name = point.name().to_owned();
-        let journal = self.journal.clone();
         let now = self.now();
+        let point = &mut self.points[usize::from(number)];
+        let site = &self.sites[point.site];
+        if point.recovering || site.not_before > now {
+            return;
+        }
+        point.recovering = true;
+        let (database_id, database) = (site.database_id, site.database.clone());
+        let (journal, settings) = (self.journal.clone(), point.settings.clone());
         self.work.push(Box::pin(async move {
-            Event::Recovered(number, Box::new(restore(&journal, database_id, &name, now).await))
+            let restored = restore(&journal, database.as_ref(), database_id, &settings, now).await;
+            Event::Recovered(number, Box::new(restored))
         }));
     }
 
-    pub(super) fn recovered(&mut self, number: PointNumber, result: Result<Restored, JournalError>) {
+    pub(super) fn recovered(&mut self, number: PointNumber, result: Result<Restored, SettleFailure>) {
+        let site = self.point(number).site;
+        self.point(number).recovering = false;
         let restored = match result {
             Ok(restored) => restored,
-            Err(error) => {
+            // It is read again when the database can be reached.
+            Err(SettleFailure::Database(error)) => return self.database_failed(site, &error),
+            Err(SettleFailure::Journal(error)) => {
                 self.fatal = Some(error);
                 return;
             }
         };
         let now = self.now();
-        let site = self.point(number).site;
         let site_restored = self.sites[site].restored;
         let point = self.point(number);
         point.point_id = restored.known.point_id;
-        point.scanned_up_to = if site_restored { 0 } else { restored.known.scanned_up_to };
+        point.scanned_up_to = if site_restored { 0 } else { restored.known.scanned_up_to.max(0) };
         point.observed_up_to = restored.known.observed_up_to;
         point.refill = Some(i64::MIN);
         point.recovered = true;
         point.next_scan_at = now;
         point.oldest_unsettled_at = now;
+        if restored.rebuilt > 0 {
+            tracing::warn!(
+                connection_point = point.name(),
+                messages = restored.rebuilt,
+                "what an earlier journal knew came back from the message log"
+            );
+        }
         if restored.interrupted > 0 || !restored.unsettled.is_empty() {
             tracing::info!(
                 connection_point = point.name(),
@@ -154,11 +174,16 @@ impl Outbound {
 
 async fn restore(
     journal: &Journal,
+    database: &dyn Database,
     database_id: i64,
-    name: &str,
+    settings: &ConnectionPoint,
     now: i64,
-) -> Result<Restored, JournalError> {
-    let known = journal.meet_point(database_id, name).await?;
+) -> Result<Restored, SettleFailure> {
+    let known = journal.meet_point(database_id, &settings.name).await?;
+    let rebuilt = match known.scanned_up_to {
+        ..0 => rebuild(journal, database, settings, known.point_id).await?,
+        0.. => 0,
+    };
     let interrupted = journal.in_flight(known.point_id).await?;
     let changes = interrupted
         .iter()
@@ -169,5 +194,5 @@ async fn restore(
         .collect();
     journal.apply(std::sync::Arc::new(changes)).await?;
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
-    Ok(Restored { known, interrupted: interrupted.len(), unsettled })
+    Ok(Restored { known, interrupted: interrupted.len(), rebuilt, unsettled })
 }

@@ -159,7 +159,11 @@ impl Outbound {
                 .values()
                 .map(|open| &open.record)
                 .filter(|record| {
-                    !record.logged && !record.delivery.state.is_final() && record.seen_at < now - LOG_AFTER_MS
+                    let since = match record.delivery.state {
+                        State::InFlight => record.last_attempt_at.unwrap_or(record.seen_at),
+                        _ => record.seen_at,
+                    };
+                    !record.logged && !record.delivery.state.is_final() && since < now - LOG_AFTER_MS
                 })
                 .take(LOG_PAGE)
                 .map(|record| record.message)
@@ -305,7 +309,7 @@ struct WaitingJob {
 /// Writes one page of what waits; answers the messages that the log now has.
 async fn log_waiting(job: WaitingJob) -> Result<Vec<i64>, SettleFailure> {
     let mut records = job.journal.records(job.waiting).await?;
-    // In flight or done meanwhile: its end writes the row.
+    // Done meanwhile: its end writes the row.
     records.retain(|record| !record.delivery.state.is_final() && !record.logged);
     records.extend(job.journal.held_unlogged(job.point_id, 500).await?);
     if records.is_empty() {

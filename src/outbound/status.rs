@@ -78,6 +78,7 @@ impl Outbound {
             totals.failed += point.figures.failed_here;
             totals.waiting |= point.sends()
                 && (point.lanes.iter().next().is_some()
+                    || point.waits_for_headers
                     || !point.unsettled.is_empty()
                     || !point.wanted.is_empty());
             totals.database_away |= point.planned && self.sites[point.site].not_before > now;
