@@ -142,3 +142,33 @@ fn random_kills_among_faults() {
     assert_eq!(verdict.accepted + verdict.failed, entries.len());
     assert!(posts_before > 0, "no kill hit anything under way");
 }
+
+/// A failed message holds its lane whatever happens to the process, until the DBA says so.
+#[test]
+fn a_held_lane_survives_kills() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let site = Site::new();
+    site.sql("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1").times(1));
+    let mut entries = BTreeMap::new();
+    for version in 1..=8 {
+        let batch: Vec<Entry> =
+            (1..=6).map(|document| Entry::new(&format!("ITEM-{document}"), version)).collect();
+        entries.extend(site.insert_all(&batch).into_iter().zip(batch));
+        let mut agent = site.start();
+        if version == 1 {
+            agent.until("the failure", || site.waiting() == 0);
+        }
+        let moment = Instant::now() + Duration::from_millis(random.u64(20..600));
+        agent.until("the moment of the kill", || Instant::now() >= moment);
+        agent.kill();
+    }
+    let mut agent = site.start();
+    agent.until("the other lanes", || site.waiting() == 7);
+    agent.term();
+    assert!(site.arrivals_of("ITEM-1").is_empty(), "seed {seed}: held is held");
+    site.sql("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_WAS_PROCESSED = 9");
+    site.drain();
+    assert_eq!(site.judge(&entries).accepted, entries.len(), "seed {seed}");
+}

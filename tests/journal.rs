@@ -468,6 +468,14 @@ fn a_journal_of_the_first_shape_is_opened_and_its_work_finished() {
         .collect();
     came.sort();
     assert_eq!(came, ["ITEM-2", "ITEM-3"], "accepted stays accepted, held stays held");
+    let left = |table: &str| -> i64 {
+        site.journal().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(
+        (left("parked"), left("scope"), left("command")),
+        (0, 0, 1),
+        "the command's row was never there"
+    );
     assert!(site.log_of(3)[0].in_doubt, "it was in flight");
     assert_eq!(site.log_of(7)[0].failure_code.as_deref(), Some("HTTP_400"));
     assert!(!site.has_finding("JOURNAL_LOST") && !site.has_finding("JOURNAL_RESTORED"));

@@ -1,6 +1,7 @@
 //! The verdict: outbox, message log, journal and the simulator's ledger side by side.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -8,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use super::site::Site;
+use crate::domain::ids::Digest;
 use crate::simulator::Simulator;
 
 /// What the demo found; the keys of `--json` (keys are added, never renamed).
@@ -50,16 +52,22 @@ struct Row {
     attempts: i64,
     in_doubt: bool,
     is_unlisted: bool,
+    /// Of the document that the application wrote; `None`: it cannot be inflated.
+    digest: Option<Digest>,
 }
 
 pub(super) fn judge(site: &Site, simulator: &Simulator, folder: &Path) -> Result<Report> {
     let rows = rows(&site.connection)?;
     let arrivals = simulator.ledger().arrivals();
-    let mut firsts: HashMap<&str, u64> = HashMap::new();
+    let mut firsts: HashMap<&str, (u64, Digest)> = HashMap::new();
     for arrival in &arrivals {
-        firsts.entry(&arrival.message_id).or_insert(arrival.sequence);
+        firsts.entry(&arrival.message_id).or_insert((arrival.sequence, arrival.digest));
     }
-    let at_ion = |row: &Row| row.message_id.as_deref().and_then(|id| firsts.get(id)).copied();
+    // What ION has under the row's id must be what the application wrote, to the byte.
+    let at_ion = |row: &Row| {
+        let (sequence, digest) = row.message_id.as_deref().and_then(|id| firsts.get(id))?;
+        (row.digest == Some(*digest)).then_some(*sequence)
+    };
     let mut report = Report {
         written: rows.len(),
         state_dir: folder.join("state").display().to_string(),
@@ -115,7 +123,10 @@ fn rows(connection: &Connection) -> Result<Vec<Row>> {
                 coalesce(l.attempts, 0), coalesce(l.in_doubt, 0),
                 EXISTS (SELECT 1 FROM COR_OUTBOX_HEADERS AS h
                          WHERE h.C_OUTBOX_ID = e.C_ID AND h.C_HEADER_KEY = 'BODType'
-                           AND h.C_HEADER_VALUE = 'Sync.InventoryCount')
+                           AND h.C_HEADER_VALUE = 'Sync.InventoryCount'),
+                e.C_XML,
+                EXISTS (SELECT 1 FROM COR_OUTBOX_HEADERS AS h
+                         WHERE h.C_OUTBOX_ID = e.C_ID AND h.C_HEADER_KEY = 'Compression')
            FROM COR_OUTBOX_ENTRY AS e
            LEFT JOIN bodrelay_message_log AS l ON l.entry_id = e.C_ID
           ORDER BY e.C_ID",
@@ -132,6 +143,7 @@ fn rows(connection: &Connection) -> Result<Vec<Row>> {
             attempts: row.get(7)?,
             in_doubt: row.get(8)?,
             is_unlisted: row.get(9)?,
+            digest: digest(&row.get::<_, Option<Vec<u8>>>(10)?.unwrap_or_default(), row.get(11)?),
         })
     })?;
     let rows: Vec<Row> = rows.collect::<rusqlite::Result<_>>()?;
@@ -139,6 +151,15 @@ fn rows(connection: &Connection) -> Result<Vec<Row>> {
     let doubled = rows.windows(2).filter(|pair| pair[0].entry_id == pair[1].entry_id).count();
     anyhow::ensure!(doubled == 0, "{doubled} rows of the outbox have more than one row in the message log");
     Ok(rows)
+}
+
+fn digest(stored: &[u8], is_deflated: bool) -> Option<Digest> {
+    if !is_deflated {
+        return Some(Digest::of(stored));
+    }
+    let mut document = Vec::new();
+    flate2::read::ZlibDecoder::new(stored).read_to_end(&mut document).ok()?;
+    Some(Digest::of(&document))
 }
 
 /// Nothing is open any more.

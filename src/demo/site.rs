@@ -80,7 +80,8 @@ impl Site {
         entries.extend([
             self.named(NEVER_TAKEN),
             self.named(REJECTED),
-            self.large(),
+            self.large("LARGE-1", 4_000_000),
+            self.large("LARGE-2", 1_000_000),
             self.unlisted(),
             self.unlisted(),
         ]);
@@ -162,10 +163,10 @@ impl Site {
         self.entry(document_type, text, "COUNT-1")
     }
 
-    /// A document of 4 MB that goes deflated.
-    fn large(&mut self) -> Entry {
-        let mut entry = self.named("LARGE");
-        entry.pad(4_000_000);
+    /// A large document that is stored deflated.
+    fn large(&mut self, document_id: &str, bytes: usize) -> Entry {
+        let mut entry = self.named(document_id);
+        entry.pad(bytes);
         deflate(&mut entry);
         entry
     }
@@ -224,6 +225,9 @@ impl Site {
                 text.replacen("<SyncItemMaster", "<!DOCTYPE x [<!ENTITY e \"e\">]><SyncItemMaster", 1)
             });
         });
+        bad(self, FailureCode::DtdNotAllowed, &|entry| {
+            entry.edit(|text| text.replacen("<DataArea>", "<DataArea><!ENTITY e \"e\">", 1));
+        });
         bad(self, FailureCode::NotUtf8, &|entry| {
             if let Some(payload) = &mut entry.payload {
                 let middle = payload.len() / 2;
@@ -244,6 +248,21 @@ impl Site {
                 text.replace("http://schema.infor.com/InforOAGIS/2", "http://www.example.com/other")
             });
         });
+        for element in ["<Sync", "<ItemMaster"] {
+            bad(self, FailureCode::ForeignNamespace, &|entry| {
+                // The first of this name that is not the root's.
+                entry.edit(|text| {
+                    let area = text.find("<DataArea>").unwrap_or_default();
+                    let (head, rest) = text.split_at(area);
+                    head.to_owned()
+                        + &rest.replacen(
+                            element,
+                            &format!("{element} xmlns=\"http://www.example.com/other\""),
+                            1,
+                        )
+                });
+            });
+        }
         bad(self, FailureCode::LogicalIdMalformed, &|entry| entry.set("FromLogicalId", "infor.ims.demo"));
         bad(self, FailureCode::DoesNotInflate, &|entry| entry.set("Compression", "DEFLATE"));
         bad(self, FailureCode::TooLarge, &|entry| entry.pad(MAX_BYTES + 1));

@@ -25,6 +25,11 @@ pub enum Change {
     Restore(Box<Record>),
     /// A row waits for somebody.
     Park(Parking),
+    /// Parked rows that are gone, or no longer 0.
+    Unpark {
+        point_id: i64,
+        entry_ids: Vec<i64>,
+    },
     /// Rows parked for this reason (and document type, where it is not empty) are looked at again.
     Wake {
         point_id: i64,
@@ -189,6 +194,10 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
         Change::Admit(admission) => admit(tx, admission),
         Change::Restore(record) => restore(tx, record),
         Change::Park(parking) => park(tx, parking).map(|()| Applied::Done),
+        Change::Unpark { point_id, entry_ids } => {
+            tx.prepare_cached(sql::PARKED_GONE)?.execute((point_id, json(entry_ids)))?;
+            Ok(Applied::Done)
+        }
         Change::Wake { point_id, reason, document_type } => {
             let lowest = tx
                 .prepare_cached(sql::PARKED_LOWEST)?

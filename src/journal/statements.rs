@@ -49,6 +49,7 @@ pub(super) const MESSAGE_UNHOLD_WAITING: &str =
 pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
 pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
 pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
+pub(super) const PARKED_GONE: &str = include_str!("../../sql/journal/agent/parked_gone.sql");
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
 pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");

@@ -152,6 +152,11 @@ impl Outbound {
         if point.settings.send_mode == SendMode::Observe {
             return self.observed(number, &collected, now);
         }
+        if !collected.unparked.is_empty() {
+            let (point_id, entry_ids) = (point.point_id, collected.unparked.clone());
+            self.queue(Change::Unpark { point_id, entry_ids }, Then::Nothing);
+        }
+        let point = self.point(number);
         point.wanted.extend(&collected.wanted_left);
         point.waits_for_headers = collected
             .judged

@@ -56,6 +56,8 @@ pub(super) struct Collected {
     pub starts_again: bool,
     /// Ids at or below the cursor that did not fit.
     pub wanted_left: BTreeSet<i64>,
+    /// Rows parked for missing headers that are gone, or no longer 0.
+    pub unparked: Vec<i64>,
 }
 
 /// A judged entry with what the judgement does not say.
@@ -185,6 +187,15 @@ async fn judge(
         return Ok(Vec::new());
     }
     let loaded = job.database.outbox_load(ids, job.bytes).await?;
+    let waiting: BTreeSet<i64> = loaded
+        .entries
+        .iter()
+        .filter(|entry| entry.was_processed == 0)
+        .map(|entry| entry.entry_id)
+        .chain(loaded.not_loaded.iter().copied())
+        .collect();
+    collected.unparked =
+        ids.iter().copied().filter(|id| parked.contains_key(id) && !waiting.contains(id)).collect();
     for (index, entry) in loaded.entries.into_iter().enumerate() {
         if index % JUDGE_SLICE == JUDGE_SLICE - 1 {
             tokio::task::yield_now().await;

@@ -89,9 +89,14 @@ impl Outbound {
         let SettleOutcome(batch) = match result {
             Ok(outcome) => outcome,
             Err(error) => {
-                // Put back in their order; the rows of `reflag` are found again by the next sweep.
+                // Put back in their order; the rows of `reflag` are found again by the next sweep. Whether the database
+                // did it nevertheless is not known: the rows are compared before they are flagged.
+                let point = self.point(number);
                 for message in messages.into_iter().rev() {
-                    self.point(number).unsettled.push_front(message);
+                    point.unsettled.push_front(message);
+                    if let Some(open) = point.messages.get_mut(&message) {
+                        open.verify = true;
+                    }
                 }
                 match error {
                     SettleFailure::Database(error) => self.database_failed(site, &error),
@@ -223,7 +228,7 @@ struct Ended {
     entry_id: i64,
     identity: IdentityDigest,
     delivery: Delivery,
-    /// An earlier session read the row: compare before it is flagged.
+    /// An earlier session read the row, or an earlier try may have flagged it: compare before it is flagged.
     verify: bool,
 }
 
@@ -262,8 +267,13 @@ async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
         }
     }
     settle.accepted.extend(&job.reflag);
-    let settled = job.database.outbox_settle(&settle).await?;
+    let mut settled = job.database.outbox_settle(&settle).await?;
     crash::point("after_settle");
+    // An earlier try, or an earlier life, may have flagged its rows and not lived to know it; a row that is flagged
+    // again was never ours to wonder about. Only what was posted just now tells of somebody else.
+    let fresh: HashSet<i64> =
+        job.ended.iter().filter(|ended| !ended.verify).map(|ended| ended.entry_id).collect();
+    settled.already_flagged.retain(|entry_id| fresh.contains(entry_id));
     Ok(SettledBatch { changed, settled })
 }
 

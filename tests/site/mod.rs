@@ -372,6 +372,7 @@ impl Site {
     /// Judges every committed row by ledger, outbox, log and journal. `entries`: what is in the outbox now.
     /// The agent must have ended.
     pub fn judge(&self, entries: &BTreeMap<i64, Entry>) -> Verdict {
+        assert!(!self.has_finding("ANOTHER_SENDER"), "an agent that was killed is not somebody else");
         let ledger = self.simulator.ledger();
         let mut log: HashMap<i64, Vec<Logged>> = HashMap::new();
         for logged in self.log() {
