@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseKind, DatabaseSettings};
 use crate::database::Database;
+use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
 use crate::domain::notice::{Notice, Severity};
 use crate::ims::Client;
@@ -101,12 +102,12 @@ impl StateLock {
     }
 }
 
-/// The database of a `[[database]]`.
-pub fn database(settings: &DatabaseSettings) -> Result<Arc<dyn Database>> {
+/// The database of a `[[database]]`; `host` is this agent's name, for servers that list who is connected.
+pub fn database(settings: &DatabaseSettings, host: &str) -> Result<Arc<dyn Database>> {
     match settings.kind {
         DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::new(settings))),
-        // The configuration's own check has refused these.
-        DatabaseKind::Postgres | DatabaseKind::Mssql => {
+        DatabaseKind::Postgres => Ok(Arc::new(Postgres::new(settings, host))),
+        DatabaseKind::Mssql => {
             bail!("[[database]] {}: not in this version", settings.name)
         }
     }
@@ -176,7 +177,7 @@ impl<'a> Agent<'a> {
         };
         let (mut sites, mut desks) = (Vec::new(), Vec::new());
         for (index, settings) in config.database.iter().enumerate() {
-            let database = database(settings)?;
+            let database = database(settings, &config.agent.host)?;
             sites.push(Site::new(&settings.name, database.clone(), i64::try_from(index)?));
             let desk =
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());

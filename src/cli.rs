@@ -48,7 +48,7 @@ enum Command {
     Log(log::LogArguments),
     /// Print a script for the database: install, uninstall or grants
     Sql {
-        /// sqlite (postgres and mssql come later)
+        /// sqlite or postgres (mssql comes later)
         dialect: String,
         /// install, uninstall, grants or examples
         script: String,
@@ -167,7 +167,11 @@ fn look(config: Result<Config>, json: bool, print_config: bool) -> Result<u8> {
         Err(error) if print_config => return Err(error),
         Err(error) => return say_found(&check::Report::of_wrong_file(format!("{error:#}")), json),
     };
-    let databases = config.database.iter().map(app::database).collect::<Result<_>>()?;
+    let databases = config
+        .database
+        .iter()
+        .map(|settings| app::database(settings, &config.agent.host))
+        .collect::<Result<_>>()?;
     let runtime = runtime()?;
     let report = runtime.block_on(check::run(&config, databases, SystemClock.now()));
     // A look that hangs has become a finding; nobody waits for its thread.
@@ -190,7 +194,11 @@ fn list_messages(config: &Config, filters: &log::LogArguments) -> Result<u8> {
 }
 
 fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
-    anyhow::ensure!(dialect == "sqlite", "the dialect {dialect} is not in this version; sqlite is");
+    let (scripts, iobox) = match dialect {
+        "sqlite" => (scripts::SQLITE, scripts::SQLITE_IOBOX),
+        "postgres" => (scripts::POSTGRES, scripts::POSTGRES_IOBOX),
+        _ => anyhow::bail!("the dialect {dialect} is not in this version; sqlite and postgres are"),
+    };
     let name = match script {
         "install" => "001_install.sql",
         "uninstall" => "uninstall.sql",
@@ -201,10 +209,9 @@ fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
     let mut out = std::io::stdout().lock();
     if with_iobox {
         anyhow::ensure!(script == "install", "--with-iobox goes with install");
-        out.write_all(scripts::SQLITE_IOBOX.as_bytes())?;
+        out.write_all(iobox.as_bytes())?;
     }
-    let (_, text) =
-        scripts::SQLITE.iter().find(|(known, _)| *known == name).context("the script is missing")?;
+    let (_, text) = scripts.iter().find(|(known, _)| *known == name).context("the script is missing")?;
     out.write_all(text.as_bytes())?;
     Ok(0)
 }

@@ -1,6 +1,9 @@
 //! The conformance suite on each database, and what only one of them has.
 
+mod cluster;
 mod conformance;
+#[path = "databases/postgres.rs"]
+mod postgres;
 
 mod sqlite {
     use std::path::PathBuf;
@@ -99,9 +102,9 @@ mod sqlite {
             connection
         }
 
-        async fn set_bytes_as_text(&self, column: &str, entry_id: i64, bytes: &[u8]) {
+        async fn set_bytes_as_text(&self, column: &str, entry_id: i64, bytes: &[u8]) -> bool {
             let sql = format!("UPDATE COR_OUTBOX_ENTRY SET {column} = CAST(?1 AS TEXT) WHERE C_ID = ?2");
-            self.connection().execute(&sql, (bytes, entry_id)).unwrap();
+            self.connection().execute(&sql, (bytes, entry_id)).unwrap() == 1
         }
     }
 

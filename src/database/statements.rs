@@ -10,6 +10,10 @@ macro_rules! statements {
             /// SQLite's form of the statements.
             sqlite, "../../sql/sqlite/agent/", $($name = $file;)*
         );
+        dialect!(
+            /// PostgreSQL's form; words in braces are the site's own names (`database::postgres::names`).
+            postgres, "../../sql/postgres/agent/", $($name = $file;)*
+        );
     };
 }
 
@@ -88,6 +92,20 @@ pub mod scripts {
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
         ("uninstall.sql", include_str!("../../sql/sqlite/dba/uninstall.sql")),
+    ];
+
+    /// PostgreSQL's control tables.
+    pub const POSTGRES_INSTALL: &str = include_str!("../../sql/postgres/dba/001_install.sql");
+    /// PostgreSQL's I/O Box tables, for sites without.
+    pub const POSTGRES_IOBOX: &str = include_str!("../../sql/postgres/dba/iobox.sql");
+
+    /// Every script for PostgreSQL.
+    pub const POSTGRES: &[(&str, &str)] = &[
+        ("001_install.sql", POSTGRES_INSTALL),
+        ("iobox.sql", POSTGRES_IOBOX),
+        ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
+        ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
+        ("uninstall.sql", include_str!("../../sql/postgres/dba/uninstall.sql")),
     ];
 
     /// The highest `script_no` that this version knows and needs.

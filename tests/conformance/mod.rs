@@ -37,8 +37,9 @@ pub trait Fixture: Sized {
     async fn rows(&self, sql: &str) -> Vec<Vec<String>>;
     /// Takes the write lock of the outbox and keeps it.
     async fn hold(&self) -> Self::Held;
-    /// Writes `bytes` as they are into a text column of a row.
-    async fn set_bytes_as_text(&self, column: &str, entry_id: i64, bytes: &[u8]);
+    /// Writes `bytes`, which are no UTF-8, as they are into a column of a row, as text. `false`: text of this database
+    /// cannot be so; `C_XML` then has them as bytes, another column stays as it is.
+    async fn set_bytes_as_text(&self, column: &str, entry_id: i64, bytes: &[u8]) -> bool;
 
     async fn exec(&self, sql: &str) {
         if let Err(error) = self.try_exec(sql).await {

@@ -1,0 +1,6 @@
+-- agent:log_purge
+-- Deletes log rows.
+-- Parameters: $1 message keys as an array.
+-- Locks: part of one transaction, READ COMMITTED of a purge; the rows that it writes.
+DELETE FROM bodrelay_message_log
+WHERE message_key = ANY ($1::text[])

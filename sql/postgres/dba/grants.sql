@@ -1,0 +1,48 @@
+-- Rights for the agent, operators and readers on PostgreSQL.
+--
+-- What:   creates the roles bodrelay_agent, bodrelay_operator and bodrelay_reader (without login) and grants each what it
+--         needs and no more. Give them to people and to the agent's login: GRANT bodrelay_agent TO the_login.
+--         The control tables are in the schema bodrelay, the I/O Box is found on the search path: where yours are
+--         elsewhere or their names are quoted, change the names below.
+-- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (as the owner of the tables, with CREATEROLE)
+-- Locks:  one transaction, some milliseconds.
+-- Twice:  CREATE ROLE fails with "already exists", and nothing changes; the GRANTs alone may run again and again.
+-- Undo:   DROP OWNED BY bodrelay_agent, bodrelay_operator, bodrelay_reader, then DROP ROLE of the three.
+
+BEGIN;
+
+CREATE ROLE bodrelay_reader NOLOGIN;
+CREATE ROLE bodrelay_operator NOLOGIN;
+CREATE ROLE bodrelay_agent NOLOGIN;
+GRANT bodrelay_reader TO bodrelay_operator;
+
+GRANT USAGE ON SCHEMA bodrelay TO bodrelay_reader, bodrelay_agent;
+
+-- Readers see all that the agent tells.
+GRANT SELECT ON
+    bodrelay.bodrelay_version, bodrelay.bodrelay_connection_point, bodrelay.bodrelay_document,
+    bodrelay.bodrelay_status_rule, bodrelay.bodrelay_command, bodrelay.bodrelay_message_log,
+    bodrelay.bodrelay_attempt, bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host
+TO bodrelay_reader, bodrelay_agent;
+
+-- Operators change settings, give commands and acknowledge findings.
+GRANT INSERT, UPDATE, DELETE ON
+    bodrelay.bodrelay_connection_point, bodrelay.bodrelay_document, bodrelay.bodrelay_status_rule
+TO bodrelay_operator;
+GRANT INSERT ON bodrelay.bodrelay_command TO bodrelay_operator;
+GRANT UPDATE (acknowledged_at, acknowledged_by, acknowledged_until) ON bodrelay.bodrelay_finding TO bodrelay_operator;
+
+-- The agent writes what it has to say, and of the settings only what is marked as its own.
+GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_message_log, bodrelay.bodrelay_attempt TO bodrelay_agent;
+GRANT INSERT, UPDATE ON bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host TO bodrelay_agent;
+GRANT UPDATE (refused_reason, applied_at) ON bodrelay.bodrelay_connection_point TO bodrelay_agent;
+GRANT UPDATE (refused_reason, accepted_by_ion, accepted_checked_at) ON bodrelay.bodrelay_document TO bodrelay_agent;
+GRANT UPDATE (state, matched_rows, done_rows, result, started_at, finished_at, host)
+    ON bodrelay.bodrelay_command TO bodrelay_agent;
+
+-- Of the application's tables it reads the outbox and sets the flag. In another schema than public it needs
+-- GRANT USAGE ON SCHEMA, too.
+GRANT SELECT, UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_agent;
+GRANT SELECT ON cor_outbox_headers TO bodrelay_agent;
+
+COMMIT;

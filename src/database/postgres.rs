@@ -1,0 +1,253 @@
+//! The database contract on PostgreSQL: one session a purpose, opened anew when it died.
+//!
+//! Each operation is one short transaction on one session, and a session that an operation did not leave clean (lost,
+//! timed out, dropped half-way) is never used again: what still runs on it is cancelled. A deadlock is tried once more
+//! here; everything else goes to the caller, who tries again later.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::config::DatabaseSettings;
+use crate::domain::plan::ControlTables;
+
+use super::{
+    Backlog, CommandRow, Database, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, Report,
+    Result, Scan, Selection, Settle, Settled, Survey,
+};
+use session::{Address, Session};
+use trouble::Trouble;
+
+mod control;
+mod encryption;
+mod log;
+mod names;
+mod outbox;
+mod report;
+mod session;
+mod survey;
+mod trouble;
+mod values;
+
+/// How long a lock of another session is waited for (shorter where `statement_timeout_seconds` is).
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL database of the site.
+pub struct Postgres {
+    name: String,
+    address: Address,
+    outbox: Slot,
+    control: Slot,
+    /// Rows whose settle was being committed when the connection was lost: a flag 1 on them may be our own.
+    unsure_flags: Mutex<HashSet<i64>>,
+    /// A claim whose commit was lost: an epoch that is there already may be our own.
+    unsure_claim: Mutex<Option<(String, i64)>>,
+}
+
+/// The session of one purpose; `None` before the first operation, while one is under way, and after a loss.
+struct Slot {
+    purpose: &'static str,
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+}
+
+impl Slot {
+    fn new(purpose: &'static str) -> Self {
+        Self { purpose, session: tokio::sync::Mutex::default() }
+    }
+}
+
+/// A session at work: cancelled and let go unless the operation ends in an orderly way.
+struct Busy(Option<Arc<Session>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.abandon();
+        }
+    }
+}
+
+/// What a panic left behind is still whole: nothing here is changed in steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Postgres {
+    /// The server of `[[database]]`; it is called when it is first needed. `host` is this agent's name, as the server
+    /// lists it (`application_name`).
+    pub fn new(settings: &DatabaseSettings, host: &str) -> Self {
+        Self {
+            name: settings.name.clone(),
+            address: Address::new(settings, host),
+            outbox: Slot::new("outbox"),
+            control: Slot::new("control"),
+            unsure_flags: Mutex::default(),
+            unsure_claim: Mutex::default(),
+        }
+    }
+
+    /// Runs `work` on the session of a purpose, within the time that an operation may take.
+    async fn call<T, W>(
+        &self,
+        slot: &Slot,
+        operation: &'static str,
+        work: impl Fn(Arc<Session>) -> W + Send + Sync,
+    ) -> Result<T>
+    where
+        T: Send,
+        W: Future<Output = std::result::Result<T, Trouble>> + Send,
+    {
+        // The server stops a statement by itself; this is for a network that swallows its answer.
+        let limit = self.address.statement_timeout() + session::CONNECT_TIMEOUT + LOCK_TIMEOUT;
+        let answer = tokio::time::timeout(limit, async {
+            let mut slot_session = slot.session.lock().await;
+            match self.once(slot, &mut slot_session, &work).await {
+                Err(trouble) if trouble.is_worth_another_try() => {
+                    self.once(slot, &mut slot_session, &work).await
+                }
+                answer => answer,
+            }
+        });
+        let answer = answer.await.unwrap_or(Err(Trouble::NoAnswer(limit)));
+        answer.map_err(|trouble| trouble.told(&self.name, operation, &self.address))
+    }
+
+    async fn once<T, W>(
+        &self,
+        slot: &Slot,
+        place: &mut Option<Arc<Session>>,
+        work: &(impl Fn(Arc<Session>) -> W + Send + Sync),
+    ) -> std::result::Result<T, Trouble>
+    where
+        W: Future<Output = std::result::Result<T, Trouble>> + Send,
+    {
+        let session = match place.take().filter(|session| !session.is_closed()) {
+            Some(session) => session,
+            None => Arc::new(Session::open(&self.address, slot.purpose).await?),
+        };
+        let mut busy = Busy(Some(Arc::clone(&session)));
+        let answer = work(Arc::clone(&session)).await;
+        let is_clean = match &answer {
+            Ok(_) => true,
+            Err(trouble) => !trouble.ends_session() && session.rollback().await.is_ok(),
+        };
+        if is_clean {
+            busy.0 = None;
+            *place = Some(session);
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl Database for Postgres {
+    async fn survey(&self) -> Result<Survey> {
+        let address = &self.address;
+        self.call(&self.control, "survey", |session| async move { survey::survey(&session, address).await })
+            .await
+    }
+
+    async fn control_read(&self) -> Result<ControlTables> {
+        self.call(
+            &self.control,
+            "control_read",
+            |session| async move { control::control_read(&session).await },
+        )
+        .await
+    }
+
+    async fn command_read(&self) -> Result<Vec<CommandRow>> {
+        self.call(
+            &self.control,
+            "command_read",
+            |session| async move { control::command_read(&session).await },
+        )
+        .await
+    }
+
+    async fn host_read(&self) -> Result<Vec<HostRow>> {
+        self.call(&self.control, "host_read", |session| async move { control::host_read(&session).await })
+            .await
+    }
+
+    async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {
+        let unsure = &self.unsure_claim;
+        self.call(&self.control, "host_claim", |session| async move {
+            control::host_claim(&session, row, expected_epoch, unsure).await
+        })
+        .await
+    }
+
+    async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner> {
+        self.call(&self.control, "owner_claim", |session| async move {
+            control::owner_claim(&session, claim).await
+        })
+        .await
+    }
+
+    async fn control_report(&self, report: &Report) -> Result<()> {
+        self.call(&self.control, "control_report", |session| async move {
+            report::control_report(&session, report).await
+        })
+        .await
+    }
+
+    async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {
+        self.call(&self.outbox, "outbox_scan", |session| async move { outbox::scan(&session, scan).await })
+            .await
+    }
+
+    async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {
+        self.call(&self.outbox, "outbox_load", |session| async move {
+            outbox::load(&session, entry_ids, max_bytes).await
+        })
+        .await
+    }
+
+    async fn outbox_present(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
+        self.call(&self.outbox, "outbox_present", |session| async move {
+            outbox::present(&session, entry_ids).await
+        })
+        .await
+    }
+
+    async fn outbox_reset(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
+        self.call(
+            &self.outbox,
+            "outbox_reset",
+            |session| async move { outbox::reset(&session, entry_ids).await },
+        )
+        .await
+    }
+
+    async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
+        let unsure = &self.unsure_flags;
+        self.call(&self.outbox, "outbox_settle", |session| async move {
+            outbox::settle(&session, settle, unsure).await
+        })
+        .await
+    }
+
+    async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
+        self.call(&self.outbox, "outbox_backlog", |session| async move {
+            outbox::backlog(&session, selection, cap).await
+        })
+        .await
+    }
+
+    async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>> {
+        self.call(&self.control, "log_search", |session| async move { log::search(&session, filter).await })
+            .await
+    }
+
+    async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+        self.call(&self.control, "log_purge", |session| async move {
+            log::purge(&session, connection_point, before, limit).await
+        })
+        .await
+    }
+}

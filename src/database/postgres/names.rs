@@ -1,0 +1,163 @@
+//! The site's own table and column names, read from the catalogue and filled into the statements.
+//!
+//! A statement names the application's things in braces: `{outbox_entry}`, `{outbox_headers}`, columns of the first as
+//! `{c_id}`, of the second as `{h_c_id}`; `{payload}` is `C_XML` as bytes or text, `{created_text}` and `{created_time}`
+//! are `C_CREATED_DATE_TIME` as text and as a time. Each is filled in once a session, quoted.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+
+use crate::database::statements::postgres as sql;
+
+use super::trouble::Trouble;
+
+/// A name as an identifier, whatever letters it has.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A table as the catalogue has it.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// Columns by their name in lower case.
+    pub(super) columns: BTreeMap<String, Column>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// The type under the domain, as `pg_type` calls it.
+    pub(super) type_name: String,
+}
+
+impl Table {
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    /// The quoted name of a column; one that is missing keeps the name that it should have.
+    pub(super) fn column(&self, name: &str) -> String {
+        quoted(self.columns.get(name).map_or(name, |column| &column.name))
+    }
+}
+
+pub(super) struct Names {
+    /// Where the I/O Box is looked for, in this order.
+    pub(super) schemas: Vec<String>,
+    /// By name in lower case; of the I/O Box's the first on the path.
+    pub(super) tables: BTreeMap<String, Table>,
+    /// Tables of one schema whose names differ in case only.
+    pub(super) twice: Vec<String>,
+    replacements: Vec<(String, String)>,
+}
+
+impl Names {
+    pub(super) async fn read(
+        client: &Client,
+        schemas: Vec<String>,
+        control_schema: &str,
+    ) -> Result<Self, Trouble> {
+        let mut tables: BTreeMap<String, Table> = BTreeMap::new();
+        let mut twice = Vec::new();
+        for row in client.query(sql::SURVEY_COLUMNS, &[&schemas, &control_schema]).await? {
+            let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let (column, type_name): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+            let table = tables.entry(name.to_lowercase()).or_insert_with(|| Table {
+                schema: schema.clone(),
+                name: name.clone(),
+                columns: BTreeMap::new(),
+            });
+            if table.schema == schema && table.name == name {
+                table.columns.insert(column.to_lowercase(), Column { name: column, type_name });
+            } else if table.schema == schema && !twice.contains(&name) {
+                twice.push(name);
+            }
+        }
+        let replacements = replacements(&tables);
+        Ok(Self { schemas, tables, twice, replacements })
+    }
+
+    /// Whether the outbox has `C_LOGICAL_ID`; a box that is not there at all is told by the statement itself.
+    pub(super) fn is_box_1_0(&self) -> bool {
+        self.tables.get("cor_outbox_entry").is_some_and(|table| !table.columns.contains_key("c_logical_id"))
+    }
+
+    pub(super) fn fill(&self, statement: &str) -> String {
+        let mut filled = statement.to_owned();
+        for (place, name) in &self.replacements {
+            if filled.contains(place.as_str()) {
+                filled = filled.replace(place.as_str(), name);
+            }
+        }
+        filled
+    }
+}
+
+fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
+    let missing =
+        |name: &str| Table { schema: String::new(), name: name.to_owned(), columns: BTreeMap::new() };
+    let table = |name: &str| tables.get(name).cloned().unwrap_or_else(|| missing(name));
+    let (entry, headers) = (table("cor_outbox_entry"), table("cor_outbox_headers"));
+    // Without the table, the plain name: the server then says that it does not exist.
+    let shown = |table: &Table| if table.schema.is_empty() { quoted(&table.name) } else { table.quoted() };
+    let mut all =
+        vec![("{outbox_entry}".to_owned(), shown(&entry)), ("{outbox_headers}".to_owned(), shown(&headers))];
+    let entry_columns = ["c_id", "c_tenant_id", "c_logical_id", "c_message_priority", "c_was_processed"];
+    all.extend(entry_columns.map(|name| (format!("{{{name}}}"), entry.column(name))));
+    let header_columns = ["c_id", "c_outbox_id", "c_header_key", "c_header_value"];
+    all.extend(header_columns.map(|name| (format!("{{h_{name}}}"), headers.column(name))));
+    let type_of = |name: &str| entry.columns.get(name).map_or("", |column| column.type_name.as_str());
+    let payload = entry.column("c_xml");
+    all.push((
+        "{payload}".to_owned(),
+        // bytea and text are taken as they are; the cast of xml costs nothing.
+        if type_of("c_xml") == "bytea" { payload } else { format!("{payload}::text") },
+    ));
+    let created = entry.column("c_created_date_time");
+    let (text, time) = match type_of("c_created_date_time") {
+        "timestamptz" => (
+            format!("to_char({created} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
+            created.clone(),
+        ),
+        "timestamp" => (
+            format!("to_char({created}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"),
+            format!("({created} AT TIME ZONE 'UTC')"),
+        ),
+        "date" => (
+            format!("to_char({created}, 'YYYY-MM-DD')"),
+            format!("({created}::timestamp AT TIME ZONE 'UTC')"),
+        ),
+        _ => (format!("{created}::text"), time_of_text(&created)),
+    };
+    all.push(("{created_text}".to_owned(), text));
+    all.push(("{created_time}".to_owned(), time));
+    all
+}
+
+/// A time out of text, NULL where it is none: never an error, whatever the text is, and without the server's formats.
+/// Date and time are put together by numbers; without an offset it is UTC (spec/iobox.md §2).
+fn time_of_text(column: &str) -> String {
+    let part = |pattern: &str| format!("substring({column}::text FROM '{pattern}')");
+    let number = |pattern: &str| format!("coalesce({}, '0')::int", part(pattern));
+    let offset = format!(
+        "(CASE WHEN {column}::text ~ '-[0-9]{{2}}:?[0-9]{{2}}\\s*$' AND {column}::text ~ ':' THEN -1 ELSE 1 END \
+         * make_interval(hours => {}, mins => {}))",
+        number(":.*[+-]([0-9]{2}):?[0-9]{2}\\s*$"),
+        number(":.*[+-][0-9]{2}:?([0-9]{2})\\s*$")
+    );
+    format!(
+        "(CASE WHEN {column}::text ~ '^\\s*[1-9][0-9]{{3}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
+         ([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{{1,9}})?)?\\s*([Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?)?\\s*$' \
+         THEN make_timestamptz({}, {}, 1, 0, 0, 0, 'UTC') + make_interval(days => {} - 1, hours => {}, mins => {}, \
+         secs => coalesce({}, '0')::double precision) - {offset} END)",
+        number("^\\s*([0-9]{4})"),
+        number("^\\s*[0-9]{4}-([0-9]{2})"),
+        number("^\\s*[0-9]{4}-[0-9]{2}-([0-9]{2})"),
+        number("[T ]([0-9]{2}):"),
+        number("[T ][0-9]{2}:([0-9]{2})"),
+        part("[T ][0-9]{2}:[0-9]{2}:([0-9]{2}(?:\\.[0-9]+)?)"),
+    )
+}

@@ -1,0 +1,234 @@
+//! Scans, loads, counts and settles the outbox.
+//!
+//! A value of an unexpected kind never fails a batch: the row is carried through as far as it can be read, so that its
+//! message fails alone. `C_WAS_PROCESSED` that is NULL or no number counts as not 0 and is given as -1.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use futures_util::future::try_join;
+use tokio_postgres::Row;
+
+use crate::database::statements::postgres as sql;
+use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::domain::message::{Entry, Payload};
+
+use super::session::{Session, Value};
+use super::trouble::Trouble;
+use super::values::{Raw, clean, clean_if, integer_in_text, read_time, required, text};
+use super::{lock, log};
+
+pub(super) async fn scan(session: &Session, scan: &Scan) -> Result<Page, Trouble> {
+    let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
+    let limit = scan.limit.max(0);
+    session.begin_read().await?;
+    let highest = session.query_one(sql::OUTBOX_HIGHEST, &[]).await?.try_get(0)?;
+    let rows = match logical_id {
+        None => {
+            let values: [Value<'_>; 5] = [&scan.after, &scan.up_to, &limit, tenant_id, rows_from];
+            session.query(sql::OUTBOX_SCAN, &values).await?
+        }
+        Some(logical_id) => {
+            has_logical_id(session)?;
+            let values: [Value<'_>; 6] = [&scan.after, &scan.up_to, &limit, tenant_id, rows_from, logical_id];
+            session.query(sql::OUTBOX_SCAN_BY_LOGICAL_ID, &values).await?
+        }
+    };
+    session.commit().await?;
+    let entries = rows
+        .iter()
+        .map(|row| Ok(Scanned { entry_id: row.try_get(0)?, payload_bytes: row.try_get(1)? }))
+        .collect::<Result<_, Trouble>>()?;
+    Ok(Page { entries, highest })
+}
+
+fn has_logical_id(session: &Session) -> Result<(), Trouble> {
+    match session.names.is_box_1_0() {
+        false => Ok(()),
+        true => Err(Trouble::Mend {
+            what: "COR_OUTBOX_ENTRY has no column C_LOGICAL_ID (an I/O Box 1.0), but a connection point chooses by it"
+                .into(),
+            remedy: "set source_logical_id of the connection point to NULL, or upgrade the I/O Box to 3.0".into(),
+        }),
+    }
+}
+
+pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded, Trouble> {
+    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    session.begin_read().await?;
+    let rows = session.query(sql::OUTBOX_LOAD, &[&entry_ids, &max_bytes]).await?;
+    let (mut entries, mut first_left) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        if !row.try_get::<_, bool>(1)? {
+            first_left = Some(row.try_get::<_, i64>(0)?);
+            break;
+        }
+        entries.push(entry(row)?);
+    }
+    let loaded: Vec<i64> = entries.iter().map(|entry| entry.entry_id).collect();
+    for row in session.query(sql::OUTBOX_LOAD_HEADERS, &[&loaded]).await? {
+        let entry_id: i64 = row.try_get(0)?;
+        if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id) {
+            entries[place].headers.push((required(&row, 1)?, required(&row, 2)?));
+        }
+    }
+    session.commit().await?;
+    let not_loaded = match first_left {
+        Some(first_left) => entry_ids.iter().copied().filter(|id| *id >= first_left).collect(),
+        None => Vec::new(),
+    };
+    Ok(Loaded { entries, not_loaded })
+}
+
+fn entry(row: &Row) -> Result<Entry, Trouble> {
+    const NORMAL_PRIORITY: u8 = 4;
+    let created = text(row, 3)?.unwrap_or_default();
+    let priority = integer_in_text(row, 2)?
+        .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
+    let payload: Option<Raw> = row.try_get(5)?;
+    Ok(Entry {
+        entry_id: row.try_get(0)?,
+        priority,
+        created_at: read_time(&created),
+        created,
+        was_processed: integer_in_text(row, 4)?.unwrap_or(-1),
+        payload: payload.map(|raw| Payload { bytes: raw.bytes, is_text: raw.is_text }),
+        headers: Vec::new(),
+    })
+}
+
+/// Of these ids, those that are in the table.
+pub(super) async fn present(session: &Session, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    session.begin_read().await?;
+    let rows = session.query(sql::OUTBOX_PRESENT, &[&entry_ids]).await?;
+    session.commit().await?;
+    ids(&rows)
+}
+
+/// Flag 9 becomes 0; answers the ids that were changed. Done again after a lost COMMIT, it answers none of them: they
+/// are at 0 all the same, and the next sweep finds them.
+pub(super) async fn reset(session: &Session, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    session.begin_write().await?;
+    let rows = session.query(sql::OUTBOX_RESET, &[&entry_ids]).await?;
+    session.commit().await?;
+    let mut changed = ids(&rows)?;
+    changed.sort_unstable();
+    Ok(changed)
+}
+
+fn ids(rows: &[Row]) -> Result<Vec<i64>, Trouble> {
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) -> Result<Backlog, Trouble> {
+    let Selection { tenant_id, logical_id, rows_from } = selection;
+    let cap = cap.max(0);
+    // One more than the cap tells whether there are more.
+    let limit = cap.saturating_add(1);
+    session.begin_read().await?;
+    let (counted, oldest) = match logical_id {
+        None => (
+            session.query_one(sql::OUTBOX_BACKLOG, &[&limit, tenant_id, rows_from]).await?,
+            session.query(sql::OUTBOX_OLDEST, &[tenant_id, rows_from]).await?,
+        ),
+        Some(logical_id) => {
+            has_logical_id(session)?;
+            let values: [Value<'_>; 4] = [&limit, tenant_id, rows_from, logical_id];
+            (
+                session.query_one(sql::OUTBOX_BACKLOG_BY_LOGICAL_ID, &values).await?,
+                session.query(sql::OUTBOX_OLDEST_BY_LOGICAL_ID, &[tenant_id, rows_from, logical_id]).await?,
+            )
+        }
+    };
+    session.commit().await?;
+    let counted: i64 = counted.try_get(0)?;
+    let oldest = match oldest.first() {
+        Some(row) => text(row, 0)?,
+        None => None,
+    };
+    Ok(Backlog {
+        waiting_rows: counted.min(cap),
+        capped: counted > cap,
+        oldest: oldest.as_deref().and_then(read_time),
+    })
+}
+
+/// Flags, log rows and tries in one transaction.
+///
+/// Every write may be done again: flags that are set stay, log rows are updated, tries are left as they are. Only
+/// `already_flagged` would lie after a COMMIT whose answer was lost, since the flags may be our own: `unsure` has the
+/// rows of such a COMMIT, and they are not reported when they are settled again. (After a restart in just that moment
+/// they are, as on every database: an `info` too many, never a document.)
+pub(super) async fn settle(
+    session: &Session,
+    settle: &Settle,
+    unsure: &Mutex<HashSet<i64>>,
+) -> Result<Settled, Trouble> {
+    session.begin_write().await?;
+    let mut settled = flag(session, &settle.accepted, &settle.failed).await?;
+    let written = try_join(log::write(session, &settle.log), write_attempts(session, &settle.attempts));
+    written.await?;
+    let ours = {
+        let mut unsure = lock(unsure);
+        let ours: HashSet<i64> = settle.accepted.iter().copied().filter(|id| unsure.contains(id)).collect();
+        unsure.extend(&settle.accepted);
+        ours
+    };
+    session.commit().await?;
+    settle.accepted.iter().for_each(|id| {
+        lock(unsure).remove(id);
+    });
+    settled.already_flagged.retain(|id| !ours.contains(id));
+    Ok(settled)
+}
+
+/// Locks the rows in the order of their ids, and flags those whose flag lets it.
+async fn flag(session: &Session, accepted: &[i64], failed: &[i64]) -> Result<Settled, Trouble> {
+    let all: Vec<i64> = accepted.iter().chain(failed).copied().collect();
+    if all.is_empty() {
+        return Ok(Settled::default());
+    }
+    let mut flags: HashMap<i64, Option<i64>> = HashMap::with_capacity(all.len());
+    for row in session.query(sql::OUTBOX_SETTLE_FLAGS, &[&all]).await? {
+        flags.insert(row.try_get(0)?, integer_in_text(&row, 1)?);
+    }
+    if !accepted.is_empty() {
+        session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[&accepted]).await?;
+    }
+    if !failed.is_empty() {
+        session.execute(sql::OUTBOX_SETTLE_FAILED, &[&failed]).await?;
+    }
+    Ok(Settled {
+        already_flagged: accepted.iter().copied().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
+        gone: all.into_iter().filter(|id| !flags.contains_key(id)).collect(),
+    })
+}
+
+async fn write_attempts(session: &Session, rows: &[AttemptRow]) -> Result<(), Trouble> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    macro_rules! each {
+        ($row:ident => $value:expr) => {
+            &rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    session
+        .execute(
+            sql::ATTEMPT_WRITE,
+            &[
+                each!(row => row.message_key.as_str()),
+                each!(row => row.attempt_no),
+                each!(row => row.started_at),
+                each!(row => row.duration_ms),
+                each!(row => row.http_status),
+                each!(row => row.answer_class.as_str()),
+                each!(row => i16::from(row.in_doubt)),
+                each!(row => clean_if(row.failure_code.as_ref())),
+                each!(row => clean_if(row.answer_text.as_ref())),
+                each!(row => clean(&row.host)),
+            ],
+        )
+        .await?;
+    Ok(())
+}

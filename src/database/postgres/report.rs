@@ -1,0 +1,115 @@
+//! Writes what the agent has to say into the control tables, all of it in one transaction.
+//!
+//! Done again after a COMMIT whose answer was lost, it says the same; only the totals of a status and the times that a
+//! finding was seen may then count one report twice.
+
+use crate::database::statements::postgres as sql;
+use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
+
+use super::session::{Session, Value};
+use super::trouble::Trouble;
+use super::values::{clean, clean_if};
+
+pub(super) async fn control_report(session: &Session, report: &Report) -> Result<(), Trouble> {
+    session.begin_write().await?;
+    if let Some(row) = &report.host {
+        write_host(session, row).await?;
+    }
+    for (connection_point, reason) in &report.connection_points {
+        let reason = clean_if(reason.as_ref());
+        session.execute(sql::REPORT_CONNECTION_POINT, &[connection_point, &reason]).await?;
+    }
+    for (connection_point, verb, noun, reason) in &report.documents_refused {
+        let reason = clean_if(reason.as_ref());
+        session.execute(sql::REPORT_DOCUMENT_REFUSED, &[connection_point, verb, noun, &reason]).await?;
+    }
+    for (connection_point, verb, noun, accepted) in &report.documents_accepted {
+        let accepted = accepted.map(i16::from);
+        session.execute(sql::REPORT_DOCUMENT_ACCEPTED, &[connection_point, verb, noun, &accepted]).await?;
+    }
+    for row in &report.statuses {
+        write_status(session, row).await?;
+    }
+    for row in &report.findings {
+        write_finding(session, row).await?;
+    }
+    for result in &report.commands {
+        write_command(session, result).await?;
+    }
+    session.commit().await
+}
+
+async fn write_host(session: &Session, row: &HostRow) -> Result<(), Trouble> {
+    let (reason, system) = (clean_if(row.refused_reason.as_ref()), clean(&row.operating_system));
+    let values: [Value<'_>; 6] =
+        [&row.journal_id, &row.state, &reason, &row.agent_version, &system, &row.process_id];
+    session.execute(sql::REPORT_HOST, &values).await?;
+    Ok(())
+}
+
+async fn write_status(session: &Session, row: &StatusRow) -> Result<(), Trouble> {
+    let backlog = row.backlog.as_ref();
+    session
+        .execute(
+            sql::REPORT_STATUS,
+            &[
+                &row.connection_point,
+                &row.direction,
+                &row.journal_id,
+                &row.state,
+                &row.state_since,
+                &clean_if(row.state_reason.as_ref()),
+                &backlog.map(|backlog| backlog.waiting_rows),
+                &backlog.map(|backlog| i16::from(backlog.capped)),
+                &backlog.and_then(|backlog| backlog.oldest),
+                &row.in_flight_rows,
+                &row.held_rows,
+                &row.failed_rows,
+                &row.in_doubt_rows,
+                &row.accepted_more,
+                &row.failed_more,
+                &row.last_accepted_at,
+                &row.last_failure_at,
+                &clean_if(row.last_failure.as_ref()),
+                &row.last_poll_at,
+                &row.next_poll_at,
+                &row.settings_read_at,
+                &row.started_at,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn write_finding(session: &Session, row: &FindingRow) -> Result<(), Trouble> {
+    let FindingRow { code, connection_point, host, severity, .. } = row;
+    let subject = clean(&row.subject);
+    if row.cleared {
+        session.execute(sql::REPORT_FINDING_CLEAR, &[code, connection_point, &subject, host]).await?;
+        return Ok(());
+    }
+    let (finding_text, remedy) = (clean(&row.finding_text), clean(&row.remedy));
+    let mut values: Vec<Value<'_>> = vec![
+        code,
+        connection_point,
+        &subject,
+        host,
+        severity,
+        &finding_text,
+        &remedy,
+        &row.last_seen_at,
+        &row.seen_more,
+    ];
+    if session.execute(sql::REPORT_FINDING_RENEW, &values).await? == 0 {
+        values.push(&row.since);
+        session.execute(sql::REPORT_FINDING_OPEN, &values).await?;
+    }
+    Ok(())
+}
+
+async fn write_command(session: &Session, result: &CommandResult) -> Result<(), Trouble> {
+    let CommandResult { command_id, state, matched_rows, done_rows, host, .. } = result;
+    let text = clean(&result.result);
+    session.execute(sql::REPORT_COMMAND, &[command_id, state, matched_rows, done_rows, &text, host]).await?;
+    Ok(())
+}

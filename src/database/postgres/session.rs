@@ -1,0 +1,214 @@
+//! One session at the server: how it is opened and set up, its prepared statements, its transactions.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::{DatabaseSettings, Encrypt};
+
+use super::names::{Names, quoted};
+use super::trouble::Trouble;
+use super::{LOCK_TIMEOUT, encryption, lock};
+
+/// How long opening a session may take.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the server is, and how to sign in.
+pub(super) struct Address {
+    pub(super) settings: DatabaseSettings,
+    agent_host: String,
+}
+
+impl Address {
+    pub(super) fn new(settings: &DatabaseSettings, agent_host: &str) -> Self {
+        Self { settings: settings.clone(), agent_host: agent_host.to_owned() }
+    }
+
+    pub(super) fn statement_timeout(&self) -> Duration {
+        Duration::from_secs(self.settings.statement_timeout_seconds)
+    }
+
+    pub(super) fn lock_timeout(&self) -> Duration {
+        LOCK_TIMEOUT.min(self.statement_timeout())
+    }
+
+    /// A Unix socket is not encrypted: it does not leave the machine.
+    fn is_encrypted(&self) -> bool {
+        let is_socket = self.settings.host.as_deref().is_some_and(|host| host.starts_with('/'));
+        self.settings.encrypt != Encrypt::Off && !is_socket
+    }
+
+    fn config(&self, purpose: &str) -> Result<Config, Trouble> {
+        /// As long as the server keeps a name (NAMEDATALEN − 1).
+        const LONGEST_NAME: usize = 63;
+        let mut config = Config::new();
+        let settings = &self.settings;
+        let mut name = format!("bodrelay {}/{purpose}", self.agent_host);
+        name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        config
+            .host(settings.host.as_deref().unwrap_or_default())
+            .port(settings.port.unwrap_or(5432))
+            .dbname(settings.database.as_deref().unwrap_or_default())
+            .user(settings.user.as_deref().unwrap_or_default())
+            .application_name(name)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .ssl_mode(if self.is_encrypted() { SslMode::Require } else { SslMode::Disable })
+            .keepalives(true)
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(3)
+            .tcp_user_timeout(self.statement_timeout().max(Duration::from_secs(30)));
+        if let Some(password) = settings.password().map_err(Trouble::Setting)? {
+            config.password(password.expose_secret());
+        }
+        Ok(config)
+    }
+
+    /// What each session is set to. Nothing depends on the server's own formats, time zone or search path.
+    fn set_up(&self) -> String {
+        let (statement, locks) = (self.statement_timeout().as_millis(), self.lock_timeout().as_millis());
+        format!(
+            "SET statement_timeout = {statement}; SET lock_timeout = {locks}; \
+             SET idle_in_transaction_session_timeout = {statement}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+             SET standard_conforming_strings = on; SET search_path = {}, pg_temp",
+            quoted(&self.settings.control_schema)
+        )
+    }
+}
+
+/// A bound parameter.
+pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
+
+pub(super) struct Session {
+    client: Client,
+    cancel: CancelToken,
+    encryption: Option<MakeRustlsConnect>,
+    prepared: Mutex<HashMap<&'static str, Statement>>,
+    pub(super) names: Names,
+}
+
+impl Session {
+    pub(super) async fn open(address: &Address, purpose: &str) -> Result<Self, Trouble> {
+        let config = address.config(purpose)?;
+        let encryption = match address.is_encrypted() {
+            true => Some(encryption::of(&address.settings).map_err(Trouble::Setting)?),
+            false => None,
+        };
+        // The task of a connection ends by itself when the client is dropped or the connection is lost; what it says
+        // then, the operation under way hears, too.
+        let client = match encryption.clone() {
+            Some(encryption) => {
+                let (client, connection) = config.connect(encryption).await.map_err(Trouble::Connect)?;
+                tokio::spawn(connection);
+                client
+            }
+            None => {
+                let (client, connection) = config.connect(NoTls).await.map_err(Trouble::Connect)?;
+                tokio::spawn(connection);
+                client
+            }
+        };
+        let schemas = match &address.settings.iobox_schema {
+            Some(schema) => vec![schema.clone()],
+            // Before the set-up: the search path that the DBA gave this role and database.
+            None => client.query_one("SELECT current_schemas(false)::text[]", &[]).await?.try_get(0)?,
+        };
+        client.batch_execute(&address.set_up()).await?;
+        let names = Names::read(&client, schemas, &address.settings.control_schema).await?;
+        Ok(Self { cancel: client.cancel_token(), client, encryption, prepared: Mutex::default(), names })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Stops what runs on this session, so that no statement of ours goes on when nobody waits for it.
+    pub(super) fn abandon(&self) {
+        if self.is_closed() {
+            return;
+        }
+        let (cancel, encryption) = (self.cancel.clone(), self.encryption.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let asked = async {
+                match encryption {
+                    Some(encryption) => cancel.cancel_query(encryption).await,
+                    None => cancel.cancel_query(NoTls).await,
+                }
+            };
+            // Nobody is left to be told: the server ends the statement by its own time-out at the latest.
+            let _ = tokio::time::timeout(CONNECT_TIMEOUT, asked).await;
+        });
+    }
+
+    /// A transaction in which all reads see the same state.
+    pub(super) async fn begin_read(&self) -> Result<(), Trouble> {
+        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+    }
+
+    /// A transaction that writes. It does not ask for READ WRITE: where a DBA made the database or the role read-only,
+    /// that holds.
+    pub(super) async fn begin_write(&self) -> Result<(), Trouble> {
+        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
+    }
+
+    pub(super) async fn commit(&self) -> Result<(), Trouble> {
+        self.client.batch_execute("COMMIT").await.map_err(|error| match error.code() {
+            // The server said no: nothing was committed.
+            Some(code) if !matches!(code.code(), "57P01" | "57P02" | "57P03") => Trouble::Postgres(error),
+            _ => Trouble::CommitLost(error),
+        })
+    }
+
+    pub(super) async fn rollback(&self) -> Result<(), Trouble> {
+        Ok(self.client.batch_execute("ROLLBACK").await?)
+    }
+
+    pub(super) async fn query(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, Trouble> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query(&statement, values).await?)
+    }
+
+    pub(super) async fn query_one(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Row, Trouble> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query_one(&statement, values).await?)
+    }
+
+    pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Trouble> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.execute(&statement, values).await?)
+    }
+
+    /// Prepared once a session and kept.
+    async fn statement(&self, sql: &'static str) -> Result<Statement, Trouble> {
+        if let Some(statement) = lock(&self.prepared).get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(&self.names.fill(sql)).await?;
+        lock(&self.prepared).insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// The catalogue as it is now.
+    pub(super) async fn names_now(&self, address: &Address) -> Result<Names, Trouble> {
+        Names::read(&self.client, self.names.schemas.clone(), &address.settings.control_schema).await
+    }
+
+    /// The number of the cluster; `None` where this role may not ask for it.
+    pub(super) async fn system_identifier(&self) -> Result<Option<i64>, Trouble> {
+        match self.client.query_one("SELECT system_identifier FROM pg_catalog.pg_control_system()", &[]).await
+        {
+            Ok(row) => Ok(Some(row.try_get(0)?)),
+            Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42501" | "42883")) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

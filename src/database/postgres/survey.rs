@@ -1,0 +1,222 @@
+//! What the database has, held against what the scripts make.
+//!
+//! The expectation is not written down a second time: tables and columns are read out of the install scripts of this
+//! version, whose tables are written one column a line.
+
+use std::collections::BTreeMap;
+
+use crate::database::statements::{postgres as sql, scripts};
+use crate::database::{Problem, Survey};
+
+use super::names::{Names, Table};
+use super::session::{Address, Session};
+use super::trouble::Trouble;
+use super::values::{required, required_time, text};
+
+const CONTROL_REMEDY: &str = "run the script 001_install.sql, the first one that makes it (on a table that is there \
+                              but lacks a column: save its rows and run uninstall.sql before)";
+const OUTBOX_REMEDY: &str = "check that database and iobox_schema in [[database]] name the application's own, and that \
+                             the agent's role may see it (grants.sql); where the application brings no I/O Box, run \
+                             the script iobox.sql";
+const INBOX_REMEDY: &str = "only receiving needs it; where the application brings no I/O Box, the script iobox.sql \
+                            makes it";
+
+pub(super) async fn survey(session: &Session, address: &Address) -> Result<Survey, Trouble> {
+    let system = session.system_identifier().await?;
+    session.begin_read().await?;
+    let names = session.names_now(address).await?;
+    let row = session.query_one(sql::SURVEY_PRODUCT, &[]).await?;
+    let (now, version) = (required_time(&row, 0)?, required(&row, 1)?);
+    let (oid, database): (i64, String) = (row.try_get(2)?, required(&row, 3)?);
+    let script = match names.tables.contains_key("bodrelay_version") {
+        true => i64::from(session.query_one(sql::SURVEY_SCRIPT, &[]).await?.try_get::<_, i32>(0)?),
+        false => 0,
+    };
+    let (mut problems, mut advice) = (Vec::new(), Vec::new());
+    let found = &names.tables;
+    missing(found, &made_by(scripts::POSTGRES_INSTALL), CONTROL_REMEDY, &mut problems);
+    let boxes = made_by(scripts::POSTGRES_IOBOX);
+    let (outbox, inbox): (Vec<_>, Vec<_>) =
+        boxes.into_iter().partition(|(table, _)| table.starts_with("cor_outbox"));
+    missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
+    missing(found, &inbox, INBOX_REMEDY, &mut advice);
+    problems.extend(wrong_types(found));
+    problems.extend(names.twice.iter().map(|table| Problem {
+        what: format!("table {table} is there twice, in letters of another case"),
+        remedy: "rename or drop the one that the application does not write to".into(),
+    }));
+    advice.extend(missing_indexes(session, &names).await?);
+    session.commit().await?;
+    Ok(Survey {
+        fingerprint: fingerprint(system, oid, &database, address),
+        now,
+        product: format!("PostgreSQL {version}"),
+        script,
+        problems,
+        advice,
+    })
+}
+
+/// The cluster's number, which a copy by base backup keeps and another cluster never has, with the database in it. Where
+/// the number is refused, the address in the settings stands for it: a copy at another address is told, one that took
+/// over the address is not.
+fn fingerprint(system: Option<i64>, oid: i64, database: &str, address: &Address) -> String {
+    const LONGEST: usize = 200;
+    let schema = &address.settings.control_schema;
+    let whole = match system {
+        Some(system) => format!("postgres system {system} database {oid} {database} schema {schema}"),
+        None => {
+            let host = address.settings.host.as_deref().unwrap_or_default();
+            let port = address.settings.port.unwrap_or(5432);
+            format!("postgres database {oid} {database} schema {schema} address {host}:{port}")
+        }
+    };
+    whole.chars().take(LONGEST).collect()
+}
+
+/// Tables with their columns, as a script makes them.
+fn made_by(script: &str) -> Vec<(String, Vec<String>)> {
+    let mut made: Vec<(String, Vec<String>)> = Vec::new();
+    let mut inside = false;
+    for line in script.lines() {
+        if let Some(name) = line.strip_prefix("CREATE TABLE ").and_then(|rest| rest.strip_suffix(" (")) {
+            made.push((name.to_owned(), Vec::new()));
+            inside = true;
+        } else if line == ");" {
+            inside = false;
+        } else if inside
+            && let Some(column) = line.strip_prefix("    ").and_then(|rest| rest.split(' ').next())
+            && column.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && let Some((_, columns)) = made.last_mut()
+        {
+            columns.push(column.to_owned());
+        }
+    }
+    made
+}
+
+/// A name as tables.md has it: the I/O Box's in capitals.
+fn shown(name: &str) -> String {
+    if name.starts_with("bodrelay_") { name.to_owned() } else { name.to_uppercase() }
+}
+
+/// One problem a missing table, else one a missing column.
+fn missing(
+    found: &BTreeMap<String, Table>,
+    expected: &[(String, Vec<String>)],
+    remedy: &str,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, columns) in expected {
+        let mut push = |what| problems.push(Problem { what, remedy: remedy.to_owned() });
+        let Some(table) = found.get(name) else {
+            push(format!("table {} is missing", shown(name)));
+            continue;
+        };
+        // 1.0 boxes have no C_LOGICAL_ID: it is needed only where a connection point chooses by it.
+        let needed = columns.iter().filter(|column| *column != "c_logical_id");
+        for column in needed.filter(|column| !table.columns.contains_key(*column)) {
+            let column = if name.starts_with("bodrelay_") { column.clone() } else { column.to_uppercase() };
+            push(format!("column {}.{column} is missing", shown(name)));
+        }
+    }
+}
+
+/// Types that the statements cannot work with.
+fn wrong_types(found: &BTreeMap<String, Table>) -> Vec<Problem> {
+    const NUMBERS: &[&str] = &["int2", "int4", "int8", "numeric"];
+    const PAYLOADS: &[&str] = &["bytea", "text", "varchar", "bpchar", "xml"];
+    const FLAGS: &[&str] = &["int2", "int4", "int8", "numeric", "text", "varchar", "bpchar"];
+    [
+        ("cor_outbox_entry", "c_id", NUMBERS, "bigint"),
+        ("cor_outbox_headers", "c_outbox_id", NUMBERS, "bigint"),
+        ("cor_outbox_entry", "c_was_processed", FLAGS, "smallint"),
+        ("cor_outbox_entry", "c_xml", PAYLOADS, "bytea"),
+    ]
+    .into_iter()
+    .filter_map(|(table, column, fit, remedy)| {
+        let declared = &found.get(table)?.columns.get(column)?.type_name;
+        (!fit.contains(&declared.as_str())).then(|| Problem {
+            what: format!(
+                "column {}.{} has the type {declared}, which cannot work",
+                shown(table),
+                shown(column)
+            ),
+            remedy: format!("make it a {remedy} column; {} work, too", fit.join(", ")),
+        })
+    })
+    .collect()
+}
+
+struct Index {
+    columns: Vec<String>,
+    condition: Option<String>,
+}
+
+async fn missing_indexes(session: &Session, names: &Names) -> Result<Vec<Problem>, Trouble> {
+    let mut indexes: BTreeMap<(String, String), Index> = BTreeMap::new();
+    for row in session.query(sql::SURVEY_INDEXES, &[&names.schemas]).await? {
+        let table = required(&row, 1)?.to_lowercase();
+        // A table of the same name in another schema of the path is not the one that is used.
+        if names
+            .tables
+            .get(&table)
+            .is_none_or(|used| Some(&used.schema) != text(&row, 0).ok().flatten().as_ref())
+        {
+            continue;
+        }
+        let condition = text(&row, 3)?;
+        let index = indexes
+            .entry((table, required(&row, 2)?))
+            .or_insert_with(|| Index { columns: Vec::new(), condition });
+        index.columns.push(text(&row, 4)?.unwrap_or_default().to_lowercase());
+    }
+    let of =
+        |table: &'static str| indexes.iter().filter(move |((of, _), _)| of == table).map(|(_, index)| index);
+    let mut advice = Vec::new();
+    const COSTS: &str = "it reads the table once and cannot run in a transaction; see examples.sql";
+    if let Some(table) = names.tables.get("cor_outbox_entry") {
+        let is_of_flag = |index: &Index| {
+            let columns: Vec<&str> = index.columns.iter().map(String::as_str).collect();
+            match (columns.as_slice(), &index.condition) {
+                (["c_was_processed", "c_id", ..], None) => true,
+                (["c_id", ..], Some(condition)) => condition.to_lowercase().contains("c_was_processed"),
+                _ => false,
+            }
+        };
+        if !of("cor_outbox_entry").any(is_of_flag) {
+            advice.push(Problem {
+                what: format!("COR_OUTBOX_ENTRY has no index of the rows at 0: each scan reads more rows than it finds; {COSTS}"),
+                remedy: format!(
+                    "CREATE INDEX CONCURRENTLY ix_cor_outbox_entry_waiting ON {} ({}) WHERE {} = '0'",
+                    table.quoted(),
+                    table.column("c_id"),
+                    table.column("c_was_processed")
+                ),
+            });
+        }
+        if !of("cor_outbox_entry").any(|index| {
+            index.condition.is_none() && index.columns.first().is_some_and(|column| column == "c_id")
+        }) {
+            advice.push(Problem {
+                what: format!("COR_OUTBOX_ENTRY has no index that begins with C_ID: each batch reads the whole table; {COSTS}"),
+                remedy: format!("CREATE UNIQUE INDEX CONCURRENTLY ix_cor_outbox_entry_id ON {} ({})", table.quoted(), table.column("c_id")),
+            });
+        }
+    }
+    if let Some(table) = names.tables.get("cor_outbox_headers")
+        && !of("cor_outbox_headers").any(|index| {
+            index.condition.is_none() && index.columns.first().is_some_and(|column| column == "c_outbox_id")
+        })
+    {
+        advice.push(Problem {
+            what: format!("COR_OUTBOX_HEADERS has no index that begins with C_OUTBOX_ID: each batch reads the whole table; {COSTS}"),
+            remedy: format!(
+                "CREATE INDEX CONCURRENTLY ix_cor_outbox_headers_entry ON {} ({})",
+                table.quoted(),
+                table.column("c_outbox_id")
+            ),
+        });
+    }
+    Ok(advice)
+}

@@ -1,0 +1,204 @@
+//! What the server and the network say, told as a `DatabaseError`: what happens next, or what somebody must do.
+//!
+//! The server's errors are told apart by SQLSTATE, everything else by the type of its cause.
+
+use std::io;
+use std::time::Duration;
+
+use tokio_postgres::Error;
+
+use crate::database::DatabaseError;
+
+use super::session::Address;
+
+/// Why an operation ended without its answer, before the operation and the database are named.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// While the session was opened.
+    #[error(transparent)]
+    Connect(Error),
+    #[error(transparent)]
+    Postgres(#[from] Error),
+    /// During COMMIT: whether it was carried out is not known.
+    #[error(transparent)]
+    CommitLost(Error),
+    #[error("no answer for {} s", .0.as_secs())]
+    NoAnswer(Duration),
+    /// A key of `[[database]]` cannot be used.
+    #[error("{0:#}")]
+    Setting(anyhow::Error),
+    #[error("{what}")]
+    Mend { what: String, remedy: String },
+}
+
+const CHECK: &str = "run 'bodrelay check': it names the table, column or script that is missing";
+
+impl Trouble {
+    fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => {
+                error.code().map(|code| code.code())
+            }
+            Self::NoAnswer(_) | Self::Setting(_) | Self::Mend { .. } => None,
+        }
+    }
+
+    /// A deadlock or a failed serialization: the whole transaction can simply run again.
+    pub(super) fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Postgres(_)) && matches!(self.sqlstate(), Some("40P01" | "40001"))
+    }
+
+    /// The session is of no use any more, or what it knows of the tables may be old.
+    pub(super) fn ends_session(&self) -> bool {
+        match self {
+            Self::Mend { .. } => true,
+            Self::Postgres(_) => match self.sqlstate() {
+                // Statements are prepared and names filled in once a session: a changed table needs another one.
+                Some(code) => {
+                    code.starts_with("08")
+                        || code.starts_with("57P")
+                        || matches!(code, "42P01" | "42703" | "3F000" | "0A000" | "42883" | "25P03")
+                }
+                None => true,
+            },
+            Self::Connect(_) | Self::CommitLost(_) | Self::NoAnswer(_) | Self::Setting(_) => true,
+        }
+    }
+
+    pub(super) fn told(self, database: &str, operation: &'static str, address: &Address) -> DatabaseError {
+        let database = database.to_owned();
+        match self.advice(address) {
+            (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
+            (what, Some(remedy)) => {
+                DatabaseError::NeedsMending { database, operation, what, remedy, source: self.cause() }
+            }
+        }
+    }
+
+    fn cause(self) -> Option<anyhow::Error> {
+        match self {
+            Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => Some(error.into()),
+            Self::Setting(error) => Some(error),
+            Self::NoAnswer(_) | Self::Mend { .. } => None,
+        }
+    }
+
+    /// What happened, and where waiting does not help, the remedy.
+    fn advice(&self, address: &Address) -> (String, Option<String>) {
+        let waits = |what: &str| (format!("{what}; nothing was changed, the agent tries again"), None);
+        match self {
+            Self::Mend { what, remedy } => (what.clone(), Some(remedy.clone())),
+            Self::Setting(error) => {
+                (format!("{error}"), Some("correct it in [[database]]; the agent tries again by itself".into()))
+            }
+            Self::NoAnswer(limit) => {
+                let seconds = limit.as_secs();
+                (format!("no answer within {seconds} s; what was asked is done again, which changes nothing twice"), None)
+            }
+            Self::CommitLost(_) => (
+                "the connection was lost during COMMIT, so that its end is not known; the agent tries again, which \
+                 changes nothing twice"
+                    .into(),
+                None,
+            ),
+            Self::Connect(error) | Self::Postgres(error) => match error.code() {
+                Some(code) => server_said(code.code(), error, address),
+                None if cause::<rustls::Error>(error).is_some() => (
+                    "the server's certificate or its TLS is refused".into(),
+                    Some(
+                        "put the certificate of its issuer into ca_file; with encrypt = \"strict\", host must be a name \
+                         in the certificate"
+                            .into(),
+                    ),
+                ),
+                None if error.is_closed() || cause::<io::Error>(error).is_some() => {
+                    waits("the server cannot be reached, or the connection was lost")
+                }
+                None if matches!(self, Self::Connect(_)) && std::error::Error::source(error).is_none() => {
+                    waits("the server did not answer in time")
+                }
+                None if matches!(self, Self::Connect(_)) => (
+                    "the server and the agent do not agree how to connect or sign in".into(),
+                    Some(
+                        "see the cause; a server without TLS needs encrypt = \"off\", one that asks for a password \
+                         password_file or password_env"
+                            .into(),
+                    ),
+                ),
+                None => ("the tables are not as the agent needs them".into(), Some(CHECK.into())),
+            },
+        }
+    }
+}
+
+/// The first error of a type among the causes; what hides in an `io::Error` counts, too.
+fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<T>()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// SQLSTATE to what happens next (PostgreSQL's appendix A).
+fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<String>) {
+    let waits = |what: String| (format!("{what}; nothing was changed, the agent tries again"), None);
+    let mend = |what: String, remedy: &str| (what, Some(remedy.to_owned()));
+    let message = error.as_db_error().map_or("", |said| said.message());
+    let seconds = address.settings.statement_timeout_seconds;
+    match code {
+        "57014" => {
+            waits(format!("it took longer than {seconds} s (statement_timeout_seconds) and was stopped"))
+        }
+        "55P03" => waits(format!(
+            "another session kept rows or tables locked for {} s",
+            address.lock_timeout().as_secs()
+        )),
+        "40P01" | "40001" => waits("another session was in the way twice (a deadlock)".into()),
+        "0A000" => waits("a table was changed under a prepared statement".into()),
+        "25006" => mend(
+            "the database is read-only (a standby, or default_transaction_read_only); nothing was changed"
+                .into(),
+            "let host name the primary, or take the read-only setting back; the agent tries again by itself",
+        ),
+        "28P01" | "28000" => mend(
+            format!("the server refuses the user: {message}"),
+            "correct user and password_file in [[database]], or the server's pg_hba.conf; the agent tries again by \
+             itself",
+        ),
+        "3D000" => mend(
+            format!("the server has no such database: {message}"),
+            "correct database in [[database]]; the agent tries again by itself",
+        ),
+        "42501" => mend(
+            format!("a right is missing: {message}"),
+            "give the agent's role the rights of grants.sql ('bodrelay sql postgres grants')",
+        ),
+        "42P01" | "3F000" => mend(format!("a table is missing: {message}"), CHECK),
+        "42703" => mend(format!("a column is missing: {message}"), CHECK),
+        "42883" | "42804" | "22P02" => {
+            mend(format!("a column has a type that cannot work: {message}"), CHECK)
+        }
+        _ => match code.get(..2).unwrap_or_default() {
+            "08" | "57" => waits("the server went away".into()),
+            "53" => waits("the server is short of memory, disk or connections".into()),
+            "25" => waits("the session was ended by the server".into()),
+            "23" | "22" | "P0" | "44" | "09" => mend(
+                "a constraint or a trigger of the database refused a row; nothing was changed".into(),
+                "look at the constraint that the cause names: it belongs to the control tables or to the application",
+            ),
+            "XX" => mend(
+                "the server reports damage inside".into(),
+                "look into the server's log; check its disks and files",
+            ),
+            _ => mend(format!("the database refused the statement (SQLSTATE {code})"), CHECK),
+        },
+    }
+}

@@ -1,0 +1,206 @@
+//! A throw-away PostgreSQL cluster: made when it is first needed, gone when the test process ends, however it ends.
+//!
+//! A shell holds it and waits on a pipe from this process: when the pipe closes, it stops the server and deletes
+//! everything. `initdb` refuses root, so as root it all runs as another user.
+
+#![allow(dead_code)] // each test file takes what it needs
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
+use bodrelay::database::statements::scripts;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, NoTls};
+
+pub struct Cluster {
+    /// With the data folder `data` and the socket.
+    pub folder: PathBuf,
+    pub port: u16,
+    _holder: Child,
+}
+
+const HOLD: &str = r#"
+set -e
+trap 'pg_ctl -D "$1/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$1"' EXIT
+initdb -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/initdb.log" 2>&1 || { cat "$1/initdb.log" >&2; exit 1; }
+cat >>"$1/data/postgresql.conf" <<END
+listen_addresses = '127.0.0.1'
+port = $2
+unix_socket_directories = '$1'
+max_connections = 200
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+END
+cat >"$1/data/pg_hba.conf" <<END
+local all all trust
+hostssl all ssl_user 127.0.0.1/32 trust
+host all all 127.0.0.1/32 scram-sha-256
+END
+pg_ctl -D "$1/data" -l "$1/server.log" -w start >/dev/null
+echo ready
+cat >/dev/null
+"#;
+
+/// `PATH` with the places where the systems' packages put the server.
+fn path() -> String {
+    let mut path = std::env::var("PATH").unwrap_or_default();
+    for found in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
+        path.push_str(&format!(":{}", found.path().join("bin").display()));
+    }
+    path + ":/usr/local/bin:/usr/local/pgsql/bin"
+}
+
+fn number(arguments: &[&str]) -> Option<u32> {
+    let said = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(said.stdout).ok()?.trim().parse().ok()
+}
+
+/// The user to run the server as; `None`: this one.
+fn user() -> Option<(u32, u32)> {
+    if number(&["-u"]) != Some(0) {
+        return None;
+    }
+    ["postgres", "nobody"].into_iter().find_map(|name| Some((number(&["-u", name])?, number(&["-g", name])?)))
+}
+
+fn command(program: &str) -> Command {
+    let mut command = match user() {
+        None => Command::new(program),
+        Some((user, group)) => {
+            let mut command = Command::new("setpriv");
+            let (user, group) = (format!("--reuid={user}"), format!("--regid={group}"));
+            command.args([user.as_str(), group.as_str(), "--clear-groups", program]);
+            command
+        }
+    };
+    command.env("PATH", path()).env("LC_ALL", "C").current_dir("/");
+    command
+}
+
+impl Cluster {
+    /// The cluster of this test process.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One of its own, for tests that stop it.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
+        if let Some((user, group)) = user() {
+            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut holder = command("sh")
+            .args(["-c", HOLD, "hold"])
+            .args([folder.as_os_str(), port.to_string().as_ref()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "ready\n", "PostgreSQL did not start: is it installed? (tests/run installs it)");
+        Self { folder, port, _holder: holder }
+    }
+
+    /// `pg_ctl` on it: `restart`, `stop` or `start`, waiting until it is done.
+    pub fn control(&self, arguments: &[&str]) {
+        let data = self.folder.join("data");
+        let status = command("pg_ctl")
+            .args(["-w", "-D"])
+            .arg(&data)
+            .arg("-l")
+            .arg(self.folder.join("server.log"))
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "pg_ctl {arguments:?}");
+    }
+
+    /// Puts a file into the data folder, as the server's user.
+    pub fn put(&self, name: &str, text: &str) {
+        let path = self.folder.join("data").join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = user() {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+        }
+    }
+
+    pub async fn connect(&self, database: &str) -> Client {
+        connect(&self.folder, self.port, database).await
+    }
+
+    /// An empty database of its own.
+    pub async fn database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("case_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin = self.connect("postgres").await;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        name
+    }
+
+    /// How the agent reaches a database, by the socket.
+    pub fn settings(&self, database: &str) -> DatabaseSettings {
+        DatabaseSettings {
+            host: Some(self.folder.display().to_string()),
+            port: Some(self.port),
+            database: Some(database.to_owned()),
+            user: Some("postgres".into()),
+            encrypt: Encrypt::Off,
+            ..DatabaseSettings::of("erp", DatabaseKind::Postgres)
+        }
+    }
+}
+
+async fn connect(folder: &Path, port: u16, database: &str) -> Client {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(folder).port(port).user("postgres").dbname(database);
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute("SET search_path = bodrelay, public; SET client_min_messages = warning")
+        .await
+        .unwrap();
+    client
+}
+
+/// The control tables and an I/O Box 3.0.
+pub async fn install(client: &Client) {
+    client.batch_execute(scripts::POSTGRES_INSTALL).await.unwrap();
+    install_box(client).await;
+}
+
+/// The I/O Box, in `public`: the first schema of the path must not be `bodrelay` then.
+pub async fn install_box(client: &Client) {
+    client.batch_execute("SET search_path = public").await.unwrap();
+    client.batch_execute(scripts::POSTGRES_IOBOX).await.unwrap();
+    client.batch_execute("SET search_path = bodrelay, public").await.unwrap();
+}
+
+/// Every row of a query, every value as text, NULL as "NULL", truth as 1 and 0, times as the SQLite tables have them.
+pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<String>> {
+    let rows = client.query(sql, &[]).await.unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+    let value = |row: &tokio_postgres::Row, column: usize| -> Option<String> {
+        match *row.columns()[column].type_() {
+            Type::BOOL => row.get::<_, Option<bool>>(column).map(|value| u8::from(value).to_string()),
+            Type::INT2 => row.get::<_, Option<i16>>(column).map(|value| value.to_string()),
+            Type::INT4 => row.get::<_, Option<i32>>(column).map(|value| value.to_string()),
+            Type::INT8 => row.get::<_, Option<i64>>(column).map(|value| value.to_string()),
+            Type::TIMESTAMPTZ => row
+                .get::<_, Option<chrono::DateTime<chrono::Utc>>>(column)
+                .map(|value| value.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
+            _ => row.get(column),
+        }
+    };
+    rows.iter()
+        .map(|row| (0..row.len()).map(|column| value(row, column).unwrap_or_else(|| "NULL".into())).collect())
+        .collect()
+}
