@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseKind, DatabaseSettings};
 use crate::database::Database;
+use crate::database::mssql::Mssql;
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
 use crate::domain::notice::{Notice, Severity};
@@ -103,13 +104,11 @@ impl StateLock {
 }
 
 /// The database of a `[[database]]`; `host` is this agent's name, for servers that list who is connected.
-pub fn database(settings: &DatabaseSettings, host: &str) -> Result<Arc<dyn Database>> {
+pub fn database(settings: &DatabaseSettings, host: &str) -> Arc<dyn Database> {
     match settings.kind {
-        DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::new(settings))),
-        DatabaseKind::Postgres => Ok(Arc::new(Postgres::new(settings, host))),
-        DatabaseKind::Mssql => {
-            bail!("[[database]] {}: not in this version", settings.name)
-        }
+        DatabaseKind::Sqlite => Arc::new(Sqlite::new(settings)),
+        DatabaseKind::Postgres => Arc::new(Postgres::new(settings, host)),
+        DatabaseKind::Mssql => Arc::new(Mssql::new(settings, host)),
     }
 }
 
@@ -177,7 +176,7 @@ impl<'a> Agent<'a> {
         };
         let (mut sites, mut desks) = (Vec::new(), Vec::new());
         for (index, settings) in config.database.iter().enumerate() {
-            let database = database(settings, &config.agent.host)?;
+            let database = database(settings, &config.agent.host);
             sites.push(Site::new(&settings.name, database.clone(), i64::try_from(index)?));
             let desk =
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());

@@ -125,7 +125,7 @@ pub(super) async fn search(config: &Config, arguments: &LogArguments) -> Result<
             continue;
         }
         was_found = true;
-        let database: Arc<dyn Database> = app::database(settings, &config.agent.host)?;
+        let database: Arc<dyn Database> = app::database(settings, &config.agent.host);
         match database.log_search(&filter).await {
             Ok(found) => rows.extend(found.into_iter().map(|row| (settings.name.clone(), row))),
             Err(error) => errors.push(error.to_string()),

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
+pub mod mssql;
 pub mod postgres;
 pub mod sqlite;
 pub mod statements;

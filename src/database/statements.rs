@@ -14,6 +14,10 @@ macro_rules! statements {
             /// PostgreSQL's form; words in braces are the site's own names (`database::postgres::names`).
             postgres, "../../sql/postgres/agent/", $($name = $file;)*
         );
+        dialect!(
+            /// SQL Server's form of the statements.
+            mssql, "../../sql/mssql/agent/", $($name = $file;)*
+        );
     };
 }
 
@@ -78,6 +82,17 @@ statements! {
     LOG_PURGE = "log_purge";
 }
 
+dialect!(
+    /// What a session on SQL Server runs beside the statements; it has no twins.
+    mssql_session, "../../sql/mssql/session/",
+    SETTINGS = "settings";
+    TABLES = "tables";
+    EMPTY = "empty";
+    BEGIN = "begin";
+    COMMIT = "commit";
+    ROLLBACK = "rollback";
+);
+
 /// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.
 pub mod scripts {
     /// The control tables; the highest number here is the script that this version needs.
@@ -106,6 +121,20 @@ pub mod scripts {
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
         ("uninstall.sql", include_str!("../../sql/postgres/dba/uninstall.sql")),
+    ];
+
+    /// The control tables for SQL Server.
+    pub const MSSQL_INSTALL: &str = include_str!("../../sql/mssql/dba/001_install.sql");
+    /// The I/O Box tables for SQL Server.
+    pub const MSSQL_IOBOX: &str = include_str!("../../sql/mssql/dba/iobox.sql");
+
+    /// Every script for SQL Server.
+    pub const MSSQL: &[(&str, &str)] = &[
+        ("001_install.sql", MSSQL_INSTALL),
+        ("iobox.sql", MSSQL_IOBOX),
+        ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
+        ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
+        ("uninstall.sql", include_str!("../../sql/mssql/dba/uninstall.sql")),
     ];
 
     /// The highest `script_no` that this version knows and needs.

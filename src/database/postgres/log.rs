@@ -3,6 +3,8 @@
 //! A search has one statement file an entry point, as on every database: which one is taken decides the index, the other
 //! filters are tested on its rows.
 
+use std::sync::Arc;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
@@ -139,7 +141,7 @@ fn log_row(row: &Row) -> Result<LogRow, Trouble> {
         tenant_id: text(row, 3)?,
         entry_id: integer(row, 4)?,
         message_id: text(row, 5)?,
-        facts: Facts {
+        facts: Arc::new(Facts {
             verb: text(row, 6)?,
             noun: text(row, 7)?,
             document_id: text(row, 8)?,
@@ -153,7 +155,7 @@ fn log_row(row: &Row) -> Result<LogRow, Trouble> {
             document_bytes: integer(row, 28)?.unwrap_or_default(),
             digest: text(row, 30)?,
             created_at: time(row, 31)?,
-        },
+        }),
         from_logical_id: text(row, 15)?,
         priority: integer(row, 17)?,
         state: required(row, 18)?,

@@ -1,0 +1,10 @@
+-- agent:command_read
+-- Commands that wait or are being carried out, oldest first; 1,000 at a time bound what is read.
+-- Parameters: none.
+-- Locks: reads only, READ COMMITTED; a DBA who is in the middle of a change is waited for.
+SELECT TOP (1000)
+    command_id, command, connection_point, direction, verb, noun, document_id, message_key, failure_code, from_at, to_at,
+    reason, out_of_order, dry_run, state
+FROM [bodrelay].bodrelay_command
+WHERE state IN ('new', 'running')
+ORDER BY command_id

@@ -1,0 +1,18 @@
+-- agent:outbox_backlog_by_logical_id
+-- How many rows are at 0, counted no further than a limit. For connection points that choose by logical id: the
+-- box has C_LOGICAL_ID (3.0). Tenant and logical id are compared exactly, whatever the collation of the column;
+-- only trailing blanks do not count.
+-- Parameters: @P1 limit, @P2 tenant, @P3 1: chosen by tenant, @P4 created from, @P5 1: chosen by created (a
+-- time that cannot be read counts as later), @P6 logical id.
+-- Locks: none under READ_COMMITTED_SNAPSHOT. Without it READPAST (in the place of /* readpast */): rows that an
+-- open business transaction has locked are passed over and found by a later scan; a poll never stands still
+-- behind them.
+SELECT COUNT_BIG(*) AS waiting_rows
+FROM (
+    SELECT TOP (@P1) 1 AS waiting
+    FROM /* iobox_schema */COR_OUTBOX_ENTRY /* readpast */
+    WHERE C_WAS_PROCESSED = 0
+    AND C_LOGICAL_ID COLLATE Latin1_General_BIN2 = @P6
+    AND (@P3 = 0 OR C_TENANT_ID COLLATE Latin1_General_BIN2 = @P2)
+    AND (@P5 = 0 OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) IS NULL
+        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(@P4 AS datetimeoffset(3)))) AS counted

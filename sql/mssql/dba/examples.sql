@@ -1,0 +1,84 @@
+-- The statements of daily work, to copy from.
+--
+-- What:   questions first, then changes. Run as a whole it changes nothing: all of it is one transaction that ends
+--         with ROLLBACK. CP1, the tenant and the ids are examples.
+-- Locks:  as a whole, one transaction of some milliseconds; each question alone only reads.
+-- Twice:  does no harm.
+-- Undo:   nothing to undo; what you copy from here says beside it how to take it back.
+
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+
+BEGIN TRANSACTION;
+
+-- How is it going? (state_reason says why it is not 'running'; heartbeat_at older than 3 minutes: the agent is away)
+SELECT connection_point, direction, state, state_reason, waiting_rows, oldest_waiting_at, held_rows, failed_rows,
+       in_doubt_rows, last_accepted_at, heartbeat_at
+FROM bodrelay.bodrelay_status ORDER BY connection_point, direction;
+
+-- What should somebody look at, and what is to be done?
+SELECT severity, code, connection_point, subject, finding_text, remedy, since, seen_count
+FROM bodrelay.bodrelay_finding WHERE cleared_at IS NULL ORDER BY severity, since;
+
+-- What failed today, and why?
+SELECT finished_at, connection_point, verb, noun, document_id, entry_id, failure_code, failure_text, remedy
+FROM bodrelay.bodrelay_message_log
+WHERE state = 'failed' AND finished_at >= CAST(CAST(SYSUTCDATETIME() AS date) AS datetime2(3)) ORDER BY finished_at;
+
+-- What became of one document?
+SELECT message_key, entry_id, state, in_doubt, attempts, http_status, failure_code, created_at, finished_at
+FROM bodrelay.bodrelay_message_log WHERE noun = 'SalesOrder' AND document_id = '4711' ORDER BY seen_at;
+
+-- What waits, oldest first?
+SELECT TOP (100) C_ID, C_TENANT_ID, C_CREATED_DATE_TIME FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 0 ORDER BY C_ID;
+
+-- A new connection point. It starts with send_mode 'off'.
+INSERT INTO bodrelay.bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id)
+VALUES ('CP1', 'PLANT1', 'ACME_PRD', 'lid://infor.ims.cp1');
+
+-- Add a document: what is not listed is not sent.
+INSERT INTO bodrelay.bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'SalesOrder');
+
+-- Look first: 'observe' checks every row, posts and flags nothing, and tells what it finds in bodrelay_finding.
+UPDATE bodrelay.bodrelay_connection_point SET send_mode = 'observe' WHERE connection_point = 'CP1';
+
+-- Leave old rows alone.
+UPDATE bodrelay.bodrelay_connection_point SET send_rows_from = '2026-01-31T00:00:00' WHERE connection_point = 'CP1';
+
+-- Switch on, switch off. What is under way is finished; nothing is lost by either.
+UPDATE bodrelay.bodrelay_connection_point SET send_mode = 'on' WHERE connection_point = 'CP1';
+UPDATE bodrelay.bodrelay_connection_point SET send_mode = 'off' WHERE connection_point = 'CP1';
+
+-- Poll at fixed times instead of every 5 seconds: exactly one of the two columns is set.
+UPDATE bodrelay.bodrelay_connection_point SET poll_seconds = NULL, poll_cron = '*/15 6-18 * * 1-5' WHERE connection_point = 'CP1';
+
+-- Resubmit what failed for one reason, after it was mended. First see what it would do: dry_run = 1.
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, failure_code, dry_run)
+VALUES ('resubmit', 'CP1', 'HTTP_400', 1);
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, failure_code)
+VALUES ('resubmit', 'CP1', 'HTTP_400');
+
+-- Resubmit one row: the same, for one.
+UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = 4711 AND C_WAS_PROCESSED = 9;
+
+-- Discard one document that must not be sent any more; it needs a reason.
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, noun, document_id, reason)
+VALUES ('discard', 'CP1', 'SalesOrder', '4711', 'entered twice');
+
+-- Send again what ION has accepted, with a new message id.
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, noun, document_id)
+VALUES ('resend', 'CP1', 'SalesOrder', '4711');
+
+-- What became of the commands?
+SELECT TOP (20) command_id, command, state, matched_rows, done_rows, result FROM bodrelay.bodrelay_command ORDER BY command_id DESC;
+
+-- Be as strict as ION with a status; back: answer_class = 'retry'.
+UPDATE bodrelay.bodrelay_status_rule SET answer_class = 'reject' WHERE connection_point = '*' AND http_status = 502;
+
+-- Acknowledge a finding for a week.
+UPDATE bodrelay.bodrelay_finding
+SET acknowledged_at = SYSUTCDATETIME(), acknowledged_by = ORIGINAL_LOGIN(),
+    acknowledged_until = DATEADD(day, 7, SYSUTCDATETIME())
+WHERE finding_id = 1;
+
+ROLLBACK TRANSACTION;

@@ -1,0 +1,47 @@
+-- Rights on SQL Server: three roles, and what each needs.
+--
+-- What:   makes the roles bodrelay_agent, bodrelay_operator and bodrelay_reader and grants to them. Edit the last
+--         statement: it names the agent's user. The agent needs no right to change the schema, only its own # tables.
+-- Run:    sqlcmd -S SERVER -d YOUR_DATABASE -b -I -i grants.sql, after 001_install.sql. One batch, no GO.
+-- Locks:  one transaction, some milliseconds.
+-- Twice:  does no harm: a role that is there stays, a right that was granted stays granted.
+-- Undo:   ALTER ROLE bodrelay_agent DROP MEMBER ...; DROP ROLE of the three.
+--
+-- COR_* stands in the schema dbo here; write yours. The login of the agent, once for the server:
+--   CREATE LOGIN bodrelay WITH PASSWORD = '...', CHECK_EXPIRATION = OFF;  CREATE USER bodrelay FOR LOGIN bodrelay;
+-- A Windows service or gMSA:  CREATE LOGIN [DOMAIN\account] FROM WINDOWS;  CREATE USER bodrelay FOR LOGIN [DOMAIN\account];
+-- VIEW DATABASE STATE lets the agent see the recovery fork, by which it knows a copied database from its original.
+
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+
+BEGIN TRANSACTION;
+
+IF DATABASE_PRINCIPAL_ID(N'bodrelay_agent') IS NULL CREATE ROLE bodrelay_agent;
+IF DATABASE_PRINCIPAL_ID(N'bodrelay_operator') IS NULL CREATE ROLE bodrelay_operator;
+IF DATABASE_PRINCIPAL_ID(N'bodrelay_reader') IS NULL CREATE ROLE bodrelay_reader;
+
+-- The agent: its own tables, and of the application's only what sending needs.
+GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::bodrelay TO bodrelay_agent;
+GRANT VIEW DEFINITION ON SCHEMA::bodrelay TO bodrelay_agent;
+GRANT VIEW DATABASE STATE TO bodrelay_agent;
+GRANT SELECT ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
+GRANT UPDATE ON dbo.COR_OUTBOX_ENTRY (C_WAS_PROCESSED) TO bodrelay_agent;
+GRANT SELECT ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
+
+-- An operator: settings, commands, acknowledging findings, a 9 back to 0.
+GRANT SELECT ON SCHEMA::bodrelay TO bodrelay_operator;
+GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_connection_point TO bodrelay_operator;
+GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_document TO bodrelay_operator;
+GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_status_rule TO bodrelay_operator;
+GRANT INSERT ON bodrelay.bodrelay_command TO bodrelay_operator;
+GRANT UPDATE ON bodrelay.bodrelay_finding (acknowledged_at, acknowledged_by, acknowledged_until) TO bodrelay_operator;
+GRANT SELECT ON dbo.COR_OUTBOX_ENTRY TO bodrelay_operator;
+GRANT UPDATE ON dbo.COR_OUTBOX_ENTRY (C_WAS_PROCESSED) TO bodrelay_operator;
+
+-- A reader: everything of ours, nothing of the documents.
+GRANT SELECT ON SCHEMA::bodrelay TO bodrelay_reader;
+
+IF DATABASE_PRINCIPAL_ID(N'bodrelay') IS NOT NULL ALTER ROLE bodrelay_agent ADD MEMBER bodrelay;
+
+COMMIT TRANSACTION;

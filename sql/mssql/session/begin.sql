@@ -1,0 +1,3 @@
+-- session:begin
+-- Opens the one transaction of an operation.
+BEGIN TRANSACTION;

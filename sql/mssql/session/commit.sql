@@ -1,0 +1,3 @@
+-- session:commit
+-- Ends the one transaction of an operation.
+COMMIT TRANSACTION;

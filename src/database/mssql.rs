@@ -1,0 +1,208 @@
+//! The database contract on SQL Server: three sessions, each with its purpose, opened anew when they must be.
+//!
+//! A session is taken out of its place for an operation and put back only when the operation has read its whole answer,
+//! so a future that is dropped, a time-out or a lost connection leaves none in use with half an answer in it. The
+//! server's own errors are taken back with ROLLBACK and keep the session; the victim of a deadlock is run once more.
+//! Nothing stays open across calls. Statements are checked against what Babelfish accepts, too (spec/mssql.md).
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::config::DatabaseSettings;
+use crate::domain::plan::ControlTables;
+
+use super::{
+    Backlog, CommandRow, Database, DatabaseError, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim,
+    Page, Report, Result, Scan, Selection, Settle, Settled, Survey,
+};
+use session::Session;
+use trouble::Trouble;
+
+mod connect;
+mod control;
+mod log;
+mod outbox;
+mod report;
+mod session;
+mod stage;
+mod survey;
+mod trouble;
+mod values;
+
+/// How long a lock of another session is waited for; `sql/mssql/session/settings.sql` says the same to the server.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a ROLLBACK may take before the session is dropped instead.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A SQL Server database of the site.
+pub struct Mssql {
+    settings: DatabaseSettings,
+    host: String,
+    reading: Line,
+    settling: Line,
+    control: Line,
+    unsure: Unsure,
+}
+
+/// The place of one session; `None`: the next operation opens one.
+struct Line {
+    purpose: &'static str,
+    session: tokio::sync::Mutex<Option<Session>>,
+}
+
+impl Line {
+    fn new(purpose: &'static str) -> Self {
+        Self { purpose, session: tokio::sync::Mutex::new(None) }
+    }
+}
+
+/// Accepted rows whose commit was sent and never answered: a flag of 1 on them is taken to be our own. Holds what one
+/// settle holds, since a settle that is in doubt is settled again before the next.
+#[derive(Default)]
+struct Unsure(Mutex<HashSet<i64>>);
+
+impl Unsure {
+    fn add(&self, ids: &[i64]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    }
+
+    fn has(&self, id: i64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    fn forget(&self, ids: &[i64]) {
+        let mut unsure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        unsure.retain(|id| !ids.contains(id));
+    }
+}
+
+/// Runs an operation on the session of a line, bounded by `statement_timeout_seconds`. A macro, since a closure cannot
+/// say that its future may cross threads.
+macro_rules! on {
+    ($self:ident.$line:ident, $operation:literal, |$session:ident| $work:expr) => {{
+        let line = &$self.$line;
+        let mut place = line.session.lock().await;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut taken = match place.take() {
+                Some(session) => session,
+                None => connect::open(&$self.settings, &$self.host, line.purpose)
+                    .await
+                    .map_err(|trouble| $self.told($operation, trouble))?,
+            };
+            let answer = {
+                let $session = &mut taken;
+                tokio::time::timeout($self.timeout(), $work).await
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(_) => Err(Trouble::TimedOut),
+            };
+            match answer {
+                Ok(answer) => {
+                    *place = Some(taken);
+                    break Ok(answer);
+                }
+                Err(trouble) => {
+                    *place = taken.after(&trouble).await;
+                    if !(trouble.is_deadlock() && tries == 1) {
+                        break Err($self.told($operation, trouble));
+                    }
+                    tracing::debug!(database = %$self.settings.name, operation = $operation, "deadlock, once more");
+                }
+            }
+        }
+    }};
+}
+
+impl Mssql {
+    /// The database of `[[database]]`; it is connected when it is first needed, so that an agent can start before it.
+    /// `host` is the agent's name, which the server shows as part of `program_name`.
+    pub fn new(settings: &DatabaseSettings, host: &str) -> Self {
+        Self {
+            settings: settings.clone(),
+            host: host.to_owned(),
+            reading: Line::new("read"),
+            settling: Line::new("settle"),
+            control: Line::new("control"),
+            unsure: Unsure::default(),
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.settings.statement_timeout_seconds)
+    }
+
+    fn told(&self, operation: &'static str, trouble: Trouble) -> DatabaseError {
+        trouble.told(&self.settings.name, operation, self.settings.statement_timeout_seconds)
+    }
+}
+
+#[async_trait]
+impl Database for Mssql {
+    async fn survey(&self) -> Result<Survey> {
+        on!(self.control, "survey", |session| survey::survey(session))
+    }
+
+    async fn control_read(&self) -> Result<ControlTables> {
+        on!(self.control, "control_read", |session| control::control_read(session))
+    }
+
+    async fn command_read(&self) -> Result<Vec<CommandRow>> {
+        on!(self.control, "command_read", |session| control::command_read(session))
+    }
+
+    async fn host_read(&self) -> Result<Vec<HostRow>> {
+        on!(self.control, "host_read", |session| control::host_read(session))
+    }
+
+    async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {
+        on!(self.control, "host_claim", |session| control::host_claim(session, row, expected_epoch))
+    }
+
+    async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner> {
+        on!(self.control, "owner_claim", |session| control::owner_claim(session, claim))
+    }
+
+    async fn control_report(&self, report: &Report) -> Result<()> {
+        on!(self.control, "control_report", |session| report::control_report(session, report))
+    }
+
+    async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {
+        on!(self.reading, "outbox_scan", |session| outbox::scan(session, scan))
+    }
+
+    async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {
+        on!(self.reading, "outbox_load", |session| outbox::load(session, entry_ids, max_bytes))
+    }
+
+    async fn outbox_present(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
+        on!(self.reading, "outbox_present", |session| outbox::present(session, entry_ids))
+    }
+
+    async fn outbox_reset(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
+        on!(self.settling, "outbox_reset", |session| outbox::reset(session, entry_ids))
+    }
+
+    async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
+        on!(self.settling, "outbox_settle", |session| outbox::settle(session, settle, &self.unsure))
+    }
+
+    async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
+        on!(self.reading, "outbox_backlog", |session| outbox::backlog(session, selection, cap))
+    }
+
+    async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>> {
+        on!(self.control, "log_search", |session| log::search(session, filter))
+    }
+
+    async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+        on!(self.control, "log_purge", |session| log::purge(session, connection_point, before, limit))
+    }
+}

@@ -1,0 +1,257 @@
+//! Scans, loads, counts and settles the outbox.
+//!
+//! All under READ COMMITTED. A scan reads past locked rows where the database has no READ_COMMITTED_SNAPSHOT; loads and
+//! settles never do, since there a locked row would look like one that is gone.
+
+use std::collections::HashMap;
+
+use tiberius::ToSql;
+
+use crate::database::statements::mssql as sql;
+use crate::database::{Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::domain::message::{Entry, Payload};
+
+use super::session::{Row, Session};
+use super::trouble::Trouble;
+use super::values::{bytes, created_of, flag, from_utf16, integer, stamp_if, text};
+use super::{Unsure, stage};
+
+/// What a 1.0 box says of a statement that names C_LOGICAL_ID: no such column (Babelfish: its number for everything
+/// that it cannot parse or find).
+const NO_COLUMN: [u32; 2] = [207, 33_557_097];
+
+/// A selection as parameters: what is not chosen by is empty, with a 0 behind it.
+struct Chosen {
+    tenant_id: String,
+    by_tenant: i32,
+    rows_from: String,
+    by_created: i32,
+    logical_id: String,
+}
+
+impl Chosen {
+    fn from(selection: &Selection) -> Self {
+        let Selection { tenant_id, logical_id, rows_from } = selection;
+        Self {
+            tenant_id: tenant_id.clone().unwrap_or_default(),
+            by_tenant: i32::from(tenant_id.is_some()),
+            rows_from: stamp_if(*rows_from),
+            by_created: i32::from(rows_from.is_some()),
+            logical_id: logical_id.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The last parameters of a statement; the logical id is only in those that choose by it.
+    fn after<'a>(&'a self, first: &[&'a dyn ToSql], by_logical_id: bool) -> Vec<&'a dyn ToSql> {
+        let mut values = first.to_vec();
+        let own: [&dyn ToSql; 5] =
+            [&self.tenant_id, &self.by_tenant, &self.rows_from, &self.by_created, &self.logical_id];
+        values.extend_from_slice(if by_logical_id { &own } else { &own[..4] });
+        values
+    }
+}
+
+pub(super) async fn scan(session: &mut Session, scan: &Scan) -> Result<Page, Trouble> {
+    let highest = integer(&session.query_row(sql::OUTBOX_HIGHEST, &[]).await?, 0)?.unwrap_or_default();
+    let (chosen, limit) = (Chosen::from(&scan.selection), scan.limit.max(0));
+    let by_logical_id = scan.selection.logical_id.is_some();
+    let values = chosen.after(&[&scan.after, &scan.up_to, &limit], by_logical_id);
+    let rows = match by_logical_id {
+        false => session.query(sql::OUTBOX_SCAN, &values).await?,
+        true => named(session.query(sql::OUTBOX_SCAN_BY_LOGICAL_ID, &values).await)?,
+    };
+    let scanned = |row: &Row| -> Result<Scanned, Trouble> {
+        Ok(Scanned { entry_id: id(row, 0)?, payload_bytes: integer(row, 1)?.unwrap_or_default() })
+    };
+    Ok(Page { entries: rows.iter().map(scanned).collect::<Result<_, _>>()?, highest })
+}
+
+/// An id that the catalogue's type lets through but that is no 64-bit number would be mixed up with another.
+fn id(row: &Row, column: usize) -> Result<i64, Trouble> {
+    integer(row, column)?.ok_or(Trouble::NoRow)
+}
+
+/// On a 1.0 box, a statement that chooses by logical id says what to mend.
+fn named<T>(answer: Result<T, Trouble>) -> Result<T, Trouble> {
+    answer.map_err(|trouble| match trouble {
+        Trouble::Server(error) if error.code().is_some_and(|code| NO_COLUMN.contains(&code)) => Trouble::Mend {
+            what: "COR_OUTBOX_ENTRY has no column C_LOGICAL_ID (an I/O Box 1.0), but a connection point chooses by it"
+                .into(),
+            remedy: "set source_logical_id of the connection point to NULL, or upgrade the I/O Box to 3.0".into(),
+            source: Some(error.into()),
+        },
+        other => other,
+    })
+}
+
+/// Puts ids to look up into the session's table.
+async fn stage_ids(session: &mut Session, entry_ids: &[i64]) -> Result<(), Trouble> {
+    session.empty().await?;
+    let ids: Vec<(i64, i16)> = entry_ids.iter().map(|id| (*id, 0)).collect();
+    stage::ids(session, &ids).await
+}
+
+pub(super) async fn load(
+    session: &mut Session,
+    entry_ids: &[i64],
+    max_bytes: usize,
+) -> Result<Loaded, Trouble> {
+    if entry_ids.is_empty() {
+        return Ok(Loaded::default());
+    }
+    stage_ids(session, entry_ids).await?;
+    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    let is_text = session.site.document_is_text;
+    let mut entries = Vec::with_capacity(entry_ids.len());
+    let mut first_left = None;
+    for row in session.query(sql::OUTBOX_LOAD, &[&max_bytes]).await? {
+        if flag(&row, 4)? {
+            entries.push(entry(&row, is_text)?);
+        } else {
+            first_left = Some(id(&row, 0)?);
+            break;
+        }
+    }
+    let not_loaded = match first_left {
+        Some(first_left) => entry_ids.iter().copied().filter(|id| *id >= first_left).collect(),
+        None => Vec::new(),
+    };
+    for row in session.query(sql::OUTBOX_LOAD_HEADERS, &[]).await? {
+        let entry_id = id(&row, 0)?;
+        if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id)
+            && let (Some(key), Some(value)) = (text(&row, 1)?, text(&row, 2)?)
+        {
+            entries[place].headers.push((key, value));
+        }
+    }
+    Ok(Loaded { entries, not_loaded })
+}
+
+fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
+    const NORMAL_PRIORITY: u8 = 4;
+    let (created, created_at) = created_of(row, 2)?;
+    let priority = integer(row, 1)?
+        .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
+    let payload = bytes(row, 5)?.map(|bytes| match is_text {
+        true => Payload { bytes: from_utf16(&bytes), is_text },
+        false => Payload { bytes, is_text },
+    });
+    Ok(Entry {
+        entry_id: id(row, 0)?,
+        priority,
+        created,
+        created_at,
+        was_processed: integer(row, 3)?.unwrap_or(-1),
+        payload,
+        headers: Vec::new(),
+    })
+}
+
+/// Of these ids, those that are in the table.
+pub(super) async fn present(session: &mut Session, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    if entry_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    stage_ids(session, entry_ids).await?;
+    session.query(sql::OUTBOX_PRESENT, &[]).await?.iter().map(|row| id(row, 0)).collect()
+}
+
+/// Flag 9 becomes 0; answers the ids that were changed.
+pub(super) async fn reset(session: &mut Session, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
+    if entry_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    stage_ids(session, entry_ids).await?;
+    session.begin().await?;
+    let flags = flags(session).await?;
+    session.execute(sql::OUTBOX_RESET, &[]).await?;
+    session.commit().await?;
+    let mut changed: Vec<i64> =
+        flags.into_iter().filter(|(_, found)| found.flag == 9).map(|(id, _)| id).collect();
+    changed.sort_unstable();
+    Ok(changed)
+}
+
+/// The flag of a row before it is changed.
+struct Found {
+    flag: i64,
+    /// The log already says that this very message was accepted.
+    ours: bool,
+}
+
+async fn flags(session: &mut Session) -> Result<HashMap<i64, Found>, Trouble> {
+    let rows = session.query(sql::OUTBOX_SETTLE_FLAGS, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((id(row, 0)?, Found { flag: integer(row, 1)?.unwrap_or(-1), ours: flag(row, 2)? })))
+        .collect()
+}
+
+pub(super) async fn backlog(
+    session: &mut Session,
+    selection: &Selection,
+    cap: i64,
+) -> Result<Backlog, Trouble> {
+    // One more than the cap tells whether there are more.
+    let (cap, limit) = (cap.max(0), cap.max(0).saturating_add(1));
+    let (chosen, by_logical_id) = (Chosen::from(selection), selection.logical_id.is_some());
+    let (counting, looking) = (chosen.after(&[&limit], by_logical_id), chosen.after(&[], by_logical_id));
+    let (counted, oldest) = match by_logical_id {
+        false => (
+            session.query_row(sql::OUTBOX_BACKLOG, &counting).await?,
+            session.query(sql::OUTBOX_OLDEST, &looking).await?,
+        ),
+        true => (
+            named(session.query_row(sql::OUTBOX_BACKLOG_BY_LOGICAL_ID, &counting).await)?,
+            session.query(sql::OUTBOX_OLDEST_BY_LOGICAL_ID, &looking).await?,
+        ),
+    };
+    let counted = integer(&counted, 0)?.unwrap_or_default();
+    let oldest = oldest.first().map(|row| created_of(row, 0)).transpose()?;
+    Ok(Backlog {
+        waiting_rows: counted.min(cap),
+        capped: counted > cap,
+        oldest: oldest.and_then(|(_, time)| time),
+    })
+}
+
+pub(super) async fn settle(
+    session: &mut Session,
+    settle: &Settle,
+    unsure: &Unsure,
+) -> Result<Settled, Trouble> {
+    let with = |ids: &[i64], flag: i16| ids.iter().map(move |id| (*id, flag)).collect::<Vec<_>>();
+    let mut ids = with(&settle.accepted, 1);
+    ids.extend(with(&settle.failed, 9));
+    session.empty().await?;
+    stage::ids(session, &ids).await?;
+    stage::log(session, &settle.log).await?;
+    stage::attempts(session, &settle.attempts).await?;
+
+    session.begin().await?;
+    let before = if ids.is_empty() { HashMap::new() } else { flags(session).await? };
+    if !settle.accepted.is_empty() {
+        session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[]).await?;
+    }
+    if !settle.failed.is_empty() {
+        session.execute(sql::OUTBOX_SETTLE_FAILED, &[]).await?;
+    }
+    if !settle.log.is_empty() {
+        session.execute(sql::LOG_WRITE, &[]).await?;
+    }
+    if !settle.attempts.is_empty() {
+        session.execute(sql::ATTEMPT_WRITE, &[]).await?;
+    }
+    let others =
+        |id: &&i64| before.get(*id).is_some_and(|found| found.flag == 1 && !found.ours && !unsure.has(**id));
+    let settled = Settled {
+        already_flagged: settle.accepted.iter().filter(others).copied().collect(),
+        gone: ids.iter().map(|(id, _)| *id).filter(|id| !before.contains_key(id)).collect(),
+    };
+    // From here on the flags may be ours, until an answer says what became of them.
+    unsure.add(&settle.accepted);
+    let committed = session.commit().await;
+    if committed.as_ref().map_or_else(Trouble::leaves_the_session_whole, |()| true) {
+        unsure.forget(&settle.accepted);
+    }
+    committed.map(|()| settled)
+}

@@ -1,0 +1,154 @@
+//! One session: sends statements, reads whole answers, and fills in what a statement file leaves open.
+//!
+//! A statement file holds four marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
+//! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, and `/* document */` on both sides of
+//! `C_XML` where its type decides. They are filled in once a session; nothing else is put into a statement's text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tiberius::{Client, ToSql};
+use tokio::net::TcpStream;
+use tokio_util::compat::Compat;
+
+use crate::database::statements::mssql_session as sql;
+
+use super::ROLLBACK_TIMEOUT;
+use super::trouble::Trouble;
+
+pub(super) type Row = tiberius::Row;
+
+pub(super) struct Session {
+    pub(super) client: Client<Compat<TcpStream>>,
+    pub(super) site: Site,
+    /// Statements with their marks filled in, by the address of the file's text.
+    texts: HashMap<usize, Arc<str>>,
+}
+
+/// How this site differs.
+pub(super) struct Site {
+    /// As the settings name it.
+    pub(super) control_schema: String,
+    /// In brackets, with a point.
+    pub(super) control: String,
+    /// In brackets, with a point; empty: as the server resolves a bare name.
+    pub(super) iobox: String,
+    /// Scans read past locks: the database has no READ_COMMITTED_SNAPSHOT, so they would stand behind writers.
+    pub(super) reads_past: bool,
+    /// `C_XML` is text or xml.
+    pub(super) document_is_text: bool,
+}
+
+/// A name as a delimited identifier.
+pub(super) fn bracketed(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+impl Site {
+    fn fill(&self, statement: &str) -> String {
+        const DOCUMENT: &str = "/* document */C_XML/* document */";
+        let document = if self.document_is_text { "CAST(C_XML AS nvarchar(max))" } else { "C_XML" };
+        statement
+            .replace("[bodrelay].", &self.control)
+            .replace("/* iobox_schema */", &self.iobox)
+            .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
+            .replace(DOCUMENT, document)
+    }
+}
+
+impl Session {
+    pub(super) fn new(client: Client<Compat<TcpStream>>, site: Site) -> Self {
+        Self { client, site, texts: HashMap::new() }
+    }
+
+    /// The session's settings and tables. As batches: what sp_executesql sets or makes ends with it.
+    pub(super) async fn prepare(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::SETTINGS).await?;
+        self.batch(sql::TABLES).await
+    }
+
+    fn text(&mut self, statement: &'static str) -> Arc<str> {
+        let filled = self.texts.entry(statement.as_ptr().addr());
+        Arc::clone(filled.or_insert_with(|| self.site.fill(statement).into()))
+    }
+
+    pub(super) async fn query(
+        &mut self,
+        statement: &'static str,
+        values: &[&dyn ToSql],
+    ) -> Result<Vec<Row>, Trouble> {
+        let text = self.text(statement);
+        Ok(self.client.query(&*text, values).await?.into_first_result().await?)
+    }
+
+    /// The one row that the statement always has.
+    pub(super) async fn query_row(
+        &mut self,
+        statement: &'static str,
+        values: &[&dyn ToSql],
+    ) -> Result<Row, Trouble> {
+        self.query(statement, values).await?.into_iter().next().ok_or(Trouble::NoRow)
+    }
+
+    /// How many rows the statements of the file changed.
+    pub(super) async fn execute(
+        &mut self,
+        statement: &'static str,
+        values: &[&dyn ToSql],
+    ) -> Result<u64, Trouble> {
+        let text = self.text(statement);
+        Ok(self.client.execute(&*text, values).await?.total())
+    }
+
+    async fn batch(&mut self, statement: &'static str) -> Result<(), Trouble> {
+        self.client.simple_query(statement).await?.into_results().await?;
+        Ok(())
+    }
+
+    /// Empties the session's own tables.
+    pub(super) async fn empty(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::EMPTY).await
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::BEGIN).await
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::COMMIT).await
+    }
+
+    /// The session after an operation that failed, `None` where it is of no use any more. Dropping it closes the
+    /// connection, and the server takes back what was open.
+    pub(super) async fn after(mut self, trouble: &Trouble) -> Option<Self> {
+        if !trouble.leaves_the_session_whole() {
+            return None;
+        }
+        let rollback = tokio::time::timeout(ROLLBACK_TIMEOUT, self.batch(sql::ROLLBACK)).await;
+        matches!(rollback, Ok(Ok(()))).then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_and_marks_filled() {
+        let mut site = Site {
+            control_schema: "odd]name".into(),
+            control: format!("{}.", bracketed("odd]name")),
+            iobox: "[dbo].".into(),
+            reads_past: true,
+            document_is_text: true,
+        };
+        let statement = "SELECT CAST(/* document */C_XML/* document */ AS x) \
+                         FROM /* iobox_schema */T /* readpast */, [bodrelay].B";
+        assert_eq!(
+            site.fill(statement),
+            "SELECT CAST(CAST(C_XML AS nvarchar(max)) AS x) FROM [dbo].T WITH (READPAST), [odd]]name].B"
+        );
+        (site.reads_past, site.document_is_text, site.iobox) = (false, false, String::new());
+        assert_eq!(site.fill(statement), "SELECT CAST(C_XML AS x) FROM T , [odd]]name].B");
+    }
+}
