@@ -1,0 +1,468 @@
+//! The SQL Server adapter over the wire, against a scripted stand-in.
+//!
+//! What is shown here: what the adapter sends and in which order, what it makes of values, errors, time-outs and lost
+//! connections. What SQL Server makes of the statements is shown by the conformance suite on a server alone.
+
+mod tds;
+
+use std::time::Duration;
+
+use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
+use bodrelay::database::mssql::Mssql;
+use bodrelay::database::{AttemptRow, Database, DatabaseError, LogRow, Scan, Selection, Settle};
+use bodrelay::domain::message::Facts;
+use tds::{Answer, Cell, Seen, Server, Type};
+
+const PASSWORD: &str = "Geheim-4711-ü";
+
+struct Site {
+    server: Server,
+    settings: DatabaseSettings,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let password_file = folder.path().join("password");
+        std::fs::write(&password_file, format!("{PASSWORD}\n")).unwrap();
+        let server = Server::start();
+        let settings = DatabaseSettings {
+            host: Some("127.0.0.1".into()),
+            port: Some(server.port),
+            database: Some("ERP".into()),
+            user: Some("bodrelay".into()),
+            password_file: Some(password_file),
+            encrypt: Encrypt::Off,
+            statement_timeout_seconds: 20,
+            ..DatabaseSettings::of("erp", DatabaseKind::Mssql)
+        };
+        Self { server, settings, _folder: folder }
+    }
+
+    fn open(&self) -> Mssql {
+        Mssql::new(&self.settings, "h1")
+    }
+
+    fn logins(&self) -> usize {
+        self.server.seen().iter().filter(|seen| matches!(seen, Seen::Login(..))).count()
+    }
+}
+
+fn scan_all() -> Scan {
+    Scan { selection: Selection::default(), after: 0, up_to: i64::MAX, limit: 1000 }
+}
+
+fn accepted(ids: &[i64]) -> Settle {
+    Settle { accepted: ids.to_vec(), ..Settle::default() }
+}
+
+/// An answer to outbox_settle_flags: id, flag, whether the log says that it is ours.
+fn flags(rows: &[(i64, i64, i64)]) -> Answer {
+    let columns = vec![("C_ID", Type::Big), ("C_WAS_PROCESSED", Type::Big), ("ours", Type::Int)];
+    let row = |(id, flag, ours): &(i64, i64, i64)| [*id, *flag, *ours].map(Cell::Number).to_vec();
+    Answer::Rows(columns, rows.iter().map(row).collect())
+}
+
+fn unavailable(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Unavailable { .. })
+}
+
+#[tokio::test]
+async fn a_login_names_the_agent_and_hides_the_password() {
+    let site = Site::new();
+    let database = site.open();
+    database.outbox_scan(&scan_all()).await.unwrap();
+    database.outbox_settle(&accepted(&[])).await.unwrap();
+    database.command_read().await.unwrap();
+    database.outbox_scan(&scan_all()).await.unwrap();
+    let logins: Vec<_> = site
+        .server
+        .seen()
+        .into_iter()
+        .filter_map(|seen| if let Seen::Login(_, login) = seen { Some(login) } else { None })
+        .collect();
+    let programs: Vec<&str> = logins.iter().map(|login| login.program.as_str()).collect();
+    assert_eq!(programs, ["bodrelay h1/read", "bodrelay h1/settle", "bodrelay h1/control"]);
+    for login in logins {
+        assert_eq!(
+            (login.user.as_str(), login.database.as_str(), login.client.as_str()),
+            ("bodrelay", "ERP", "h1")
+        );
+        // The protocol's own scrambling, and the password nowhere else.
+        let clear: Vec<u8> = login.password.iter().map(|byte| (byte ^ 0xA5).rotate_left(4)).collect();
+        let password: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(clear, password);
+        for open in [&password[..], PASSWORD.as_bytes()] {
+            assert!(!login.raw.windows(open.len()).any(|window| window == open), "in the clear");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_prepared_before_its_first_statement() {
+    let site = Site::new();
+    site.open().outbox_scan(&scan_all()).await.unwrap();
+    let expected = [
+        "session:settings",
+        "session:tables",
+        "agent:survey_product",
+        "agent:survey_columns",
+        "agent:outbox_highest",
+        "agent:outbox_scan",
+    ];
+    assert_eq!(site.server.names()[..6], expected);
+}
+
+#[tokio::test]
+async fn a_settle_loads_then_changes_in_one_transaction() {
+    let site = Site::new();
+    let database = site.open();
+    database.outbox_settle(&accepted(&[])).await.unwrap();
+    site.server.forget();
+    site.server.answer("agent:outbox_settle_flags", flags(&[(1, 0, 0), (2, 1, 0), (3, 1, 1), (5, 0, 0)]));
+    let settle = Settle { accepted: vec![3, 2, 1, 4], failed: vec![5], ..Settle::default() };
+    let settled = database.outbox_settle(&settle).await.unwrap();
+    assert_eq!((settled.already_flagged, settled.gone), (vec![2], vec![4]), "3 is our own flag");
+    let expected = [
+        "session:empty",
+        "SELECT TOP",
+        "INSERT BULK",
+        "5 rows into #bodrelay_id",
+        "session:begin",
+        "agent:outbox_settle_flags",
+        "agent:outbox_settle_accepted",
+        "agent:outbox_settle_failed",
+        "session:commit",
+    ];
+    assert_eq!(site.server.names(), expected);
+    let bulk = site.server.seen().into_iter().find_map(|seen| match seen {
+        Seen::Bulk(_, _, rows) => Some(rows),
+        _ => None,
+    });
+    assert_eq!(bulk.unwrap(), [["1", "1"], ["2", "1"], ["3", "1"], ["4", "1"], ["5", "9"]]);
+}
+
+#[tokio::test]
+async fn log_rows_and_tries_go_by_bulk_load() {
+    let site = Site::new();
+    let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let row = LogRow {
+        message_key: "k1".into(),
+        direction: "out",
+        connection_point: "CP1".into(),
+        tenant_id: None,
+        entry_id: Some(-7),
+        message_id: Some("😀".repeat(200)),
+        from_logical_id: None,
+        facts: Facts { document_bytes: 4, ..Facts::default() },
+        priority: Some(4),
+        state: "accepted".into(),
+        held_by: None,
+        in_doubt: true,
+        late: false,
+        attempts: 3,
+        http_status: Some(201),
+        answer_class: None,
+        failure_code: None,
+        failure_text: Some("é".repeat(5000)),
+        remedy: None,
+        wire_bytes: None,
+        seen_at: at("2026-01-31T10:20:30.1234567Z"),
+        first_attempt_at: None,
+        last_attempt_at: None,
+        next_attempt_at: None,
+        finished_at: None,
+        host: Some("h1".into()),
+        updated_at: at("2026-01-31T10:20:30.1234567Z"),
+    };
+    let newer = LogRow { attempts: 2, state: "failed".into(), ..row.clone() };
+    let attempt = AttemptRow {
+        message_key: "k1".into(),
+        attempt_no: 1,
+        started_at: at("2026-01-31T10:20:30.1234567Z"),
+        duration_ms: 12,
+        http_status: None,
+        answer_class: "retry".into(),
+        in_doubt: false,
+        failure_code: None,
+        answer_text: None,
+        host: "h1".into(),
+    };
+    let other = AttemptRow { duration_ms: 99, ..attempt.clone() };
+    let settle = Settle { log: vec![row, newer], attempts: vec![attempt, other], ..Settle::default() };
+    site.open().outbox_settle(&settle).await.unwrap();
+    let bulk = |of: &str| {
+        let rows = site.server.seen().into_iter().find_map(|seen| match seen {
+            Seen::Bulk(_, table, rows) if table == of => Some(rows),
+            _ => None,
+        });
+        let rows = rows.unwrap();
+        assert_eq!(rows.len(), 1, "one row a key: {rows:?}");
+        rows[0].clone()
+    };
+    let time = format!("{:?}", tds::datetime2());
+    let log = bulk("#bodrelay_log");
+    assert_eq!(log[..5], ["k1", "out", "CP1", "", "-7"]);
+    assert_eq!(log[5], "😀".repeat(125), "250 as the server counts");
+    assert_eq!(log[6], "NULL");
+    assert_eq!((log[18].as_str(), log[20].as_str(), log[22].as_str()), ("failed", "1", "3"));
+    assert_eq!(log[26], "é".repeat(2000));
+    assert_eq!((&log[31], &log[32], &log[38]), (&"NULL".to_owned(), &time, &time));
+    let attempt = bulk("#bodrelay_attempt");
+    assert_eq!(attempt, ["k1", "1", &time, "12", "NULL", "retry", "0", "NULL", "NULL", "h1"]);
+    let names = site.server.names();
+    let place = |name: &str| names.iter().position(|found| found == name).unwrap();
+    assert!(place("1 rows into #bodrelay_attempt") < place("session:begin"), "{names:?}");
+    assert!(place("agent:log_write") < place("agent:attempt_write"), "{names:?}");
+}
+
+#[tokio::test]
+async fn an_error_is_rolled_back_and_the_session_kept() {
+    let site = Site::new();
+    let database = site.open();
+    site.server.answer("agent:outbox_settle_accepted", Answer::Error(1222, 16, 51));
+    let error = database.outbox_settle(&accepted(&[1])).await.unwrap_err();
+    assert!(
+        unavailable(&error) && error.to_string().contains("error 1222, severity 16, state 51"),
+        "{error}"
+    );
+    assert_eq!(site.server.names().last().unwrap(), "session:rollback");
+    database.outbox_settle(&accepted(&[1])).await.unwrap();
+    assert_eq!(site.logins(), 1);
+}
+
+#[tokio::test]
+async fn the_victim_of_a_deadlock_is_run_once_more() {
+    let site = Site::new();
+    let database = site.open();
+    site.server.answer("agent:outbox_settle_accepted", Answer::Error(1205, 13, 51));
+    database.outbox_settle(&accepted(&[1])).await.unwrap();
+    let names = site.server.names();
+    let times = |name: &str| names.iter().filter(|found| *found == name).count();
+    assert_eq!(
+        (times("session:begin"), times("session:rollback"), times("session:commit")),
+        (2, 1, 1),
+        "{names:?}"
+    );
+    assert_eq!(times("1 rows into #bodrelay_id"), 2, "the whole operation");
+
+    for _ in 0..2 {
+        site.server.answer("agent:outbox_settle_accepted", Answer::Error(1205, 13, 51));
+    }
+    let error = database.outbox_settle(&accepted(&[1])).await.unwrap_err();
+    assert!(unavailable(&error) && error.to_string().contains("1205"), "not a third time: {error}");
+}
+
+#[tokio::test]
+async fn a_lost_commit_is_settled_again_without_naming_another_sender() {
+    let site = Site::new();
+    let database = site.open();
+    site.server.answer("agent:outbox_settle_flags", flags(&[(1, 0, 0)]));
+    site.server.answer("session:commit", Answer::Gone);
+    let error = database.outbox_settle(&accepted(&[1])).await.unwrap_err();
+    assert!(unavailable(&error), "{error:?}");
+    // The commit had come through; nothing in the log says so ('problems' writes no row for it).
+    for _ in 0..2 {
+        site.server.answer("agent:outbox_settle_flags", flags(&[(1, 1, 0)]));
+    }
+    assert_eq!(database.outbox_settle(&accepted(&[1])).await.unwrap(), Default::default());
+    let later = database.outbox_settle(&accepted(&[1])).await.unwrap();
+    assert_eq!(later.already_flagged, [1], "what was answered is no longer in doubt");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_in_an_answer_is_opened_anew() {
+    let site = Site::new();
+    let database = site.open();
+    let columns = vec![("C_ID", Type::Big), ("payload_bytes", Type::Big)];
+    let rows: Vec<_> = (1..=2000).map(|id| vec![Cell::Number(id), Cell::Number(4)]).collect();
+    let whole = Answer::Rows(columns, rows);
+    site.server.answer("agent:outbox_scan", Answer::CutAfter(20_000, Box::new(whole.clone())));
+    let error = database.outbox_scan(&scan_all()).await.unwrap_err();
+    assert!(unavailable(&error) && error.to_string().contains("connection was lost"), "{error}");
+    site.server.answer("agent:outbox_scan", whole);
+    let page = database.outbox_scan(&scan_all()).await.unwrap();
+    assert_eq!((page.entries.len(), page.entries[1999].entry_id, site.logins()), (2000, 2000, 2));
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_lets_its_session_go() {
+    let mut site = Site::new();
+    site.settings.statement_timeout_seconds = 1;
+    let database = site.open();
+    site.server.answer("agent:outbox_scan", Answer::Silence);
+    let error = database.outbox_scan(&scan_all()).await.unwrap_err();
+    assert!(unavailable(&error) && error.to_string().contains("statement_timeout_seconds"), "{error}");
+    site.server.wait_for(|seen| *seen == Seen::Closed(0));
+    database.outbox_scan(&scan_all()).await.unwrap();
+    assert_eq!(site.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_no_half_answer() {
+    let site = Site::new();
+    let database = site.open();
+    site.server.answer("agent:outbox_scan", Answer::Silence);
+    {
+        let scan = scan_all();
+        let mut call = std::pin::pin!(database.outbox_scan(&scan));
+        let asked = |seen: &Seen| matches!(seen, Seen::Rpc(_, name, ..) if name == "agent:outbox_scan");
+        // Until the server has the question, then it is dropped.
+        while !site.server.seen().iter().any(asked) {
+            assert!(tokio::time::timeout(Duration::from_millis(5), call.as_mut()).await.is_err());
+        }
+    }
+    site.server.wait_for(|seen| *seen == Seen::Closed(0));
+    database.outbox_scan(&scan_all()).await.unwrap();
+    assert_eq!(site.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_login_says_what_to_correct() {
+    let site = Site::new();
+    let database = site.open();
+    for (number, word) in [(18_456, "password_file"), (4060, "database in [[database]]")] {
+        site.server.refuse_login(number);
+        let error = database.control_read().await.unwrap_err();
+        assert!(matches!(error, DatabaseError::NeedsMending { .. }), "{error:?}");
+        assert!(error.to_string().contains(word) && error.to_string().contains("state 8"), "{error}");
+        assert!(!format!("{error:?}").contains(PASSWORD));
+    }
+    database.control_read().await.unwrap();
+}
+
+#[tokio::test]
+async fn errors_are_told_by_number() {
+    let site = Site::new();
+    let database = site.open();
+    for (number, class, waits) in [
+        (208, 16, false),
+        (229, 14, false),
+        (3906, 16, false),
+        (9002, 17, true),
+        (40_613, 20, true),
+        (2627, 14, true),
+    ] {
+        site.server.answer("agent:host_read", Answer::Error(number, class, 1));
+        let error = database.host_read().await.unwrap_err();
+        assert_eq!(unavailable(&error), waits, "{number}: {error}");
+        assert!(!error.to_string().contains("another language"), "by number, not by text: {error}");
+        assert!(std::error::Error::source(&error).is_some(), "the cause is kept");
+    }
+    assert_eq!(site.logins(), 2, "only severity 20 cost the session");
+}
+
+/// The columns of outbox_load with a created time of some type.
+fn load(created: Type) -> Vec<(&'static str, Type)> {
+    vec![
+        ("C_ID", Type::Big),
+        ("C_MESSAGE_PRIORITY", Type::Big),
+        ("C_CREATED_DATE_TIME", created),
+        ("C_WAS_PROCESSED", Type::Big),
+        ("fits", Type::Int),
+        ("document", Type::BytesMax),
+    ]
+}
+
+#[tokio::test]
+async fn rows_are_read_whatever_their_types() {
+    use Cell::{Bytes, Null, Number, Raw, Text};
+    let document = "<x>ü</x>".repeat(3000);
+    let utf16: Vec<u8> = document.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let datetime = [46_051_i32.to_le_bytes(), (300 * 37_230_i32).to_le_bytes()].concat();
+    let offset = [tds::datetime2(), 120_i16.to_le_bytes().to_vec()].concat();
+    let time = "2026-01-31T10:20:30";
+    for (kind, created, shown) in [
+        (Type::DateTime, Raw(datetime), "2026-01-31 10:20:30"),
+        (Type::DateTime2, Raw(tds::datetime2()), "2026-01-31 10:20:30.123456700"),
+        (Type::DateTimeOffset, Raw(offset), "2026-01-31 12:20:30.123456700 +02:00"),
+        (Type::Text, Text("2026-01-31T10:20:30Z"), "2026-01-31T10:20:30Z"),
+        (Type::TextMax, Text("2026-01-31 10:20:30"), "2026-01-31 10:20:30"),
+    ] {
+        for (column, is_text) in
+            [("varbinary", false), ("image", false), ("xml", true), ("ntext", true), ("varchar", true)]
+        {
+            let site = Site::new();
+            site.server.answer("agent:survey_columns", tds::site(column, "numeric", "datetime"));
+            let bytes = if is_text { utf16.clone() } else { document.clone().into_bytes() };
+            let rows = vec![
+                vec![Number(7), Null, created.clone(), Number(-1), Number(1), Null],
+                vec![Number(8), Number(12), created.clone(), Number(0), Number(1), Bytes(bytes)],
+                vec![Number(9), Null, created.clone(), Number(0), Number(0), Null],
+            ];
+            site.server.answer("agent:outbox_load", Answer::Rows(load(kind), rows));
+            let headers = vec![("C_OUTBOX_ID", Type::Numeric19), ("K", Type::TextMax), ("V", Type::TextMax)];
+            let header = vec![Number(8), Text("BODType"), Text("Sync.Ärtikel")];
+            site.server.answer("agent:outbox_load_headers", Answer::Rows(headers, vec![header]));
+            let loaded = site.open().outbox_load(&[7, 8, 9, 10], 1_000_000).await.unwrap();
+            assert_eq!(loaded.not_loaded, [9, 10]);
+            let [first, second] = loaded.entries.as_slice() else { panic!("{loaded:?}") };
+            assert_eq!((first.entry_id, first.priority, first.was_processed), (7, 4, -1));
+            assert!(first.payload.is_none() && first.headers.is_empty());
+            assert_eq!((second.priority, second.created.as_str()), (9, shown));
+            assert!(second.created_at.unwrap().to_rfc3339().starts_with(time));
+            let payload = second.payload.as_ref().unwrap();
+            assert!(payload.is_text == is_text && payload.bytes == document.as_bytes(), "{column}");
+            assert_eq!(second.headers, [("BODType".to_owned(), "Sync.Ärtikel".to_owned())]);
+            // The statement asks for the column as its type needs it.
+            let asks = |seen: &Seen| {
+                matches!(seen, Seen::Rpc(_, name, text, _)
+                if name == "agent:outbox_load" && text.contains("CAST(CAST(C_XML AS nvarchar(max)) AS") == is_text)
+            };
+            assert!(site.server.seen().iter().any(asks));
+        }
+    }
+}
+
+#[tokio::test]
+async fn statements_name_the_schemas_and_read_past_locks_where_they_must() {
+    let mut site = Site::new();
+    site.settings.iobox_schema = Some("odd]schema".into());
+    site.settings.control_schema = "relay".into();
+    for (snapshot, hint) in [(0, true), (1, false)] {
+        site.server.answer("agent:survey_product", tds::product(snapshot));
+        site.server.forget();
+        let database = site.open();
+        let selection =
+            Selection { tenant_id: Some(String::new()), logical_id: Some("lid://x".into()), rows_from: None };
+        database.outbox_scan(&Scan { selection, ..scan_all() }).await.unwrap();
+        let (text, parameters) = site
+            .server
+            .seen()
+            .into_iter()
+            .find_map(|seen| match seen {
+                Seen::Rpc(_, name, text, parameters) if name == "agent:outbox_scan_by_logical_id" => {
+                    Some((text, parameters))
+                }
+                _ => None,
+            })
+            .unwrap();
+        assert!(text.contains("FROM [odd]]schema].COR_OUTBOX_ENTRY"), "{text}");
+        assert_eq!(text.contains("COR_OUTBOX_ENTRY WITH (READPAST)"), hint, "{text}");
+        assert_eq!(parameters[3..], ["", "1", "", "0", "lid://x"], "an empty tenant is one, none is not");
+    }
+}
+
+#[tokio::test]
+async fn the_survey_names_what_cannot_work() {
+    let site = Site::new();
+    for _ in 0..2 {
+        site.server.answer("agent:survey_columns", tds::site("int", "float", "text"));
+    }
+    let survey = site.open().survey().await.unwrap();
+    assert!(survey.fingerprint.contains("4E1A2D7C") && survey.fingerprint.contains("SITE\\ERP"));
+    assert!(survey.product.starts_with("Stand-in for Microsoft SQL Server, compatibility level 110"));
+    assert_eq!(survey.now.to_rfc3339(), "2026-01-31T10:20:30.123456700+00:00");
+    let whats: Vec<&str> = survey.problems.iter().map(|problem| problem.what.as_str()).collect();
+    for expected in [
+        "table bodrelay_host is missing",
+        "table COR_OUTBOX_HEADERS is missing",
+        "column COR_OUTBOX_ENTRY.C_ID has the type float, which cannot work",
+        "column COR_OUTBOX_ENTRY.C_XML has the type int, which cannot work",
+        "column COR_OUTBOX_ENTRY.C_CREATED_DATE_TIME has the type text, which cannot work",
+    ] {
+        assert!(whats.contains(&expected), "{expected}: {whats:?}");
+    }
+    assert!(!whats.iter().any(|what| what.contains("C_LOGICAL_ID")), "1.0 boxes have none");
+}
