@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
 use bodrelay::database::mssql::Mssql;
-use bodrelay::database::{AttemptRow, Database, DatabaseError, LogRow, Scan, Selection, Settle};
+use bodrelay::database::{
+    AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, OwnerClaim,
+    Report, Scan, Selection, Settle, StatusRow,
+};
 use bodrelay::domain::message::Facts;
 use tds::{Answer, Cell, Seen, Server, Type};
 
@@ -465,4 +468,158 @@ async fn the_survey_names_what_cannot_work() {
         assert!(whats.contains(&expected), "{expected}: {whats:?}");
     }
     assert!(!whats.iter().any(|what| what.contains("C_LOGICAL_ID")), "1.0 boxes have none");
+}
+
+/// Runs every statement there is, and holds the parameters that it names against those that it gets.
+#[tokio::test]
+async fn every_statement_gets_the_parameters_that_it_names() {
+    let site = Site::new();
+    let database = site.open();
+    let now = "2026-01-31T10:20:30Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let host = HostRow {
+        host: "h1".into(),
+        location_name: "PLANT1".into(),
+        journal_id: "j1".into(),
+        database_fingerprint: "f".into(),
+        epoch: 1,
+        agent_version: "0.1.0".into(),
+        script_needed: 1,
+        operating_system: "linux".into(),
+        process_id: 42,
+        state: "running".into(),
+        refused_reason: None,
+        started_at: now,
+        heartbeat_at: now,
+    };
+    let mut script = tds::site("varbinary", "bigint", "datetime");
+    if let Answer::Rows(_, rows) = &mut script {
+        let more = [("COR_OUTBOX_HEADERS", "C_OUTBOX_ID"), ("bodrelay_version", "script_no")];
+        rows.extend(more.map(|(table, column)| {
+            let texts = [table, column, "bigint"].map(Cell::Text);
+            texts.into_iter().chain([8, 19, 0].map(Cell::Number)).collect()
+        }));
+    }
+    site.server.answer("agent:survey_columns", script.clone());
+    site.server.answer("agent:survey_columns", script);
+    drop(database.survey().await);
+    drop(database.control_read().await);
+    drop(database.command_read().await);
+    drop(database.host_read().await);
+    assert!(database.host_claim(&host, None).await.unwrap());
+    assert!(database.host_claim(&host, Some(1)).await.unwrap());
+    for name in ["agent:owner_claim", "agent:owner_insert", "agent:report_finding_renew"] {
+        site.server.answer(name, Answer::Changed(0));
+    }
+    let claim = OwnerClaim {
+        connection_point: "CP1".into(),
+        direction: "out",
+        journal_id: "j1".into(),
+        host: "h1".into(),
+        agent_version: "0.1.0".into(),
+        lapse_seconds: 180,
+    };
+    drop(database.owner_claim(&claim).await);
+    let status = StatusRow {
+        connection_point: "CP1".into(),
+        direction: "out",
+        journal_id: "j1".into(),
+        state: "running".into(),
+        state_since: now,
+        state_reason: None,
+        backlog: None,
+        in_flight_rows: 0,
+        held_rows: 0,
+        failed_rows: 0,
+        in_doubt_rows: 0,
+        accepted_more: 1,
+        failed_more: 0,
+        last_accepted_at: Some(now),
+        last_failure_at: None,
+        last_failure: None,
+        last_poll_at: None,
+        next_poll_at: None,
+        settings_read_at: None,
+        started_at: now,
+    };
+    let finding = FindingRow {
+        code: "SOMETHING".into(),
+        severity: "warning",
+        connection_point: None,
+        subject: "it".into(),
+        finding_text: "what".into(),
+        remedy: "do".into(),
+        since: now,
+        last_seen_at: now,
+        seen_more: 1,
+        cleared: false,
+        host: "h1".into(),
+    };
+    let command = CommandResult {
+        command_id: 1,
+        state: "done",
+        matched_rows: None,
+        done_rows: Some(1),
+        result: "done".into(),
+        host: "h1".into(),
+    };
+    let report = Report {
+        host: Some(host),
+        connection_points: vec![("CP1".into(), None)],
+        documents_refused: vec![("CP1".into(), "Sync".into(), "Item".into(), Some("why".into()))],
+        documents_accepted: vec![("CP1".into(), "Sync".into(), "Item".into(), None)],
+        statuses: vec![status],
+        findings: vec![finding.clone(), FindingRow { cleared: true, ..finding }],
+        commands: vec![command],
+    };
+    database.control_report(&report).await.unwrap();
+    for logical_id in [None, Some("L".to_owned())] {
+        let selection = Selection { logical_id, ..Selection::default() };
+        database.outbox_scan(&Scan { selection: selection.clone(), ..scan_all() }).await.unwrap();
+        let end = if selection.logical_id.is_some() { "_by_logical_id" } else { "" };
+        let counted = Answer::Rows(vec![("waiting_rows", Type::Big)], vec![vec![Cell::Number(3)]]);
+        site.server.answer(&format!("agent:outbox_backlog{end}"), counted);
+        let backlog = database.outbox_backlog(&selection, 2).await.unwrap();
+        assert_eq!((backlog.waiting_rows, backlog.capped), (2, true));
+    }
+    database.outbox_load(&[1], 1).await.unwrap();
+    database.outbox_present(&[1]).await.unwrap();
+    site.server.answer("agent:outbox_settle_flags", flags(&[(2, 9, 0), (1, 9, 0), (3, 1, 0)]));
+    assert_eq!(database.outbox_reset(&[1, 2, 3]).await.unwrap(), [1, 2]);
+    let is = || Some("x".to_owned());
+    let all = LogFilter::default;
+    for filter in [
+        all(),
+        LogFilter { message_key: is(), ..all() },
+        LogFilter { after_key: is(), ..all() },
+        LogFilter { message_id: is(), ..all() },
+        LogFilter { noun: is(), document_id: is(), ..all() },
+        LogFilter { connection_point: is(), state: is(), ..all() },
+        LogFilter { created_from: Some(now), ..all() },
+    ] {
+        database.log_search(&filter).await.unwrap();
+    }
+    assert_eq!(database.log_purge("CP1", now, 10).await.unwrap(), 1);
+
+    let mut run = std::collections::BTreeSet::new();
+    for seen in site.server.seen() {
+        let Seen::Rpc(_, name, text, parameters) = seen else { continue };
+        let code: String = text.lines().filter(|line| !line.starts_with("--")).collect();
+        let named = code.split("@P").skip(1).map(|rest| {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<usize>().unwrap()
+        });
+        let named: std::collections::BTreeSet<usize> = named.collect();
+        // Every search gets the same parameters, whether it looks at all of them or not.
+        assert_eq!(named.last().copied().unwrap_or(0), parameters.len(), "{name}");
+        assert!(
+            !code.contains("/*") && !code.contains("[bodrelay]..") && !code.contains('?'),
+            "{name}: {code}"
+        );
+        run.insert(name.replace("agent:", ""));
+    }
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/mssql/agent")).unwrap() {
+        let name = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        let by_settle = ["outbox_settle_accepted", "outbox_settle_failed", "log_write", "attempt_write"];
+        assert!(run.contains(&name) || by_settle.contains(&name.as_str()), "{name} was not run");
+    }
 }
