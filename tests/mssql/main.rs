@@ -158,7 +158,7 @@ async fn log_rows_and_tries_go_by_bulk_load() {
         entry_id: Some(-7),
         message_id: Some("😀".repeat(200)),
         from_logical_id: None,
-        facts: Facts { document_bytes: 4, ..Facts::default() },
+        facts: Facts { document_bytes: 4, ..Facts::default() }.into(),
         priority: Some(4),
         state: "accepted".into(),
         held_by: None,
