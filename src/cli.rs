@@ -50,7 +50,7 @@ enum Command {
     Sql {
         /// sqlite, postgres or mssql
         dialect: String,
-        /// install, uninstall, grants or examples
+        /// install, uninstall, grants, examples; for postgres also notify (new rows are sent at once)
         script: String,
         /// With install: the I/O Box tables too, for sites without
         #[arg(long)]
@@ -197,19 +197,19 @@ fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
         "mssql" => (scripts::MSSQL, scripts::MSSQL_IOBOX),
         _ => anyhow::bail!("{dialect} is no dialect: write sqlite, postgres or mssql"),
     };
-    let name = match script {
-        "install" => "001_install.sql",
-        "uninstall" => "uninstall.sql",
-        "grants" => "grants.sql",
-        "examples" => "examples.sql",
-        _ => anyhow::bail!("there is no script {script}: use install, uninstall, grants or examples"),
+    let file = match script {
+        "install" => "001_install.sql".to_owned(),
+        other => format!("{other}.sql"),
+    };
+    let Some((_, text)) = scripts.iter().find(|(known, _)| *known == file) else {
+        let notify = if dialect == "postgres" { ", notify" } else { "" };
+        anyhow::bail!("there is no script {script}: use install, uninstall, grants, examples{notify}");
     };
     let mut out = std::io::stdout().lock();
     if with_iobox {
         anyhow::ensure!(script == "install", "--with-iobox goes with install");
         out.write_all(iobox.as_bytes())?;
     }
-    let (_, text) = scripts.iter().find(|(known, _)| *known == name).context("the script is missing")?;
     out.write_all(text.as_bytes())?;
     Ok(0)
 }

@@ -19,11 +19,13 @@ use super::{
     Backlog, CommandRow, Database, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, Report,
     Result, Scan, Selection, Settle, Settled, Survey,
 };
+use listen::Listener;
 use session::{Address, Session};
 use trouble::Trouble;
 
 mod control;
 mod encryption;
+mod listen;
 mod log;
 mod names;
 mod outbox;
@@ -42,6 +44,7 @@ pub struct Postgres {
     address: Address,
     outbox: Slot,
     control: Slot,
+    listener: tokio::sync::Mutex<Option<Listener>>,
     /// Rows whose settle was being committed when the connection was lost: a flag 1 on them may be our own.
     unsure_flags: Mutex<HashSet<i64>>,
     /// A claim whose commit was lost: an epoch that is there already may be our own.
@@ -85,6 +88,7 @@ impl Postgres {
             address: Address::new(settings, host),
             outbox: Slot::new("outbox"),
             control: Slot::new("control"),
+            listener: tokio::sync::Mutex::default(),
             unsure_flags: Mutex::default(),
             unsure_claim: Mutex::default(),
         }
@@ -230,6 +234,28 @@ impl Database for Postgres {
             outbox::settle(&session, settle, unsure).await
         })
         .await
+    }
+
+    async fn outbox_changed(&self) -> Result<()> {
+        let told = |trouble: Trouble| trouble.told(&self.name, "outbox_changed", &self.address);
+        let mut place = self.listener.lock().await;
+        let Some(listener) = place.as_mut() else {
+            let listener = Listener::open(&self.address).await.map_err(told)?;
+            let trial = tokio::sync::Mutex::new(listener);
+            self.call(&self.control, "outbox_changed", |session| {
+                let trial = &trial;
+                async move { trial.lock().await.try_out(&session).await }
+            })
+            .await?;
+            *place = Some(trial.into_inner());
+            // Rows may have come before the LISTEN.
+            return Ok(());
+        };
+        let heard = listener.heard().await;
+        if heard.is_err() {
+            *place = None;
+        }
+        heard.map_err(told)
     }
 
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {

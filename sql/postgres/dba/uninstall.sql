@@ -17,6 +17,8 @@ DROP TABLE
     bodrelay_host, bodrelay_finding, bodrelay_status, bodrelay_attempt, bodrelay_message_log, bodrelay_command,
     bodrelay_status_rule, bodrelay_document, bodrelay_connection_point, bodrelay_version;
 DROP FUNCTION bodrelay_changed();
+-- With its trigger on the outbox, where notify.sql was run.
+DROP FUNCTION IF EXISTS announce_outbox() CASCADE;
 DROP SCHEMA bodrelay;
 
 COMMIT;

@@ -39,12 +39,12 @@ impl Address {
     }
 
     /// A Unix socket is not encrypted: it does not leave the machine.
-    fn is_encrypted(&self) -> bool {
+    pub(super) fn is_encrypted(&self) -> bool {
         let is_socket = self.settings.host.as_deref().is_some_and(|host| host.starts_with('/'));
         self.settings.encrypt != Encrypt::Off && !is_socket
     }
 
-    fn config(&self, purpose: &str) -> Result<Config, Trouble> {
+    pub(super) fn config(&self, purpose: &str) -> Result<Config, Trouble> {
         /// As long as the server keeps a name (NAMEDATALEN − 1).
         const LONGEST_NAME: usize = 63;
         let mut config = Config::new();
@@ -75,6 +75,7 @@ impl Address {
         let (statement, locks) = (self.statement_timeout().as_millis(), self.lock_timeout().as_millis());
         format!(
             "SET statement_timeout = {statement}; SET lock_timeout = {locks}; \
+             SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; \
              SET idle_in_transaction_session_timeout = {statement}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
              SET standard_conforming_strings = on; SET search_path = {}, pg_temp",
             quoted(&self.settings.control_schema)
@@ -145,6 +146,11 @@ impl Session {
             // Nobody is left to be told: the server ends the statement by its own time-out at the latest.
             let _ = tokio::time::timeout(CONNECT_TIMEOUT, asked).await;
         });
+    }
+
+    /// Tells whoever listens for new rows; nothing is changed.
+    pub(super) async fn announce(&self) -> Result<(), Trouble> {
+        Ok(self.client.batch_execute("NOTIFY bodrelay_outbox").await?)
     }
 
     /// A transaction in which all reads see the same state.

@@ -24,6 +24,9 @@ pub(super) enum Trouble {
     CommitLost(Error),
     #[error("no answer for {} s", .0.as_secs())]
     NoAnswer(Duration),
+    /// The session that listens has ended.
+    #[error("the session was lost")]
+    Lost,
     /// A key of `[[database]]` cannot be used.
     #[error("{0:#}")]
     Setting(anyhow::Error),
@@ -39,7 +42,7 @@ impl Trouble {
             Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => {
                 error.code().map(|code| code.code())
             }
-            Self::NoAnswer(_) | Self::Setting(_) | Self::Mend { .. } => None,
+            Self::NoAnswer(_) | Self::Lost | Self::Setting(_) | Self::Mend { .. } => None,
         }
     }
 
@@ -61,7 +64,9 @@ impl Trouble {
                 }
                 None => true,
             },
-            Self::Connect(_) | Self::CommitLost(_) | Self::NoAnswer(_) | Self::Setting(_) => true,
+            Self::Connect(_) | Self::CommitLost(_) | Self::NoAnswer(_) | Self::Lost | Self::Setting(_) => {
+                true
+            }
         }
     }
 
@@ -79,7 +84,7 @@ impl Trouble {
         match self {
             Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => Some(error.into()),
             Self::Setting(error) => Some(error),
-            Self::NoAnswer(_) | Self::Mend { .. } => None,
+            Self::NoAnswer(_) | Self::Lost | Self::Mend { .. } => None,
         }
     }
 
@@ -95,6 +100,7 @@ impl Trouble {
                 let seconds = limit.as_secs();
                 (format!("no answer within {seconds} s; what was asked is done again, which changes nothing twice"), None)
             }
+            Self::Lost => waits("the server went away, or ended the session that listens"),
             Self::CommitLost(_) => (
                 "the connection was lost during COMMIT, so that its end is not known; the agent tries again, which \
                  changes nothing twice"
