@@ -34,7 +34,6 @@ unix_socket_directories = '$1'
 max_connections = 200
 fsync = off
 full_page_writes = off
-synchronous_commit = off
 END
 cat >"$1/data/pg_hba.conf" <<END
 local all all trust

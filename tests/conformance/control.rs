@@ -2,7 +2,7 @@
 
 use bodrelay::clock::{Clock, SystemClock};
 use bodrelay::database::{
-    Backlog, CommandResult, FindingRow, HostRow, Owner, OwnerClaim, Report, Settle, StatusRow,
+    Backlog, CommandResult, Database, FindingRow, HostRow, Owner, OwnerClaim, Report, Settle, StatusRow,
 };
 
 use super::{Fixture, at};
@@ -319,6 +319,37 @@ fn finding() -> FindingRow {
         cleared: false,
         host: "h1".into(),
     }
+}
+
+/// One of each thing that an agent writes into the control tables of a database that has CP1.
+pub async fn everything_that_an_agent_writes(database: &dyn Database) {
+    database.control_read().await.unwrap();
+    database.command_read().await.unwrap();
+    assert!(database.host_claim(&host_row("j1", 1), None).await.unwrap());
+    assert!(database.host_claim(&host_row("j1", 2), Some(1)).await.unwrap());
+    assert_eq!(database.owner_claim(&claim("j1", "h1")).await.unwrap(), Owner::Mine);
+    let document = || ("CP1".to_owned(), "Sync".to_owned(), "Item".to_owned(), None);
+    let command = CommandResult {
+        command_id: 1,
+        state: "done",
+        matched_rows: None,
+        done_rows: None,
+        result: "".into(),
+        host: "h1".into(),
+    };
+    let (refused, accepted) =
+        (document(), ("CP1".to_owned(), "Sync".to_owned(), "Item".to_owned(), Some(true)));
+    let report = Report {
+        host: Some(host_row("j1", 2)),
+        connection_points: vec![("CP1".into(), None)],
+        documents_refused: vec![refused],
+        documents_accepted: vec![accepted],
+        statuses: vec![status("j1")],
+        findings: vec![finding(), finding(), FindingRow { cleared: true, ..finding() }],
+        commands: vec![command],
+    };
+    database.control_report(&report).await.unwrap();
+    assert_eq!(database.host_read().await.unwrap().len(), 1);
 }
 
 pub async fn findings_open_renew_and_clear<F: Fixture>() {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bodrelay::config::DatabaseSettings;
-use bodrelay::database::Database;
+use bodrelay::config::{DatabaseSettings, Encrypt};
 use bodrelay::database::postgres::Postgres;
+use bodrelay::database::statements::scripts;
+use bodrelay::database::{Database, DatabaseError, Scan, Selection, Settle};
 use tokio_postgres::Client;
 
 use crate::cluster::{self, Cluster};
-use crate::conformance::Fixture;
+use crate::conformance::{Fixture, ids, log_row, scan_all};
 
 mod suite {
     crate::cases!(super::PostgresFixture);
@@ -48,7 +49,6 @@ impl Fixture for PostgresFixture {
     }
 
     async fn install_control(&self) {
-        use bodrelay::database::statements::scripts;
         self.client.batch_execute(scripts::POSTGRES_INSTALL).await.unwrap();
     }
 
@@ -87,5 +87,339 @@ impl Fixture for PostgresFixture {
             self.client.execute(sql, &[&bytes, &entry_id]).await.unwrap();
         }
         false
+    }
+}
+
+fn is_unavailable(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Unavailable { .. })
+}
+
+fn needs_mending(error: &DatabaseError, word: &str) {
+    assert!(matches!(error, DatabaseError::NeedsMending { .. }), "{error:?}");
+    assert!(error.to_string().contains(word), "{error}");
+}
+
+fn settle_of(ids: &[i64]) -> Settle {
+    let log = ids.iter().map(|id| log_row(&format!("k{id}"))).collect();
+    Settle { accepted: ids.to_vec(), log, ..Settle::default() }
+}
+
+/// Ends every session of the agent on this database, and waits until they are gone.
+async fn end_sessions(client: &Client) {
+    let ours = "datname = current_database() AND application_name LIKE 'bodrelay h1/%'";
+    let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}");
+    assert_ne!(cluster::rows(client, &end).await, [["0"]], "there was none to end");
+    let left = format!("SELECT count(*) FROM pg_stat_activity WHERE {ours}");
+    while cluster::rows(client, &left).await != [["0"]] {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_session_is_opened_anew() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.insert(&[1, 2, 3]).await;
+    let database = fixture.open();
+    for id in 1..=3 {
+        database.control_read().await.unwrap();
+        assert_eq!(ids(&*database, &scan_all()).await.len(), usize::try_from(4 - id).unwrap());
+        end_sessions(&fixture.client).await;
+        for lost in
+            [database.outbox_settle(&settle_of(&[id])).await.err(), database.command_read().await.err()]
+                .into_iter()
+                .flatten()
+        {
+            assert!(is_unavailable(&lost), "{lost:?}");
+        }
+        let settled = database.outbox_settle(&settle_of(&[id])).await.unwrap();
+        assert!(settled.gone.is_empty());
+        database.command_read().await.unwrap();
+    }
+    assert_eq!(fixture.flags().await, [["1", "1"], ["2", "1"], ["3", "1"]]);
+    let sessions = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() \
+                    AND application_name LIKE 'bodrelay%' ORDER BY 1";
+    assert_eq!(fixture.rows(sessions).await, [["bodrelay h1/control"], ["bodrelay h1/outbox"]]);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_and_starts_is_waited_for() {
+    let cluster = Cluster::start();
+    let name = cluster.database().await;
+    let client = cluster.connect(&name).await;
+    cluster::install(&client).await;
+    client.batch_execute("INSERT INTO cor_outbox_entry (c_id, c_xml) VALUES (1, '<x/>')").await.unwrap();
+    let database = Postgres::new(&cluster.settings(&name), "h1");
+    let before = database.survey().await.unwrap().fingerprint;
+    assert_eq!(ids(&database, &scan_all()).await, [1]);
+    cluster.control(&["-m", "immediate", "stop"]);
+    for _ in 0..2 {
+        assert!(is_unavailable(&database.outbox_settle(&settle_of(&[1])).await.unwrap_err()));
+        assert!(is_unavailable(&database.survey().await.unwrap_err()));
+    }
+    cluster.control(&["start"]);
+    database.outbox_settle(&settle_of(&[1])).await.unwrap();
+    assert_eq!(ids(&database, &scan_all()).await, [0_i64; 0]);
+    assert_eq!(database.survey().await.unwrap().fingerprint, before, "the same database");
+}
+
+#[tokio::test]
+async fn a_deadlock_is_tried_once_more() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.insert(&[1, 2]).await;
+    let database = fixture.open();
+    let other = Cluster::shared().connect(&fixture.database).await;
+    other.batch_execute("SET lock_timeout = 0; SET deadlock_timeout = '10s'; BEGIN").await.unwrap();
+    other.batch_execute("UPDATE cor_outbox_entry SET c_tenant_id = 'U' WHERE c_id = 2").await.unwrap();
+    let crossing = async {
+        // Until the settle has row 1 and waits for row 2.
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name = 'bodrelay h1/outbox' AND wait_event_type = 'Lock'";
+        while fixture.value(waits).await != "1" {
+            tokio::task::yield_now().await;
+        }
+        other.batch_execute("UPDATE cor_outbox_entry SET c_tenant_id = 'U' WHERE c_id = 1").await.unwrap();
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let settle = settle_of(&[1, 2]);
+    let (settled, ()) = tokio::join!(database.outbox_settle(&settle), crossing);
+    assert_eq!(settled.unwrap(), Default::default());
+    assert_eq!(fixture.flags().await, [["1", "1"], ["2", "1"]]);
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    end_sessions(&fixture.client).await; // statistics are sent at the end of a session at the latest
+    assert_eq!(fixture.value(deadlocks).await, "1", "it was one");
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_stopped() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture
+        .exec(
+            "DROP TABLE public.cor_outbox_entry; CREATE VIEW public.cor_outbox_entry AS \
+             SELECT n AS c_id, ''::text AS c_xml, 'T' AS c_tenant_id, 'L' AS c_logical_id, 4 AS c_message_priority, \
+             now() AS c_created_date_time, 1 AS c_was_processed FROM generate_series(1, 1000000000000) AS n",
+        )
+        .await;
+    let settings = DatabaseSettings { statement_timeout_seconds: 1, ..fixture.settings() };
+    let database = Postgres::new(&settings, "h1");
+    let error = database.outbox_scan(&scan_all()).await.unwrap_err();
+    assert!(is_unavailable(&error) && error.to_string().contains("statement_timeout_seconds"), "{error:?}");
+    // An operation that nobody waits for any more is stopped at the server, too.
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'bodrelay h1/%' AND state = 'active'";
+    let (long, scan) = (Postgres::new(&fixture.settings(), "h1"), scan_all());
+    tokio::select! {
+        answer = long.outbox_scan(&scan) => panic!("{answer:?}"),
+        () = async { while fixture.value(running).await != "1" { tokio::task::yield_now().await; } } => {}
+    }
+    while fixture.value(running).await != "0" {
+        tokio::task::yield_now().await;
+    }
+    long.control_read().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_may_not_in_is_told_what_to_mend() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.insert(&[1]).await;
+    fixture.exec(&format!("CREATE ROLE \"{}_in\" LOGIN PASSWORD 'right'", fixture.database)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let password_file = folder.path().join("password");
+    std::fs::write(&password_file, "wrong\n").unwrap();
+    let settings = DatabaseSettings {
+        host: Some("127.0.0.1".into()),
+        user: Some(format!("{}_in", fixture.database)),
+        password_file: Some(password_file.clone()),
+        ..fixture.settings()
+    };
+    let database = Postgres::new(&settings, "h1");
+    needs_mending(&database.control_read().await.unwrap_err(), "password_file");
+    std::fs::write(&password_file, "right\n").unwrap();
+    needs_mending(&database.control_read().await.unwrap_err(), "grants");
+    let none = DatabaseSettings { password_file: None, ..settings.clone() };
+    needs_mending(&Postgres::new(&none, "h1").control_read().await.unwrap_err(), "password_file");
+    let gone = DatabaseSettings { password_file: Some(folder.path().join("gone")), ..settings.clone() };
+    needs_mending(&Postgres::new(&gone, "h1").control_read().await.unwrap_err(), "cannot be read");
+    let unknown = DatabaseSettings { database: Some("nowhere".into()), ..fixture.settings() };
+    needs_mending(&Postgres::new(&unknown, "h1").control_read().await.unwrap_err(), "nowhere");
+    let away = DatabaseSettings { port: Some(1), host: Some("127.0.0.1".into()), ..fixture.settings() };
+    assert!(is_unavailable(&Postgres::new(&away, "h1").control_read().await.unwrap_err()));
+    let plain = DatabaseSettings { encrypt: Encrypt::Required, ..settings };
+    needs_mending(&Postgres::new(&plain, "h1").control_read().await.unwrap_err(), "encrypt");
+
+    let set = format!("ALTER DATABASE {} SET default_transaction_read_only = on", fixture.database);
+    fixture.exec(&set).await;
+    let database = fixture.open();
+    assert_eq!(ids(&*database, &scan_all()).await, [1]);
+    needs_mending(&database.outbox_settle(&settle_of(&[1])).await.unwrap_err(), "read-only");
+    assert_eq!(fixture.flags().await, [["1", "0"]]);
+}
+
+#[tokio::test]
+async fn the_agents_role_needs_only_what_grants_gives() {
+    let cluster = Cluster::start();
+    let name = cluster.database().await;
+    let client = cluster.connect(&name).await;
+    cluster::install(&client).await;
+    let (_, grants) = scripts::POSTGRES.iter().find(|(name, _)| *name == "grants.sql").unwrap();
+    client.batch_execute(grants).await.unwrap();
+    client
+        .batch_execute(
+            "CREATE ROLE relay LOGIN; GRANT bodrelay_agent TO relay; \
+             INSERT INTO cor_outbox_entry (c_id, c_xml, c_was_processed) VALUES (1, '<x/>', 0), (2, '<x/>', 9); \
+             INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) VALUES (1, 'A', 'b'); \
+             INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id) \
+             VALUES ('CP1', 'PLANT1', 'T', 'lid://infor.ims.cp1')",
+        )
+        .await
+        .unwrap();
+    let settings = DatabaseSettings { user: Some("relay".into()), ..cluster.settings(&name) };
+    let database = Postgres::new(&settings, "h1");
+    let survey = database.survey().await.unwrap();
+    assert_eq!((survey.problems, survey.advice), (vec![], vec![]));
+    crate::conformance::control::everything_that_an_agent_writes(&database).await;
+    assert_eq!(database.outbox_load(&[1, 2], usize::MAX).await.unwrap().entries[0].headers.len(), 1);
+    database.outbox_backlog(&Selection::default(), 10).await.unwrap();
+    assert_eq!(database.outbox_reset(&[2]).await.unwrap(), [2]);
+    for _ in 0..2 {
+        database.outbox_settle(&settle_of(&[1])).await.unwrap();
+    }
+    let later = "2100-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(database.log_purge("CP1", later, 10).await.unwrap(), 1);
+    client.batch_execute("REVOKE UPDATE ON bodrelay_message_log FROM bodrelay_agent").await.unwrap();
+    needs_mending(&database.outbox_settle(&settle_of(&[2])).await.unwrap_err(), "grants");
+    let (_, examples) = scripts::POSTGRES.iter().find(|(name, _)| *name == "examples.sql").unwrap();
+    client.batch_execute("DELETE FROM bodrelay_connection_point").await.unwrap();
+    client.batch_execute(examples).await.unwrap();
+    let (_, uninstall) = scripts::POSTGRES.iter().find(|(name, _)| *name == "uninstall.sql").unwrap();
+    client.batch_execute(uninstall).await.unwrap();
+    assert_eq!(cluster::rows(&client, "SELECT count(*) FROM cor_outbox_entry").await, [["2"]]);
+}
+
+/// Every type that sites have, names in any letters, in a schema of its own.
+#[tokio::test]
+async fn the_sites_own_tables_are_used_as_they_are() {
+    for (id, xml, created, flag, quote) in [
+        ("bigint", "bytea", "timestamptz", "smallint", ""),
+        ("integer", "text", "timestamp", "integer", ""),
+        ("numeric(19,0)", "xml", "text", "numeric(1,0)", "\""),
+        ("bigint", "varchar(4000)", "date", "varchar(1)", "\""),
+    ] {
+        let fixture = PostgresFixture::empty().await;
+        fixture.install_control().await;
+        let case = format!("{id} {xml} {created} {flag} {quote}");
+        let q = |name: &str| format!("{quote}{name}{quote}");
+        let entry = q("COR_OUTBOX_ENTRY");
+        let create = format!(
+            "CREATE SCHEMA \"My App\"; SET search_path = \"My App\"; CREATE TABLE {entry} ({} {id} PRIMARY KEY, \
+             {} varchar(22), {} varchar(250), {} integer, {} {created}, {} {flag}, {} {xml}); \
+             CREATE TABLE {} ({} {id} PRIMARY KEY, {} {id}, {} varchar(250), {} text); \
+             INSERT INTO {entry} VALUES (1, 'T', 'L', 7, '2026-01-31', '0', '<x/>'), \
+             (2, 'T', 'L', NULL, '2026-02-01', '0', '<x>\u{fc}</x>'), (3, 'T', 'L', 4, NULL, '1', NULL)",
+            q("C_ID"),
+            q("C_TENANT_ID"),
+            q("C_Logical_ID"),
+            q("C_MESSAGE_PRIORITY"),
+            q("C_CREATED_DATE_TIME"),
+            q("C_WAS_PROCESSED"),
+            q("C_XML"),
+            q("Cor_Outbox_Headers"),
+            q("C_ID"),
+            q("C_OUTBOX_ID"),
+            q("C_HEADER_KEY"),
+            q("C_HEADER_VALUE"),
+        );
+        fixture.exec(&create).await;
+        fixture
+            .exec(&format!("INSERT INTO {} VALUES (1, 2, 'TenantId', 'T')", q("Cor_Outbox_Headers")))
+            .await;
+        let settings = DatabaseSettings { iobox_schema: Some("My App".into()), ..fixture.settings() };
+        let database = Postgres::new(&settings, "h1");
+        let survey = database.survey().await.unwrap();
+        assert_eq!(survey.problems, [], "{case}");
+        for advice in survey.advice.iter().filter(|advice| advice.remedy.contains("INDEX")) {
+            fixture.exec(&advice.remedy).await;
+        }
+        let rows_from = Some("2026-02-01T00:00:00Z".parse().unwrap());
+        for logical_id in [None, Some("L".to_owned())] {
+            let selection = Selection { rows_from, logical_id, tenant_id: Some("T".into()) };
+            assert_eq!(
+                ids(&database, &Scan { selection: selection.clone(), ..scan_all() }).await,
+                [2],
+                "{case}"
+            );
+            let backlog = database.outbox_backlog(&selection, 10).await.unwrap();
+            assert_eq!((backlog.waiting_rows, backlog.oldest), (1, rows_from), "{case}");
+        }
+        let entries = database.outbox_load(&[1, 2, 3], usize::MAX).await.unwrap().entries;
+        assert_eq!(entries.iter().map(|entry| entry.priority).collect::<Vec<_>>(), [7, 4, 4], "{case}");
+        assert_eq!(entries[1].created_at, rows_from, "{case}: {}", entries[1].created);
+        assert_eq!(entries[1].headers.len(), 1, "{case}");
+        let payload = entries[1].payload.as_ref().unwrap();
+        assert_eq!(
+            (payload.is_text, &payload.bytes[..]),
+            (xml != "bytea", "<x>\u{fc}</x>".as_bytes()),
+            "{case}"
+        );
+        let settle = Settle { accepted: vec![1, 3], failed: vec![2], ..Settle::default() };
+        let settled = database.outbox_settle(&settle).await.unwrap();
+        assert_eq!((settled.already_flagged, settled.gone), (vec![3], vec![]), "{case}");
+        assert_eq!(database.outbox_reset(&[2]).await.unwrap(), [2], "{case}");
+        assert_eq!(database.outbox_present(&[1, 9]).await.unwrap(), [1], "{case}");
+        fixture.exec(&format!("ALTER TABLE {entry} ALTER COLUMN {} TYPE text", q("C_ID"))).await;
+        let problems = database.survey().await.unwrap().problems;
+        assert!(problems[0].what.contains("COR_OUTBOX_ENTRY.C_ID has the type text"), "{case}: {problems:?}");
+        needs_mending(&database.outbox_scan(&scan_all()).await.unwrap_err(), "bodrelay check");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let ca = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
+    };
+    let ((pem, issuer), (other_pem, _)) = (ca("ours"), ca("another"));
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let server = server.signed_by(&key, &issuer).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        Some(folder.path().join(name))
+    };
+    let (ca_file, other_file) = (file("ca.pem", &pem), file("other.pem", &other_pem));
+    let cluster = Cluster::start();
+    cluster.put("server.crt", &server.pem());
+    cluster.put("server.key", &key.serialize_pem());
+    cluster.control(&["-o", "-c ssl=on", "restart"]);
+    let admin = cluster.connect("postgres").await;
+    admin.batch_execute("CREATE ROLE ssl_user LOGIN").await.unwrap();
+    let name = cluster.database().await;
+    cluster::install(&cluster.connect(&name).await).await;
+    let try_it = async |host: &str, encrypt, ca_file: &Option<std::path::PathBuf>, trust| {
+        let settings = DatabaseSettings {
+            host: Some(host.into()),
+            user: Some("ssl_user".into()),
+            encrypt,
+            ca_file: ca_file.clone(),
+            trust_server_certificate: trust,
+            ..cluster.settings(&name)
+        };
+        // The role has no rights: being told so means that it got in.
+        Postgres::new(&settings, "h1").control_read().await.unwrap_err()
+    };
+    for (host, encrypt, ca_file, trust, word) in [
+        ("localhost", Encrypt::Strict, &ca_file, false, "grants"),
+        ("127.0.0.1", Encrypt::Strict, &ca_file, false, "ca_file"),
+        ("127.0.0.1", Encrypt::Required, &ca_file, false, "grants"),
+        ("localhost", Encrypt::Required, &other_file, false, "ca_file"),
+        ("localhost", Encrypt::Required, &None, false, "ca_file"),
+        ("127.0.0.1", Encrypt::Strict, &None, true, "grants"),
+    ] {
+        needs_mending(&try_it(host, encrypt, ca_file, trust).await, word);
     }
 }

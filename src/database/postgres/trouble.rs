@@ -187,7 +187,11 @@ fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<
             format!("a right is missing: {message}"),
             "give the agent's role the rights of grants.sql ('bodrelay sql postgres grants')",
         ),
-        "42P01" | "3F000" => mend(format!("a table is missing: {message}"), CHECK),
+        "42P01" | "3F000" => mend(
+            format!("a table is missing, or this role may not see its schema: {message}"),
+            "run 'bodrelay check': it names the table or script that is missing; where the table is there, give the \
+             agent's role the rights of grants.sql",
+        ),
         "42703" => mend(format!("a column is missing: {message}"), CHECK),
         "42883" | "42804" | "22P02" => {
             mend(format!("a column has a type that cannot work: {message}"), CHECK)
