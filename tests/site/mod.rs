@@ -18,6 +18,11 @@ use bodrelay::simulator::ledger::Arrival;
 use bodrelay::simulator::{Options, Simulator};
 use rusqlite::{Connection, OptionalExtension};
 
+#[path = "../cluster/mod.rs"]
+pub mod cluster;
+
+use cluster::Cluster;
+
 /// Longer than anything here takes, on a machine that does other things too.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,6 +72,22 @@ impl Entry {
             .replace("{{variation_id}}", &self.version.to_string())
     }
 
+    /// The headers that real applications write.
+    fn headers(&self, tenant_id: &str) -> Vec<(&'static str, String)> {
+        let headers = [
+            ("TenantId", Some(tenant_id.to_owned())),
+            ("MessageId", self.message_id.clone()),
+            ("BODType", Some("Sync.ItemMaster".to_owned())),
+            ("FromLogicalId", Some(LOGICAL_ID.to_owned())),
+            ("ToLogicalId", Some("lid://default".to_owned())),
+            ("AccountingEntity", Some("100".to_owned())),
+            ("Location", Some("PLANT1".to_owned())),
+            ("DocumentId", Some(self.document_id.clone())),
+            ("VariationId", Some(self.version.to_string())),
+        ];
+        headers.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
     pub fn digest(&self, tenant_id: &str) -> Digest {
         Digest::of(self.xml(tenant_id).as_bytes())
     }
@@ -86,8 +107,94 @@ pub struct Logged {
     pub digest: Option<String>,
 }
 
+impl Logged {
+    fn of_texts(row: Vec<String>) -> Self {
+        let [entry_id, message_id, state, in_doubt, late, attempts, failure_code, failure_text, digest] =
+            row.try_into().unwrap();
+        let given = |text: String| (text != "NULL").then_some(text);
+        Self {
+            entry_id: entry_id.parse().unwrap(),
+            message_id,
+            state,
+            in_doubt: in_doubt == "1",
+            late: late == "1",
+            attempts: attempts.parse().unwrap(),
+            failure_code: given(failure_code),
+            failure_text: given(failure_text),
+            digest: given(digest),
+        }
+    }
+}
+
+/// A PostgreSQL server with the site's database, for sites that have one instead of a SQLite file.
+pub struct Server {
+    pub cluster: Cluster,
+    database: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Server {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let cluster = Cluster::start();
+        let database = runtime.block_on(async {
+            let database = cluster.database().await;
+            cluster::install(&cluster.connect(&database).await).await;
+            database
+        });
+        Self { cluster, database, runtime }
+    }
+
+    /// Runs statements in one transaction.
+    pub fn exec(&self, sql: &str) {
+        self.runtime.block_on(async {
+            let client = self.cluster.connect(&self.database).await;
+            client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        });
+    }
+
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        self.runtime.block_on(async { cluster::rows(&self.cluster.connect(&self.database).await, sql).await })
+    }
+
+    fn first(&self, sql: &str) -> Option<String> {
+        let value = self.rows(sql).into_iter().next()?.into_iter().next()?;
+        (value != "NULL").then_some(value)
+    }
+
+    /// Writes entries with their headers in one transaction, in their order.
+    fn insert_all(&self, entries: &[Entry], tenant_id: &str) -> Vec<i64> {
+        self.runtime.block_on(async {
+            let mut client = self.cluster.connect(&self.database).await;
+            let transaction = client.transaction().await.unwrap();
+            let entry_sql = "INSERT INTO cor_outbox_entry (c_tenant_id, c_logical_id, c_created_date_time, c_xml) \
+                             VALUES ($1, $2, $3::text::timestamptz, $4) RETURNING c_id";
+            let entry_sql = transaction.prepare(entry_sql).await.unwrap();
+            let headers_sql = "INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
+                               SELECT $1, key, value FROM unnest($2::text[], $3::text[]) AS h (key, value)";
+            let headers_sql = transaction.prepare(headers_sql).await.unwrap();
+            let mut ids = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let xml = entry.xml(tenant_id).into_bytes();
+                let row = transaction
+                    .query_one(&entry_sql, &[&tenant_id, &LOGICAL_ID, &entry.created, &xml])
+                    .await
+                    .unwrap();
+                let id: i64 = row.get(0);
+                let (keys, values): (Vec<_>, Vec<_>) = entry.headers(tenant_id).into_iter().unzip();
+                transaction.execute(&headers_sql, &[&id, &keys, &values]).await.unwrap();
+                ids.push(id);
+            }
+            transaction.commit().await.unwrap();
+            ids
+        })
+    }
+}
+
 /// Database, ION and configuration of one agent.
 pub struct Site {
+    /// `None`: the database is a SQLite file.
+    pub server: Option<Server>,
     folder: tempfile::TempDir,
     pub simulator: Simulator,
     pub settings: String,
@@ -99,25 +206,34 @@ impl Site {
     }
 
     pub fn with(options: Options) -> Self {
+        Self::on(None, options)
+    }
+
+    /// With a PostgreSQL server of its own.
+    pub fn on_postgres(options: Options) -> Self {
+        Self::on(Some(Server::start()), options)
+    }
+
+    fn on(server: Option<Server>, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::start(options).unwrap();
-        let site = Self { folder, simulator, settings: String::new() };
+        let site = Self { server, folder, simulator, settings: String::new() };
         std::fs::write(site.path("sim.ionapi"), site.simulator.ionapi_json()).unwrap();
         site.write_configuration("");
-        let database = site.database();
-        let mode: String = database.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
-        assert_eq!(mode, "wal");
-        database.execute_batch(scripts::SQLITE_INSTALL).unwrap();
-        database.execute_batch(scripts::SQLITE_IOBOX).unwrap();
-        database
-            .execute(
-                "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
-                 send_mode, poll_seconds, parallel_posts, backoff_step_seconds, backoff_max_seconds, \
-                 headers_grace_seconds, lone_in_doubt_tries, log_attempts) \
-                 VALUES ('CP1', 'PLANT1', ?1, ?2, 'on', 1, 8, 1, 1, 1, 50, 'all')",
-                (site.tenant_id(), LOGICAL_ID),
-            )
-            .unwrap();
+        if site.server.is_none() {
+            let database = site.database();
+            let mode: String = database.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+            database.execute_batch(scripts::SQLITE_INSTALL).unwrap();
+            database.execute_batch(scripts::SQLITE_IOBOX).unwrap();
+        }
+        site.sql(&format!(
+            "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
+             send_mode, poll_seconds, parallel_posts, backoff_step_seconds, backoff_max_seconds, \
+             headers_grace_seconds, lone_in_doubt_tries, log_attempts) \
+             VALUES ('CP1', 'PLANT1', '{}', '{LOGICAL_ID}', 'on', 1, 8, 1, 1, 1, 50, 'all')",
+            site.tenant_id()
+        ));
         site.sql(
             "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
              VALUES ('CP1', 'out', 'Sync', 'ItemMaster')",
@@ -127,13 +243,23 @@ impl Site {
 
     /// The configuration file; `agent` adds keys to `[agent]`.
     pub fn write_configuration(&self, agent: &str) {
+        let database = match &self.server {
+            None => "kind = \"sqlite\"\npath = \"erp.db\"".to_owned(),
+            Some(server) => format!(
+                "kind = \"postgres\"\nhost = \"{}\"\nport = {}\ndatabase = \"{}\"\nuser = \"postgres\"\n\
+                 encrypt = \"off\"\nstatement_timeout_seconds = 10",
+                server.cluster.folder.display(),
+                server.cluster.port,
+                server.database
+            ),
+        };
         std::fs::write(
             self.path("bodrelay.toml"),
             format!(
                 "[agent]\nhost = \"host1\"\nlocation = \"PLANT1\"\nstate_dir = \"state\"\n\
                  control_read_seconds = 1\nshutdown_seconds = 10\n{agent}\n\
                  [[ion]]\ncredentials = \"sim.ionapi\"\nrequest_timeout_seconds = 10\n\
-                 [[database]]\nname = \"erp\"\nkind = \"sqlite\"\npath = \"erp.db\"\n"
+                 [[database]]\nname = \"erp\"\n{database}\n"
             ),
         )
         .unwrap();
@@ -164,16 +290,25 @@ impl Site {
     }
 
     pub fn sql(&self, sql: &str) {
+        if let Some(server) = &self.server {
+            return server.exec(sql);
+        }
         self.database().execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// A number that the database answers.
     pub fn number(&self, sql: &str) -> i64 {
+        if let Some(server) = &self.server {
+            return server.first(sql).unwrap().parse().unwrap();
+        }
         self.database().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// A text that the database answers, if there is a row.
     pub fn text(&self, sql: &str) -> Option<String> {
+        if let Some(server) = &self.server {
+            return server.first(sql);
+        }
         self.database()
             .query_row(sql, [], |row| row.get::<_, Option<String>>(0))
             .optional()
@@ -188,6 +323,9 @@ impl Site {
 
     /// Writes entries with their headers in one transaction.
     pub fn insert_all(&self, entries: &[Entry]) -> Vec<i64> {
+        if let Some(server) = &self.server {
+            return server.insert_all(entries, self.tenant_id());
+        }
         let mut connection = self.database();
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
@@ -209,19 +347,7 @@ impl Site {
                     ))
                     .unwrap();
                 let id = transaction.last_insert_rowid();
-                let version = entry.version.to_string();
-                let headers = [
-                    ("TenantId", Some(self.tenant_id())),
-                    ("MessageId", entry.message_id.as_deref()),
-                    ("BODType", Some("Sync.ItemMaster")),
-                    ("FromLogicalId", Some(LOGICAL_ID)),
-                    ("ToLogicalId", Some("lid://default")),
-                    ("AccountingEntity", Some("100")),
-                    ("Location", Some("PLANT1")),
-                    ("DocumentId", Some(&entry.document_id)),
-                    ("VariationId", Some(&version)),
-                ];
-                for (key, value) in headers.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+                for (key, value) in entry.headers(self.tenant_id()) {
                     transaction
                         .prepare_cached(
                             "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
@@ -239,6 +365,10 @@ impl Site {
     }
 
     pub fn flag(&self, entry_id: i64) -> Option<i64> {
+        if let Some(server) = &self.server {
+            let sql = format!("SELECT c_was_processed FROM cor_outbox_entry WHERE c_id = {entry_id}");
+            return server.first(&sql)?.parse().ok();
+        }
         self.database()
             .query_row("SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ?1", [entry_id], |row| {
                 row.get(0)
@@ -254,13 +384,13 @@ impl Site {
 
     /// The message log, by row and time.
     pub fn log(&self) -> Vec<Logged> {
+        const LOG: &str = "SELECT entry_id, message_id, state, in_doubt, late, attempts, failure_code, failure_text, digest \
+             FROM bodrelay_message_log WHERE direction = 'out' ORDER BY entry_id, seen_at, message_key";
+        if let Some(server) = &self.server {
+            return server.rows(LOG).into_iter().map(Logged::of_texts).collect();
+        }
         let connection = self.database();
-        let mut statement = connection
-            .prepare(
-                "SELECT entry_id, message_id, state, in_doubt, late, attempts, failure_code, failure_text, digest \
-                 FROM bodrelay_message_log WHERE direction = 'out' ORDER BY entry_id, seen_at, message_key",
-            )
-            .unwrap();
+        let mut statement = connection.prepare(LOG).unwrap();
         let rows = statement.query_map([], |row| {
             Ok(Logged {
                 entry_id: row.get(0)?,

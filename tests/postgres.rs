@@ -1,0 +1,106 @@
+//! The real agent on a real PostgreSQL: killed at each named point and at random, its sessions ended, its server
+//! restarted; the simulator's ledger judges what became of every row.
+
+mod site;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use bodrelay::simulator::Options;
+use bodrelay::simulator::script::{Fault, Script, What};
+use site::{Entry, Site, seed};
+
+const SIGABRT: i32 = 6;
+
+/// A version of each document, every other one with a message id of its own.
+fn fill(site: &Site, documents: i64, versions: std::ops::RangeInclusive<i64>) -> BTreeMap<i64, Entry> {
+    let entries: Vec<Entry> = versions
+        .flat_map(|version| {
+            (1..=documents).map(move |document| {
+                let entry = Entry::new(&format!("ITEM-{document}"), version);
+                if document % 2 == 0 { entry } else { entry.message_id(&format!("erp-{document}-{version}")) }
+            })
+        })
+        .collect();
+    site.insert_all(&entries).into_iter().zip(entries).collect()
+}
+
+fn faults(seed: u64) -> Options {
+    let faults = vec![
+        Fault::refuse(503).with_probability(0.02),
+        Fault::new(What::StoreThenLoseAnswer).with_probability(0.02),
+        Fault::new(What::Slow { ms: 20 }).with_probability(0.3),
+    ];
+    Options { seed, script: Script { faults }, ..Options::default() }
+}
+
+/// One site for all points, since a server of its own costs seconds: each round adds rows and judges them all.
+#[test]
+fn nothing_is_lost_at_any_point() {
+    let site = Site::on_postgres(Options::default());
+    let mut entries = BTreeMap::new();
+    for (round, point) in
+        ["after_scan", "after_admit", "after_begin", "after_post", "after_record", "after_settle"]
+            .into_iter()
+            .enumerate()
+    {
+        let version = i64::try_from(round).unwrap() * 3;
+        entries.extend(fill(&site, 12, version..=version + 2));
+        let mut agent = site.start_armed(&format!("{point}:1"));
+        let status = agent.wait();
+        assert_eq!(status.signal(), Some(SIGABRT), "{point} ended by {status}\n{}", agent.log());
+        site.drain();
+        let verdict = site.judge(&entries);
+        assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0), "{point}");
+    }
+}
+
+#[test]
+fn random_kills_among_faults() {
+    const KILLS: i64 = 8;
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let site = Site::on_postgres(faults(seed));
+    let mut entries = BTreeMap::new();
+    for version in 1..=KILLS {
+        entries.extend(fill(&site, 60, version..=version));
+        let mut agent = site.start();
+        let moment = Instant::now() + Duration::from_millis(random.u64(50..900));
+        agent.until("the moment of the kill", || Instant::now() >= moment);
+        agent.kill();
+    }
+    assert!(site.simulator.ledger().counts().posts > 0, "no kill hit anything under way");
+    site.simulator.clear_faults();
+    site.drain();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
+}
+
+/// One agent lives through it all: ended sessions, and a server that is stopped at once and started again in mid-pass.
+#[test]
+fn the_agent_outlives_its_sessions_and_its_server() {
+    let site = Site::on_postgres(faults(seed()));
+    let server = site.server.as_ref().unwrap();
+    let mut entries = fill(&site, 60, 1..=4);
+    let mut agent = site.start();
+    let accepted = || site.simulator.ledger().counts().distinct;
+    for version in 5..=8 {
+        let before = accepted();
+        entries.extend(fill(&site, 60, version..=version));
+        agent.until("it sends", || accepted() > before);
+        if version % 2 == 0 {
+            server.cluster.control(&["-m", "immediate", "restart"]);
+        } else {
+            server.exec(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bodrelay %'",
+            );
+        }
+    }
+    site.simulator.clear_faults();
+    agent.until("nothing waits", || site.is_drained());
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
+    assert!(!site.has_finding("ANOTHER_SENDER"), "its own flags are nobody else's");
+}
