@@ -2,6 +2,8 @@
 
 mod cluster;
 mod conformance;
+#[path = "databases/listening.rs"]
+mod listening;
 #[path = "databases/postgres.rs"]
 mod postgres;
 
