@@ -6,6 +6,8 @@ mod conformance;
 mod listening;
 #[path = "databases/postgres.rs"]
 mod postgres;
+#[path = "databases/mssql.rs"]
+mod mssql;
 
 mod sqlite {
     use std::path::PathBuf;

@@ -101,7 +101,7 @@ impl Server {
                     };
                     let stream = stream.unwrap();
                     stream.set_nodelay(true).unwrap();
-                    let mut line = Line { stream, script: Arc::clone(&shared), number };
+                    let mut line = Line { stream, script: Arc::clone(&shared), number, transaction: None };
                     line.serve();
                     line.see(Seen::Closed(number));
                 });
@@ -152,6 +152,8 @@ struct Line {
     stream: TcpStream,
     script: Arc<(Mutex<Script>, Condvar)>,
     number: usize,
+    /// The transaction that is open; every request must name it.
+    transaction: Option<[u8; 8]>,
 }
 
 const PRELOGIN: u8 = 18;
@@ -229,10 +231,12 @@ impl Line {
                         if let Some(rest) = text.strip_prefix("INSERT BULK ") {
                             table = rest.split(' ').next().unwrap().to_owned();
                         }
-                        self.scripted(&name, Answer::Changed(0))?
+                        let answer = self.scripted(&name, Answer::Changed(0))?;
+                        [self.transaction_change(&name, &message), answer].concat()
                     }
                 }
                 RPC => {
+                    self.names_its_transaction(&message);
                     let (text, parameters) = rpc(&message);
                     let name = name(&text);
                     self.see(Seen::Rpc(self.number, name.clone(), text, parameters));
@@ -250,6 +254,27 @@ impl Line {
             self.send(&reply, None)?;
         }
         Some(())
+    }
+
+    fn names_its_transaction(&self, message: &[u8]) {
+        assert_eq!(message[10..18], self.transaction.unwrap_or_default(), "the transaction of the request");
+    }
+
+    /// What the server says of a transaction that begins or ends; it comes before the answer.
+    fn transaction_change(&mut self, name: &str, message: &[u8]) -> Vec<u8> {
+        self.names_its_transaction(message);
+        let (kind, former, next) = match (name, self.transaction) {
+            ("session:begin", None) => (8, None, Some([7; 8])),
+            ("session:commit", open @ Some(_)) => (9, open, None),
+            ("session:rollback", open @ Some(_)) => (10, open, None),
+            ("session:begin" | "session:commit", _) => panic!("{name} with {:?} open", self.transaction),
+            _ => return Vec::new(),
+        };
+        self.transaction = next;
+        let sized = |descriptor: Option<[u8; 8]>| {
+            descriptor.map_or(vec![0], |descriptor| [&[8][..], &descriptor].concat())
+        };
+        token(0xE3, &[vec![kind], sized(next), sized(former)].concat())
     }
 
     /// The answer of the script; `None`: the connection ends.
