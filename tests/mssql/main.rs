@@ -336,6 +336,15 @@ async fn a_refused_login_says_what_to_correct() {
 }
 
 #[tokio::test]
+async fn a_server_without_encryption_gets_no_login() {
+    let mut site = Site::new();
+    site.settings.encrypt = Encrypt::Required;
+    let error = site.open().control_read().await.unwrap_err();
+    assert!(error.to_string().contains("check encrypt in [[database]]"), "{error}");
+    assert_eq!(site.logins(), 0, "neither user nor password was sent");
+}
+
+#[tokio::test]
 async fn errors_are_told_by_number() {
     let site = Site::new();
     let database = site.open();

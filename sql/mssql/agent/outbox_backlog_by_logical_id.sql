@@ -15,4 +15,4 @@ FROM (
     AND C_LOGICAL_ID COLLATE Latin1_General_BIN2 = @P6
     AND (@P3 = 0 OR C_TENANT_ID COLLATE Latin1_General_BIN2 = @P2)
     AND (@P5 = 0 OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) IS NULL
-        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(@P4 AS datetimeoffset(3)))) AS counted
+        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(NULLIF(@P4, N'') AS datetimeoffset(3)))) AS counted

@@ -12,5 +12,5 @@ FROM /* iobox_schema */COR_OUTBOX_ENTRY /* readpast */
 WHERE C_WAS_PROCESSED = 0
     AND (@P2 = 0 OR C_TENANT_ID COLLATE Latin1_General_BIN2 = @P1)
     AND (@P4 = 0 OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) IS NULL
-        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(@P3 AS datetimeoffset(3)))
+        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(NULLIF(@P3, N'') AS datetimeoffset(3)))
 ORDER BY C_ID

@@ -13,5 +13,5 @@ WHERE C_WAS_PROCESSED = 0 AND C_ID > @P1 AND C_ID <= @P2
     AND C_LOGICAL_ID COLLATE Latin1_General_BIN2 = @P8
     AND (@P5 = 0 OR C_TENANT_ID COLLATE Latin1_General_BIN2 = @P4)
     AND (@P7 = 0 OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) IS NULL
-        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(@P6 AS datetimeoffset(3)))
+        OR TRY_CONVERT(datetimeoffset(3), C_CREATED_DATE_TIME) >= CAST(NULLIF(@P6, N'') AS datetimeoffset(3)))
 ORDER BY C_ID

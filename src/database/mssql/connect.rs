@@ -57,7 +57,17 @@ async fn connect(mut config: Config) -> Result<Client<tokio_util::compat::Compat
 async fn dial(config: &Config) -> Result<Client<tokio_util::compat::Compat<TcpStream>>, Trouble> {
     let stream = TcpStream::connect_named(config).await.map_err(Trouble::Unreachable)?;
     stream.set_nodelay(true).map_err(|error| Trouble::Unreachable(error.into()))?;
-    Ok(Client::connect(config.clone(), stream.compat_write()).await?)
+    Client::connect(config.clone(), stream.compat_write()).await.map_err(|error| match error {
+        // Told by its kind: the texts are the driver's own and not meant to be read by a program.
+        tiberius::error::Error::Protocol(_) => Trouble::Mend {
+            what: "the server does not agree to the login as it is asked for".into(),
+            remedy: "check encrypt in [[database]] (strict needs SQL Server 2022, required a server that offers TLS), and \
+                     that host and port are those of SQL Server"
+                .into(),
+            source: Some(error.into()),
+        },
+        other => Trouble::Server(other),
+    })
 }
 
 fn configure(settings: &DatabaseSettings, host: &str, purpose: &str) -> Result<Config, Trouble> {

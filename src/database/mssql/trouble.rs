@@ -100,8 +100,8 @@ impl Trouble {
             }
             Self::TimedOut => too_long(),
             Self::Server(Error::Io { kind: IoErrorKind::TimedOut, .. }) => too_long(),
-            Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
-            Self::Server(Error::Tls(_)) => (
+            // A certificate that is not good comes as invalid data.
+            Self::Server(Error::Tls(_) | Error::Io { kind: IoErrorKind::InvalidData, .. }) => (
                 "the encrypted connection was not made".into(),
                 Some(
                     "check that the server's certificate is good for host, or give its authority in ca_file; \
@@ -109,6 +109,7 @@ impl Trouble {
                         .into(),
                 ),
             ),
+            Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
             Self::Server(_) => waits("the answer of the server could not be read".into()),
             Self::NoRow => waits("the server gave no row where there always is one".into()),
             Self::Mend { what, remedy, .. } => (what.clone(), Some(remedy.clone())),
