@@ -32,7 +32,8 @@ fn is_given() -> bool {
     // Past the test runner, which keeps what a passing test says to itself.
     SAID.call_once(|| {
         let line = "SKIPPED: the conformance suite on SQL Server; set BODRELAY_TEST_MSSQL_HOST to run it";
-        writeln!(std::io::stderr(), "{line}").unwrap();
+        let mut runner = std::io::stderr();
+        writeln!(runner, "{line}").unwrap();
     });
     false
 }
@@ -116,7 +117,7 @@ async fn run(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>,
     Ok(rows.iter().map(|row| row.cells().map(|(_, cell)| shown(cell)).collect()).collect())
 }
 
-fn shown(cell: &ColumnData<'_>) -> String {
+fn shown(cell: &ColumnData<'static>) -> String {
     let number = match cell {
         ColumnData::U8(number) => number.map(i64::from),
         ColumnData::I16(number) => number.map(i64::from),
