@@ -169,6 +169,17 @@ pub enum DatabaseKind {
     Mssql,
 }
 
+impl DatabaseKind {
+    /// As the configuration file and `bodrelay sql` name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mssql => "mssql",
+        }
+    }
+}
+
 /// How the agent shows who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]

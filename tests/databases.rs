@@ -4,10 +4,10 @@ mod cluster;
 mod conformance;
 #[path = "databases/listening.rs"]
 mod listening;
-#[path = "databases/postgres.rs"]
-mod postgres;
 #[path = "databases/mssql.rs"]
 mod mssql;
+#[path = "databases/postgres.rs"]
+mod postgres;
 
 mod sqlite {
     use std::path::PathBuf;

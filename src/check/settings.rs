@@ -104,11 +104,6 @@ fn ion(ion: &Ion) -> [(&'static str, Value); 17] {
 }
 
 fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
-    let kind = match database.kind {
-        DatabaseKind::Sqlite => "sqlite",
-        DatabaseKind::Postgres => "postgres",
-        DatabaseKind::Mssql => "mssql",
-    };
     let auth = match database.auth {
         DatabaseAuth::Password => "password",
         DatabaseAuth::Windows => "windows",
@@ -123,7 +118,7 @@ fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
     let of_server = |value: Value| if database.kind == DatabaseKind::Sqlite { Value::Null } else { value };
     [
         ("name", json!(database.name)),
-        ("kind", json!(kind)),
+        ("kind", json!(database.kind.as_str())),
         ("path", paths(&database.path)),
         ("host", json!(database.host)),
         ("port", json!(database.port)),

@@ -26,6 +26,8 @@ const SKEW: TimeDelta = TimeDelta::seconds(60);
 /// What is known before the database is asked.
 pub(super) struct Site {
     pub name: String,
+    /// As `bodrelay sql` names it.
+    pub dialect: &'static str,
     pub config: Arc<Config>,
     /// Tenants of the credentials that can be read, by the name of their `[[ion]]`.
     pub tenants: BTreeMap<String, String>,
@@ -147,7 +149,7 @@ fn tables(site: &Site, survey: &Survey, section: &mut Section) -> bool {
     if survey.script < SCRIPT_NEEDED {
         section.finds(notice("SCRIPT_MISSING", Severity::Error).says(
             format!("the control tables are of script {}, this version needs {SCRIPT_NEEDED}", survey.script),
-            "Run the scripts in between ('bodrelay sql sqlite install' prints them).",
+            format!("Run the scripts in between ('bodrelay sql {} install' prints them).", site.dialect),
         ));
     } else if survey.script > SCRIPT_NEEDED {
         section.finds(notice("SCRIPT_NEWER", Severity::Info).says(
@@ -260,7 +262,7 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
     if control.connection_points.is_empty() {
         section.finds(Notice::new("NO_CONNECTION_POINT", Severity::Warning, None, site.name.clone()).says(
             "bodrelay_connection_point has no row: there is nothing to do",
-            "Insert one; 'bodrelay sql sqlite examples' shows how.",
+            format!("Insert one; 'bodrelay sql {} examples' shows how.", site.dialect),
         ));
     } else if here > 0 && on(SendMode::On) == 0 {
         section.finds(Notice::new("NOTHING_SWITCHED_ON", Severity::Warning, None, site.name.clone()).says(

@@ -207,7 +207,7 @@ impl Fixture for MssqlFixture {
         connection
     }
 
-    async fn set_bytes_as_text(&self, _: &str, _: i64, _: &[u8]) {
+    async fn set_bytes_as_text(&self, _: &str, _: i64, _: &[u8]) -> bool {
         unreachable!("no case of this list puts bytes into a text column");
     }
 }
