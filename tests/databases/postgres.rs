@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bodrelay::config::{DatabaseSettings, Encrypt};
 use bodrelay::database::postgres::Postgres;
-use bodrelay::database::statements::scripts;
+use bodrelay::database::statements::{postgres as sql, scripts};
 use bodrelay::database::{Database, DatabaseError, Scan, Selection, Settle};
 use tokio_postgres::Client;
 
@@ -422,4 +422,162 @@ async fn a_certificate_is_checked() {
     ] {
         needs_mending(&try_it(host, encrypt, ca_file, trust).await, word);
     }
+}
+
+/// A statement of the agent, for the box of iobox.sql.
+fn filled(statement: &str) -> String {
+    let text = statement.replace("{payload}", "c_xml").replace("{created_text}", "c_created_date_time::text");
+    let text = text.replace("{created_time}", "c_created_date_time").replace("{h_", "{");
+    let text = text.replace("{outbox_", "{cor_outbox_");
+    text.replace(['{', '}'], "")
+}
+
+/// The plan for parameters: `given` by number; else 500 ids, the number 500, and NULL for everything else.
+async fn plan(client: &Client, statement: &str, given: &[(usize, &str)]) -> String {
+    let text = filled(statement);
+    let ids = (1..=500).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let value = |number: usize| -> Option<String> {
+        let kind = text.split(&format!("${number}::")).nth(1)?;
+        let value = given.iter().find(|(place, _)| *place == number).map(|(_, value)| (*value).to_owned());
+        Some(value.unwrap_or_else(|| match kind {
+            kind if kind.starts_with("bigint[]") || kind.starts_with("text[]") => format!("'{{{ids}}}'"),
+            kind if kind.starts_with("bigint") => "500".into(),
+            _ => "NULL".into(),
+        }))
+    };
+    let values: Vec<String> = (1..).map_while(value).collect();
+    client.batch_execute(&format!("PREPARE looked_at AS {text}")).await.unwrap();
+    let arguments = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
+    let steps = cluster::rows(client, &format!("EXPLAIN (COSTS OFF) EXECUTE looked_at{arguments}")).await;
+    client.batch_execute("DEALLOCATE looked_at").await.unwrap();
+    steps.concat().join("\n")
+}
+
+/// The work of a statement must not grow with rows that it does not give (design.md §1, promise 5): on a table that is
+/// nearly all processed, by statistics of a time when nothing waited.
+#[tokio::test]
+async fn statements_enter_by_their_index_and_batches_are_fast() {
+    const PROCESSED: i64 = 300_000;
+    const WAITING: i64 = 5_000;
+    let database_name = Cluster::shared().database().await;
+    let client = Cluster::shared().connect(&database_name).await;
+    cluster::install(&client).await;
+    client
+        .batch_execute(&format!(
+            "INSERT INTO cor_outbox_entry (c_id, c_tenant_id, c_logical_id, c_was_processed) \
+             SELECT n, 'T', 'L', 1 FROM generate_series(1, {PROCESSED}) AS n; \
+             INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
+             SELECT n, 'TenantId', 'T' FROM generate_series(1, {PROCESSED}) AS n; \
+             INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, state, noun, \
+             document_id, message_id, created_at, seen_at, updated_at) \
+             SELECT 'old-' || n, 'out', 'CP1', 'T', 'accepted', 'Item', n::text, 'id-' || n, now(), now(), now() \
+             FROM generate_series(1, {PROCESSED} / 3) AS n; \
+             ANALYZE"
+        ))
+        .await
+        .unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan; SET max_parallel_workers_per_gather = 0")
+        .await
+        .unwrap();
+    for (statement, index, given) in [
+        (sql::OUTBOX_HIGHEST, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_SCAN, "ix_cor_outbox_entry_waiting", &[(1, "1000"), (2, "9223372036854775807")][..]),
+        (
+            sql::OUTBOX_SCAN_BY_LOGICAL_ID,
+            "ix_cor_outbox_entry_waiting",
+            &[(1, "1000"), (2, "9223372036854775807"), (6, "'L'")][..],
+        ),
+        (sql::OUTBOX_BACKLOG, "ix_cor_outbox_entry_waiting", &[][..]),
+        (sql::OUTBOX_BACKLOG_BY_LOGICAL_ID, "ix_cor_outbox_entry_waiting", &[(4, "'L'")][..]),
+        (sql::OUTBOX_OLDEST, "ix_cor_outbox_entry_waiting", &[][..]),
+        (sql::OUTBOX_OLDEST_BY_LOGICAL_ID, "ix_cor_outbox_entry_waiting", &[(3, "'L'")][..]),
+        (sql::OUTBOX_LOAD, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_LOAD_HEADERS, "ix_cor_outbox_headers_entry", &[][..]),
+        (sql::OUTBOX_PRESENT, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_RESET, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_SETTLE_FLAGS, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_SETTLE_ACCEPTED, "pk_cor_outbox_entry", &[][..]),
+        (sql::OUTBOX_SETTLE_FAILED, "pk_cor_outbox_entry", &[][..]),
+        (sql::LOG_SEARCH, "pk_bodrelay_message_log", &[][..]),
+        (sql::LOG_SEARCH_UPWARDS, "pk_bodrelay_message_log", &[(13, "''")][..]),
+        (sql::LOG_SEARCH_BY_KEY, "pk_bodrelay_message_log", &[(4, "'old-1'")][..]),
+        (sql::LOG_SEARCH_BY_MESSAGE_ID, "ix_bodrelay_message_log_message_id", &[(5, "'id-1'")][..]),
+        (sql::LOG_SEARCH_BY_DOCUMENT, "ix_bodrelay_message_log_document", &[(8, "'Item'"), (9, "'7'")][..]),
+        (sql::LOG_SEARCH_BY_CREATED, "ix_bodrelay_message_log_created", &[(11, "now()")][..]),
+        (sql::LOG_PURGE, "pk_bodrelay_message_log", &[][..]),
+    ] {
+        let plan = plan(&client, statement, given).await;
+        assert!(plan.contains(index), "{index} is not in the plan\n{plan}\n{statement}");
+        assert!(!plan.contains("Seq Scan"), "it reads a whole table\n{plan}\n{statement}");
+    }
+    // The primary key alone bounds a range of ids behind a cursor; only counting then reads the table (the survey says so).
+    client.batch_execute("DROP INDEX public.ix_cor_outbox_entry_waiting").await.unwrap();
+    let cursor = (PROCESSED - 1_000).to_string();
+    let behind: &[_] = &[(1, cursor.as_str()), (2, "9223372036854775807"), (6, "'L'")];
+    for (statement, given) in [
+        (sql::OUTBOX_SCAN, behind),
+        (sql::OUTBOX_SCAN_BY_LOGICAL_ID, behind),
+        (sql::OUTBOX_LOAD, &[]),
+        (sql::OUTBOX_SETTLE_FLAGS, &[]),
+        (sql::OUTBOX_SETTLE_ACCEPTED, &[]),
+        (sql::OUTBOX_SETTLE_FAILED, &[]),
+        (sql::OUTBOX_RESET, &[]),
+    ] {
+        let plan = plan(&client, statement, given).await;
+        assert!(plan.contains("pk_cor_outbox_entry"), "{plan}\n{statement}");
+    }
+    // Infor's own index has the flag in front: no write may walk over all that waits.
+    client
+        .batch_execute(
+            "CREATE INDEX polling ON public.cor_outbox_entry (c_was_processed, c_tenant_id, c_logical_id, c_id)",
+        )
+        .await
+        .unwrap();
+    for statement in
+        [sql::OUTBOX_SETTLE_FLAGS, sql::OUTBOX_SETTLE_ACCEPTED, sql::OUTBOX_SETTLE_FAILED, sql::OUTBOX_RESET]
+    {
+        let plan = plan(&client, statement, &[]).await;
+        assert!(plan.contains("pk_cor_outbox_entry") && !plan.contains("polling"), "{plan}\n{statement}");
+    }
+    client
+        .batch_execute(
+            "DROP INDEX public.polling; \
+             CREATE INDEX ix_cor_outbox_entry_waiting ON public.cor_outbox_entry (c_id) WHERE c_was_processed = 0",
+        )
+        .await
+        .unwrap();
+
+    client
+        .batch_execute(&format!(
+            "INSERT INTO cor_outbox_entry (c_id, c_tenant_id, c_logical_id, c_xml) \
+             SELECT {PROCESSED} + n, 'T', 'L', convert_to(repeat('x', 4096), 'UTF8') \
+             FROM generate_series(1, {WAITING}) AS n; \
+             INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
+             SELECT {PROCESSED} + n, key, 'v' FROM generate_series(1, {WAITING}) AS n, \
+             unnest(ARRAY['TenantId', 'MessageId', 'BODType', 'FromLogicalId', 'ToLogicalId']) AS key"
+        ))
+        .await
+        .unwrap();
+    let database = Postgres::new(&Cluster::shared().settings(&database_name), "h1");
+    let mut times = [std::time::Duration::ZERO; 3];
+    let mut after = 0;
+    while after < PROCESSED + WAITING {
+        let start = std::time::Instant::now();
+        let page = ids(&database, &Scan { after, limit: 500, ..scan_all() }).await;
+        times[0] += start.elapsed();
+        let start = std::time::Instant::now();
+        let entries = database.outbox_load(&page, usize::MAX).await.unwrap().entries;
+        times[1] += start.elapsed();
+        assert!(entries.len() == 500 && entries.iter().all(|entry| entry.headers.len() == 5));
+        let log = page.iter().map(|id| log_row(&format!("{id:036}"))).collect();
+        let settle = Settle { accepted: page.clone(), log, ..Settle::default() };
+        let start = std::time::Instant::now();
+        assert_eq!(database.outbox_settle(&settle).await.unwrap(), Default::default());
+        times[2] += start.elapsed();
+        after = page[499];
+    }
+    let micros = times.map(|time| time.as_secs_f64() * 1e6 / 5_000.0);
+    eprintln!("scan {:.1}, load {:.1}, settle {:.1} µs a row", micros[0], micros[1], micros[2]);
+    assert!(micros.iter().sum::<f64>() < 2_000.0, "{micros:?}");
 }

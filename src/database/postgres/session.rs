@@ -70,13 +70,16 @@ impl Address {
         Ok(config)
     }
 
-    /// What each session is set to. Nothing depends on the server's own formats, time zone or search path.
+    /// What each session is set to. Nothing depends on the server's own formats, time zone or search path. Plans are made
+    /// for the values at hand: a filter that is NULL is not looked at only where the planner sees that it is. The server's
+    /// parallel workers are left to the application.
     fn set_up(&self) -> String {
         let (statement, locks) = (self.statement_timeout().as_millis(), self.lock_timeout().as_millis());
         format!(
             "SET statement_timeout = {statement}; SET lock_timeout = {locks}; \
              SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; \
-             SET idle_in_transaction_session_timeout = {statement}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+             SET idle_in_transaction_session_timeout = {statement}; SET plan_cache_mode = force_custom_plan; \
+             SET max_parallel_workers_per_gather = 0; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
              SET standard_conforming_strings = on; SET search_path = {}, pg_temp",
             quoted(&self.settings.control_schema)
         )
