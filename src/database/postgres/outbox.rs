@@ -158,7 +158,7 @@ pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) 
 /// Every write may be done again: flags that are set stay, log rows are updated, tries are left as they are. Only
 /// `already_flagged` would lie after a COMMIT whose answer was lost, since the flags may be our own: `unsure` has the
 /// rows of such a COMMIT, and they are not reported when they are settled again. (After a restart in just that moment
-/// they are, as on every database: an `info` too many, never a document.)
+/// they are, as on every database: a finding ANOTHER_SENDER too many, never a document.)
 pub(super) async fn settle(
     session: &Session,
     settle: &Settle,
