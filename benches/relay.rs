@@ -1,8 +1,9 @@
 //! How fast the real binary relays, beside the simulator's own rate under a plain load in the same run.
 //!
-//! `cargo bench --bench relay [-- ENTRIES]` fills a SQLite outbox with entries of 4 KB, starts the simulator in this
-//! process and the agent as a child, and prints messages a second, CPU a message and peak memory of the agent. Linux
-//! only: the figures come from /proc.
+//! `cargo bench --bench relay [-- sqlite|postgres] [ENTRIES]` fills an outbox with entries of 4 KB, starts the simulator
+//! in this process and the agent as a child, and prints messages a second, CPU a message and peak memory of the agent.
+//! `-- notify` prints the time from a commit in PostgreSQL until ION has the document, for single rows. Linux only: the
+//! figures come from /proc.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,7 +11,7 @@
 )]
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,27 +20,207 @@ use bodrelay::simulator::{Options, Simulator};
 use rusqlite::{Connection, params};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+#[path = "../tests/cluster/mod.rs"]
+mod cluster;
+
+use cluster::Cluster;
+
 type Anyhow<T> = anyhow::Result<T>;
 
 const DOCUMENTS: usize = 5_000;
 const CONNECTIONS: usize = 32;
 
 fn main() -> Anyhow<()> {
-    let entries: usize =
-        std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(50_000);
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let entries: usize = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(50_000);
+    let wants = |word: &str| arguments.iter().any(|argument| argument == word);
+    if wants("notify") {
+        return announce();
+    }
+    let kind = if wants("postgres") { "PostgreSQL" } else { "SQLite" };
     let yardstick = yardstick(Duration::from_secs(4))?;
     println!(
         "simulator's own rate   {yardstick:>10.0} a second ({CONNECTIONS} connections, 4 KB, load in the same process)"
     );
     for log_messages in ["all", "problems"] {
-        let figures = relay(entries, log_messages)?;
-        println!("\nlog_messages = '{log_messages}', {entries} entries, {DOCUMENTS} documents");
+        let folder = tempfile::tempdir()?;
+        let outbox: Box<dyn Outbox> = match kind {
+            "SQLite" => Box::new(SqliteOutbox(folder.path().join("site.db"))),
+            _ => Box::new(PostgresOutbox::new()?),
+        };
+        let figures = relay(folder.path(), outbox.as_ref(), entries, log_messages)?;
+        println!("\n{kind}, log_messages = '{log_messages}', {entries} entries, {DOCUMENTS} documents");
         println!("messages a second      {:>10.0}", figures.rate);
         println!("of the simulator's own {:>10.2}", figures.rate / yardstick);
         println!("CPU a message          {:>10.1} µs", figures.cpu_us);
         println!("peak memory            {:>10.1} MB", figures.peak_mb);
         println!("start to first post    {:>10.0} ms", figures.first_ms);
     }
+    Ok(())
+}
+
+/// Where the entries are.
+trait Outbox {
+    /// The tables, the connection point and the entries.
+    fn fill(&self, entries: usize, log_messages: &str) -> Anyhow<()>;
+    /// How many rows carry flag 1.
+    fn done(&self) -> Anyhow<i64>;
+    /// The connection keys of `[[database]]`.
+    fn keys(&self) -> String;
+}
+
+struct SqliteOutbox(PathBuf);
+
+impl Outbox for SqliteOutbox {
+    fn fill(&self, entries: usize, log_messages: &str) -> Anyhow<()> {
+        fill(&self.0, entries, log_messages)
+    }
+
+    fn done(&self) -> Anyhow<i64> {
+        let connection = Connection::open(&self.0)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        let done = "SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1";
+        Ok(connection.query_row(done, [], |row| row.get(0))?)
+    }
+
+    fn keys(&self) -> String {
+        "kind = \"sqlite\"\npath = \"site.db\"\n".into()
+    }
+}
+
+struct PostgresOutbox {
+    runtime: tokio::runtime::Runtime,
+    client: tokio_postgres::Client,
+    database: String,
+}
+
+impl PostgresOutbox {
+    /// An empty database of its own, on a server that writes to the disk as servers do.
+    fn new() -> Anyhow<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let cluster = Cluster::shared();
+        let (client, database) = runtime.block_on(async {
+            let database = cluster.database().await;
+            let client = cluster.connect(&database).await;
+            for durable in ["fsync", "full_page_writes", "synchronous_commit"] {
+                client.batch_execute(&format!("ALTER SYSTEM SET {durable} = on")).await?;
+            }
+            client.batch_execute("SELECT pg_reload_conf()").await?;
+            cluster::install(&client).await;
+            Ok::<_, anyhow::Error>((client, database))
+        })?;
+        Ok(Self { runtime, client, database })
+    }
+
+    fn connection_point(&self, log_messages: &str) -> Anyhow<()> {
+        let sql = format!("{CONNECTION_POINT_SQL}, '{log_messages}'); {DOCUMENT_SQL}");
+        Ok(self.runtime.block_on(self.client.batch_execute(&sql))?)
+    }
+
+    async fn insert(&self, numbers: std::ops::Range<usize>) -> Anyhow<()> {
+        let documents: Vec<Vec<u8>> = numbers
+            .clone()
+            .map(|number| document(&document_id(number), &variation(number)).into_bytes())
+            .collect();
+        let rows = self
+            .client
+            .query(
+                "INSERT INTO cor_outbox_entry (c_xml, c_tenant_id, c_logical_id, c_message_priority,
+                     c_created_date_time, c_was_processed)
+                 SELECT xml, 'DEMO_TST', 'lid://infor.ims.bench', 4, '2026-03-02 08:15:30.120', 0
+                   FROM unnest($1::bytea[]) AS given (xml) RETURNING c_id",
+                &[&documents],
+            )
+            .await?;
+        let (mut ids, mut keys, mut values) = (Vec::<i64>::new(), Vec::new(), Vec::new());
+        for (row, number) in rows.iter().zip(numbers) {
+            for (key, value) in headers(number) {
+                ids.push(row.get(0));
+                keys.push(key);
+                values.push(value);
+            }
+        }
+        self.client
+            .execute(
+                "INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value)
+                 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])",
+                &[&ids, &keys, &values],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+impl Outbox for PostgresOutbox {
+    fn fill(&self, entries: usize, log_messages: &str) -> Anyhow<()> {
+        self.connection_point(log_messages)?;
+        self.runtime.block_on(async {
+            for first in (0..entries).step_by(500) {
+                self.insert(first..(first + 500).min(entries)).await?;
+            }
+            Ok::<_, anyhow::Error>(self.client.batch_execute("ANALYZE; CHECKPOINT").await?)
+        })
+    }
+
+    fn done(&self) -> Anyhow<i64> {
+        let done = "SELECT count(*) FROM cor_outbox_entry WHERE c_was_processed = 1";
+        Ok(self.runtime.block_on(self.client.query_one(done, &[]))?.get(0))
+    }
+
+    fn keys(&self) -> String {
+        let cluster = Cluster::shared();
+        format!(
+            "kind = \"postgres\"\nhost = \"{}\"\nport = {}\ndatabase = \"{}\"\nuser = \"postgres\"\nencrypt = \"off\"\n",
+            cluster.folder.display(),
+            cluster.port,
+            self.database
+        )
+    }
+}
+
+/// From the commit of a single row until the simulator has stored its document, with the trigger of notify.sql.
+fn announce() -> Anyhow<()> {
+    const ROWS: usize = 1_000;
+    let folder = tempfile::tempdir()?;
+    let outbox = PostgresOutbox::new()?;
+    outbox.connection_point("all")?;
+    let notify =
+        scripts::POSTGRES.iter().find(|(name, _)| *name == "notify.sql").map_or("", |(_, text)| text);
+    outbox.runtime.block_on(async {
+        outbox.client.batch_execute("SET search_path = public").await?;
+        outbox.client.batch_execute(notify).await
+    })?;
+    let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
+    std::fs::write(folder.path().join("demo.ionapi"), simulator.ionapi_json())?;
+    let mut agent = start(folder.path(), &outbox.keys())?;
+    let mut stored = simulator.ledger().stored();
+    let mut times = outbox.runtime.block_on(async {
+        let mut times = Vec::with_capacity(ROWS);
+        for number in 0..ROWS + 10 {
+            outbox.client.batch_execute("BEGIN").await?;
+            outbox.insert(number..number + 1).await?;
+            outbox.client.batch_execute("COMMIT").await?;
+            let committed = Instant::now();
+            let all = u64::try_from(number)? + 1;
+            tokio::time::timeout(Duration::from_secs(60), stored.wait_for(|count| *count >= all)).await??;
+            // The first ones start the agent, its token and its connections.
+            if number >= 10 {
+                times.push(committed.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok::<_, anyhow::Error>(times)
+    })?;
+    agent.kill()?;
+    agent.wait()?;
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "PostgreSQL, commit to stored, {ROWS} single rows: median {:.1} ms, p99 {:.1} ms",
+        at(0.5),
+        at(0.99)
+    );
     Ok(())
 }
 
@@ -50,12 +231,11 @@ struct Figures {
     first_ms: f64,
 }
 
-fn relay(entries: usize, log_messages: &str) -> Anyhow<Figures> {
-    let folder = tempfile::tempdir()?;
+fn relay(folder: &Path, outbox: &dyn Outbox, entries: usize, log_messages: &str) -> Anyhow<Figures> {
     let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
-    std::fs::write(folder.path().join("demo.ionapi"), simulator.ionapi_json())?;
-    fill(&folder.path().join("site.db"), entries, log_messages)?;
-    let mut agent = start(folder.path())?;
+    std::fs::write(folder.join("demo.ionapi"), simulator.ionapi_json())?;
+    outbox.fill(entries, log_messages)?;
+    let mut agent = start(folder, &outbox.keys())?;
     let begun = Instant::now();
     let mut first = None;
     loop {
@@ -71,7 +251,7 @@ fn relay(entries: usize, log_messages: &str) -> Anyhow<Figures> {
         std::thread::sleep(Duration::from_millis(2));
     }
     let posted = begun.elapsed();
-    settled(&folder.path().join("site.db"), entries)?;
+    settled(outbox, entries)?;
     let (cpu, peak_mb) = usage(agent.id())?;
     agent.kill()?;
     agent.wait()?;
@@ -84,16 +264,10 @@ fn relay(entries: usize, log_messages: &str) -> Anyhow<Figures> {
 }
 
 /// Waits until every row carries its flag, so that the CPU figure holds the whole path.
-fn settled(path: &Path, entries: usize) -> Anyhow<()> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+fn settled(outbox: &dyn Outbox, entries: usize) -> Anyhow<()> {
     let begun = Instant::now();
     loop {
-        let done: i64 = connection.query_row(
-            "SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1",
-            [],
-            |row| row.get(0),
-        )?;
+        let done = outbox.done()?;
         if done >= entries as i64 {
             return Ok(());
         }
@@ -102,9 +276,11 @@ fn settled(path: &Path, entries: usize) -> Anyhow<()> {
     }
 }
 
-fn start(folder: &Path) -> Anyhow<Child> {
-    let config = "[agent]\nhost = \"bench\"\nlocation = \"BENCH\"\nstate_dir = \"state\"\n[log]\nlevel = \"warn\"\n\
-                  [[ion]]\ncredentials = \"demo.ionapi\"\n[[database]]\nname = \"site\"\nkind = \"sqlite\"\npath = \"site.db\"\n";
+fn start(folder: &Path, keys: &str) -> Anyhow<Child> {
+    let config = format!(
+        "[agent]\nhost = \"bench\"\nlocation = \"BENCH\"\nstate_dir = \"state\"\n[log]\nlevel = \"warn\"\n\
+         [[ion]]\ncredentials = \"demo.ionapi\"\n[[database]]\nname = \"site\"\n{keys}"
+    );
     std::fs::write(folder.join("bodrelay.toml"), config)?;
     Ok(Command::new(env!("CARGO_BIN_EXE_bodrelay"))
         .args(["run", "--config"])
@@ -118,16 +294,7 @@ fn fill(path: &Path, entries: usize, log_messages: &str) -> Anyhow<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.execute_batch(scripts::SQLITE_IOBOX)?;
     connection.execute_batch(scripts::SQLITE_INSTALL)?;
-    connection.execute(
-        "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode,
-             parallel_posts, batch_rows, log_messages)
-         VALUES ('bench', 'BENCH', 'DEMO_TST', 'lid://infor.ims.bench', 'on', 32, 1000, ?1)",
-        [log_messages],
-    )?;
-    connection.execute(
-        "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('bench', 'out', 'Sync', 'ItemMaster')",
-        [],
-    )?;
+    connection.execute_batch(&format!("{CONNECTION_POINT_SQL}, '{log_messages}'); {DOCUMENT_SQL}"))?;
     let transaction = connection.transaction()?;
     {
         let mut entry = transaction.prepare(
@@ -138,28 +305,44 @@ fn fill(path: &Path, entries: usize, log_messages: &str) -> Anyhow<()> {
             "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) VALUES (?1, ?2, ?3)",
         )?;
         for number in 0..entries {
-            let document_id = format!("IT-{}", number % DOCUMENTS);
-            let variation = (number / DOCUMENTS + 1).to_string();
-            entry.execute([document(&document_id, &variation).into_bytes()])?;
+            entry.execute([document(&document_id(number), &variation(number)).into_bytes()])?;
             let id = transaction.last_insert_rowid();
-            for (key, value) in [
-                ("TenantId", "DEMO_TST"),
-                ("MessageId", &format!("bench-{number}")),
-                ("BODType", "Sync.ItemMaster"),
-                ("FromLogicalId", "lid://infor.ims.bench"),
-                ("ToLogicalId", "lid://default"),
-                ("CreationDateTime", "2026-03-02T08:15:30.120Z"),
-                ("DocumentId", &document_id),
-                ("AccountingEntity", "AE10"),
-                ("Location", "WH1"),
-                ("VariationId", &variation),
-            ] {
+            for (key, value) in headers(number) {
                 header.execute(params![id, key, value])?;
             }
         }
     }
     transaction.commit()?;
     Ok(())
+}
+
+const CONNECTION_POINT_SQL: &str =
+    "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode,
+         parallel_posts, batch_rows, log_messages)
+     VALUES ('bench', 'BENCH', 'DEMO_TST', 'lid://infor.ims.bench', 'on', 32, 1000";
+const DOCUMENT_SQL: &str = "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('bench', 'out', 'Sync', 'ItemMaster')";
+
+fn document_id(number: usize) -> String {
+    format!("IT-{}", number % DOCUMENTS)
+}
+
+fn variation(number: usize) -> String {
+    (number / DOCUMENTS + 1).to_string()
+}
+
+fn headers(number: usize) -> [(&'static str, String); 10] {
+    [
+        ("TenantId", "DEMO_TST".into()),
+        ("MessageId", format!("bench-{number}")),
+        ("BODType", "Sync.ItemMaster".into()),
+        ("FromLogicalId", "lid://infor.ims.bench".into()),
+        ("ToLogicalId", "lid://default".into()),
+        ("CreationDateTime", "2026-03-02T08:15:30.120Z".into()),
+        ("DocumentId", document_id(number)),
+        ("AccountingEntity", "AE10".into()),
+        ("Location", "WH1".into()),
+        ("VariationId", variation(number)),
+    ]
 }
 
 /// A document of 4 KB.

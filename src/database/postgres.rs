@@ -4,7 +4,6 @@
 //! timed out, dropped half-way) is never used again: what still runs on it is cancelled. A deadlock is tried once more
 //! here; everything else goes to the caller, who tries again later.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,8 +44,6 @@ pub struct Postgres {
     outbox: Slot,
     control: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
-    /// Rows whose settle was being committed when the connection was lost: a flag 1 on them may be our own.
-    unsure_flags: Mutex<HashSet<i64>>,
     /// A claim whose commit was lost: an epoch that is there already may be our own.
     unsure_claim: Mutex<Option<(String, i64)>>,
 }
@@ -89,7 +86,6 @@ impl Postgres {
             outbox: Slot::new("outbox"),
             control: Slot::new("control"),
             listener: tokio::sync::Mutex::default(),
-            unsure_flags: Mutex::default(),
             unsure_claim: Mutex::default(),
         }
     }
@@ -229,10 +225,11 @@ impl Database for Postgres {
     }
 
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
-        let unsure = &self.unsure_flags;
-        self.call(&self.outbox, "outbox_settle", |session| async move {
-            outbox::settle(&session, settle, unsure).await
-        })
+        self.call(
+            &self.outbox,
+            "outbox_settle",
+            |session| async move { outbox::settle(&session, settle).await },
+        )
         .await
     }
 

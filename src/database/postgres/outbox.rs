@@ -3,8 +3,7 @@
 //! A value of an unexpected kind never fails a batch: the row is carried through as far as it can be read, so that its
 //! message fails alone. `C_WAS_PROCESSED` that is NULL or no number counts as not 0 and is given as -1.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::collections::HashMap;
 
 use futures_util::future::try_join;
 use tokio_postgres::Row;
@@ -13,10 +12,10 @@ use crate::database::statements::postgres as sql;
 use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
 
+use super::log;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{Raw, clean, clean_if, integer_in_text, read_time, required, text};
-use super::{lock, log};
 
 pub(super) async fn scan(session: &Session, scan: &Scan) -> Result<Page, Trouble> {
     let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
@@ -153,32 +152,13 @@ pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) 
     })
 }
 
-/// Flags, log rows and tries in one transaction.
-///
-/// Every write may be done again: flags that are set stay, log rows are updated, tries are left as they are. Only
-/// `already_flagged` would lie after a COMMIT whose answer was lost, since the flags may be our own: `unsure` has the
-/// rows of such a COMMIT, and they are not reported when they are settled again. (After a restart in just that moment
-/// they are, as on every database: a finding ANOTHER_SENDER too many, never a document.)
-pub(super) async fn settle(
-    session: &Session,
-    settle: &Settle,
-    unsure: &Mutex<HashSet<i64>>,
-) -> Result<Settled, Trouble> {
+/// Flags and logs in one transaction. Doing it again after a COMMIT whose answer was lost changes nothing.
+pub(super) async fn settle(session: &Session, settle: &Settle) -> Result<Settled, Trouble> {
     session.begin_write().await?;
-    let mut settled = flag(session, &settle.accepted, &settle.failed).await?;
+    let settled = flag(session, &settle.accepted, &settle.failed).await?;
     let written = try_join(log::write(session, &settle.log), write_attempts(session, &settle.attempts));
     written.await?;
-    let ours = {
-        let mut unsure = lock(unsure);
-        let ours: HashSet<i64> = settle.accepted.iter().copied().filter(|id| unsure.contains(id)).collect();
-        unsure.extend(&settle.accepted);
-        ours
-    };
     session.commit().await?;
-    settle.accepted.iter().for_each(|id| {
-        lock(unsure).remove(id);
-    });
-    settled.already_flagged.retain(|id| !ours.contains(id));
     Ok(settled)
 }
 
