@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench relay [-- sqlite|postgres] [ENTRIES]` fills an outbox with entries of 4 KB, starts the simulator
 //! in this process and the agent as a child, and prints messages a second, CPU a message and peak memory of the agent.
+//! `-- processed [ENTRIES]` compares PostgreSQL with and without 5,000,000 processed rows in the table.
 //! `-- notify` prints the time from a commit in PostgreSQL until ION has the document, for single rows. Linux only: the
 //! figures come from /proc.
 
@@ -37,6 +38,9 @@ fn main() -> Anyhow<()> {
     let wants = |word: &str| arguments.iter().any(|argument| argument == word);
     if wants("notify") {
         return announce();
+    }
+    if wants("processed") {
+        return beside_processed(entries);
     }
     let kind = if wants("postgres") { "PostgreSQL" } else { "SQLite" };
     let yardstick = yardstick(Duration::from_secs(4))?;
@@ -113,6 +117,18 @@ impl PostgresOutbox {
         Ok(Self { runtime, client, database })
     }
 
+    /// Rows that were sent long ago, small ones.
+    fn add_processed(&self, rows: usize) -> Anyhow<()> {
+        let sql = format!(
+            "INSERT INTO cor_outbox_entry (c_xml, c_tenant_id, c_logical_id, c_message_priority, c_created_date_time,
+                 c_was_processed)
+             SELECT '<x/>', 'DEMO_TST', 'lid://infor.ims.bench', 4, '2026-03-01 08:15:30.120', 1
+               FROM generate_series(1, {rows})"
+        );
+        self.runtime.block_on(self.client.batch_execute(&sql))?;
+        Ok(self.runtime.block_on(self.client.batch_execute("VACUUM ANALYZE cor_outbox_entry"))?)
+    }
+
     fn connection_point(&self, log_messages: &str) -> Anyhow<()> {
         let sql = format!("{CONNECTION_POINT_SQL}, '{log_messages}'); {DOCUMENT_SQL}");
         Ok(self.runtime.block_on(self.client.batch_execute(&sql))?)
@@ -179,6 +195,26 @@ impl Outbox for PostgresOutbox {
     }
 }
 
+/// What was sent long ago must not slow down what is sent now.
+fn beside_processed(entries: usize) -> Anyhow<()> {
+    const PROCESSED: usize = 5_000_000;
+    let mut rates = Vec::new();
+    // Both twice, in turns: the machine is not always equally fast.
+    for processed in [0, PROCESSED, 0, PROCESSED] {
+        let folder = tempfile::tempdir()?;
+        let outbox = PostgresOutbox::new()?;
+        outbox.add_processed(processed)?;
+        let figures = relay(folder.path(), &outbox, entries, "all")?;
+        println!(
+            "{processed:>9} processed rows: {:>8.0} messages a second, {:.1} µs of CPU a message, first post after {:.0} ms",
+            figures.rate, figures.cpu_us, figures.first_ms
+        );
+        rates.push(figures.rate);
+    }
+    println!("with to without        {:>10.2}", (rates[1] + rates[3]) / (rates[0] + rates[2]));
+    Ok(())
+}
+
 /// From the commit of a single row until the simulator has stored its document, with the trigger of notify.sql.
 fn announce() -> Anyhow<()> {
     const ROWS: usize = 1_000;
@@ -235,6 +271,7 @@ fn relay(folder: &Path, outbox: &dyn Outbox, entries: usize, log_messages: &str)
     let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
     std::fs::write(folder.join("demo.ionapi"), simulator.ionapi_json())?;
     outbox.fill(entries, log_messages)?;
+    let all = outbox.done()? + entries as i64;
     let mut agent = start(folder, &outbox.keys())?;
     let begun = Instant::now();
     let mut first = None;
@@ -251,7 +288,7 @@ fn relay(folder: &Path, outbox: &dyn Outbox, entries: usize, log_messages: &str)
         std::thread::sleep(Duration::from_millis(2));
     }
     let posted = begun.elapsed();
-    settled(outbox, entries)?;
+    settled(outbox, all)?;
     let (cpu, peak_mb) = usage(agent.id())?;
     agent.kill()?;
     agent.wait()?;
@@ -264,11 +301,11 @@ fn relay(folder: &Path, outbox: &dyn Outbox, entries: usize, log_messages: &str)
 }
 
 /// Waits until every row carries its flag, so that the CPU figure holds the whole path.
-fn settled(outbox: &dyn Outbox, entries: usize) -> Anyhow<()> {
+fn settled(outbox: &dyn Outbox, all: i64) -> Anyhow<()> {
     let begun = Instant::now();
     loop {
         let done = outbox.done()?;
-        if done >= entries as i64 {
+        if done >= all {
             return Ok(());
         }
         anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "only {done} rows are flagged");
