@@ -19,7 +19,7 @@ use crate::journal::{Admission, Applied, Change, Parking};
 /// What a message takes in memory besides its payload.
 const OVERHEAD: usize = 1024;
 /// A database that could not say when there are new rows is asked again after this.
-const DEAF_MS: i64 = 30_000;
+const DEAF_MS: i64 = 10_000;
 /// Time between two sweeps.
 const SWEEP_MS: i64 = 5_000;
 
