@@ -165,6 +165,8 @@ fn a_held_lane_survives_kills() {
         agent.kill();
     }
     let mut agent = site.start();
+    let last = Entry::new("ITEM-9", 9);
+    entries.insert(site.insert(&last), last);
     agent.until("the other lanes", || site.waiting() == 7);
     agent.term();
     assert!(site.arrivals_of("ITEM-1").is_empty(), "seed {seed}: held is held");

@@ -245,8 +245,10 @@ fn sql_breaches(sql: &Path) -> Vec<String> {
             names.entry(dialect.to_owned()).or_default().insert(name);
         }
         let scripts = files(&sql.join(dialect).join("dba"), "sql");
+        // What only one database has; no twins, but the same head.
+        let optional = files(&sql.join(dialect).join("optional"), "sql");
         let mut number = 0;
-        for (file, text) in &scripts {
+        for (file, text) in scripts.iter().chain(&optional) {
             for word in ["What:", "Locks:", "Twice:", "Undo:"] {
                 if !text.lines().take_while(|line| line.starts_with("--")).any(|line| line.contains(word)) {
                     breaches.push(format!("{file}:1: the head says {word}"));

@@ -38,9 +38,8 @@ mod values;
 /// How long a lock of another program is waited for (shared by every connection of the agent to this file).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two looks for other connections' commits: a row waits half of it on average, and 20 looks a second cost
-/// less than a thousandth of a core.
-const CHANGED_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks for other connections' commits: a row waits half of it on average.
+const CHANGED_EVERY: Duration = Duration::from_millis(100);
 
 /// A SQLite database of the site.
 pub struct Sqlite {
@@ -351,7 +350,8 @@ impl Database for Sqlite {
             let line = self.line().map_err(|trouble| self.told("outbox_changed", trouble))?;
             // The number changes with every commit of another connection, not with our own.
             let version = self.call("outbox_changed", |connection| {
-                Ok(connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0))?)
+                let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+                Ok(statement.query_row([], |row| row.get::<_, i64>(0))?)
             });
             let version = version.await?;
             if line.watch.data_version.swap(version, Ordering::Relaxed) != version {

@@ -120,7 +120,7 @@ pub mod scripts {
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
-        ("notify.sql", include_str!("../../sql/postgres/dba/notify.sql")),
+        ("notify.sql", include_str!("../../sql/postgres/optional/notify.sql")),
         ("uninstall.sql", include_str!("../../sql/postgres/dba/uninstall.sql")),
     ];
 

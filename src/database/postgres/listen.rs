@@ -1,4 +1,4 @@
-//! The server's word that the outbox has new rows: `LISTEN`, on a session of its own (sql/postgres/dba/notify.sql).
+//! The server's word that the outbox has new rows: `LISTEN`, on a session of its own (sql/postgres/optional/notify.sql).
 //!
 //! Whether the word comes through is tried out after each `LISTEN`: a pooler that hands every transaction to another
 //! session takes the statement and passes nothing on.
