@@ -104,3 +104,57 @@ fn the_agent_outlives_its_sessions_and_its_server() {
     assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
     assert!(!site.has_finding("ANOTHER_SENDER"), "its own flags are nobody else's");
 }
+
+/// A transaction that began first and commits last: what it wrote is found, sent, and marked as late. ION gets the
+/// versions in the order in which they could be seen, and the log says so.
+#[test]
+fn a_row_that_commits_late_is_sent_late() {
+    let site = Site::on_postgres(Options::default());
+    let server = site.server.as_ref().unwrap();
+    let mut agent = site.start();
+    let (open, late) = server.insert_open(&[Entry::new("ITEM-1", 1)], site.tenant_id());
+    let second = site.insert(&Entry::new("ITEM-1", 2));
+    assert!(late[0] < second);
+    agent.until("the second version", || site.flag(second) == Some(1));
+    for version in 3..=5 {
+        // Passes go by; the open transaction is in nobody's way, and nobody is in its.
+        let other = site.insert(&Entry::new("ITEM-2", version));
+        agent.until("another document", || site.flag(other) == Some(1));
+    }
+    assert_eq!(site.arrivals_of("ITEM-1").len(), 1);
+    server.commit(open);
+    agent.until("the first version", || site.flag(late[0]) == Some(1));
+    agent.term();
+    let variations: Vec<_> = site.arrivals_of("ITEM-1").iter().map(|arrival| arrival.variation_id).collect();
+    assert_eq!(variations, [Some(2), Some(1)]);
+    assert!(site.log_of(late[0])[0].late && !site.log_of(second)[0].late);
+}
+
+/// A cloned machine: a second agent with a copy of the journal is the same owner by its journal's number, but the
+/// session of the first one holds the lock.
+#[test]
+fn a_copied_journal_does_not_send_beside_its_original() {
+    let site = Site::on_postgres(Options::default());
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    site.drain();
+    std::fs::create_dir(site.path("copy")).unwrap();
+    for file in std::fs::read_dir(site.path("state")).unwrap().map(|file| file.unwrap().path()) {
+        std::fs::copy(&file, site.path("copy").join(file.file_name().unwrap())).unwrap();
+    }
+    let mut original = site.start();
+    let second = site.insert(&Entry::new("ITEM-1", 2));
+    original.until("the original sends", || site.flag(second) == Some(1));
+    original.until("its claim was renewed", || {
+        let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        site.number(locks) == 1
+    });
+    let mut copy = site.start_beside("host2", "copy");
+    copy.until("it says who owns", || site.has_finding("OWNED_BY_ANOTHER"));
+    let third = site.insert(&Entry::new("ITEM-1", 3));
+    copy.until("the original goes on", || site.flag(third) == Some(1));
+    let senders = "SELECT count(DISTINCT host) FROM bodrelay_message_log";
+    assert_eq!(site.number(senders), 1);
+    assert_eq!(site.flag(first), Some(1));
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.stored, counts.overlaps), (3, 0), "{counts:?}");
+}

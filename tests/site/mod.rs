@@ -17,6 +17,7 @@ use bodrelay::domain::ids::Digest;
 use bodrelay::simulator::ledger::Arrival;
 use bodrelay::simulator::{Options, Simulator};
 use rusqlite::{Connection, OptionalExtension};
+use tokio_postgres::Client;
 
 #[path = "../cluster/mod.rs"]
 pub mod cluster;
@@ -164,30 +165,38 @@ impl Server {
 
     /// Writes entries with their headers in one transaction, in their order.
     fn insert_all(&self, entries: &[Entry], tenant_id: &str) -> Vec<i64> {
+        let (transaction, ids) = self.insert_open(entries, tenant_id);
+        self.commit(transaction);
+        ids
+    }
+
+    /// The same in a transaction that stays open until `commit`.
+    pub fn insert_open(&self, entries: &[Entry], tenant_id: &str) -> (Client, Vec<i64>) {
         self.runtime.block_on(async {
-            let mut client = self.cluster.connect(&self.database).await;
-            let transaction = client.transaction().await.unwrap();
+            let client = self.cluster.connect(&self.database).await;
+            client.batch_execute("BEGIN").await.unwrap();
             let entry_sql = "INSERT INTO cor_outbox_entry (c_tenant_id, c_logical_id, c_created_date_time, c_xml) \
                              VALUES ($1, $2, $3::text::timestamptz, $4) RETURNING c_id";
-            let entry_sql = transaction.prepare(entry_sql).await.unwrap();
+            let entry_sql = client.prepare(entry_sql).await.unwrap();
             let headers_sql = "INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
                                SELECT $1, key, value FROM unnest($2::text[], $3::text[]) AS h (key, value)";
-            let headers_sql = transaction.prepare(headers_sql).await.unwrap();
+            let headers_sql = client.prepare(headers_sql).await.unwrap();
             let mut ids = Vec::with_capacity(entries.len());
             for entry in entries {
                 let xml = entry.xml(tenant_id).into_bytes();
-                let row = transaction
-                    .query_one(&entry_sql, &[&tenant_id, &LOGICAL_ID, &entry.created, &xml])
-                    .await
-                    .unwrap();
-                let id: i64 = row.get(0);
+                let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                    [&tenant_id, &LOGICAL_ID, &entry.created, &xml];
+                let id: i64 = client.query_one(&entry_sql, &values).await.unwrap().get(0);
                 let (keys, values): (Vec<_>, Vec<_>) = entry.headers(tenant_id).into_iter().unzip();
-                transaction.execute(&headers_sql, &[&id, &keys, &values]).await.unwrap();
+                client.execute(&headers_sql, &[&id, &keys, &values]).await.unwrap();
                 ids.push(id);
             }
-            transaction.commit().await.unwrap();
-            ids
+            (client, ids)
         })
+    }
+
+    pub fn commit(&self, transaction: Client) {
+        self.runtime.block_on(transaction.batch_execute("COMMIT")).unwrap();
     }
 }
 
@@ -457,6 +466,19 @@ impl Site {
     /// Starts `run`.
     pub fn start(&self) -> Agent {
         Agent::spawn(self.command("run"), self.path("agent.log"))
+    }
+
+    /// Starts another `run` beside, with a host name and a state directory of its own.
+    pub fn start_beside(&self, host: &str, state_dir: &str) -> Agent {
+        let text = std::fs::read_to_string(self.path("bodrelay.toml")).unwrap();
+        let text = text
+            .replace("host = \"host1\"", &format!("host = \"{host}\""))
+            .replace("state_dir = \"state\"", &format!("state_dir = \"{state_dir}\""));
+        let file = self.path(&format!("{state_dir}.toml"));
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bodrelay"));
+        command.args(["run", "--config"]).arg(file).env_remove("BODRELAY_CONFIG");
+        Agent::spawn(command, self.path(&format!("{state_dir}.log")))
     }
 
     /// Starts `run`, armed to abort.
