@@ -91,6 +91,7 @@ dialect!(
     BEGIN = "begin";
     COMMIT = "commit";
     ROLLBACK = "rollback";
+    OWNER_LOCK = "owner_lock";
 );
 
 /// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.

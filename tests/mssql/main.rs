@@ -10,8 +10,8 @@ use std::time::Duration;
 use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
 use bodrelay::database::mssql::Mssql;
 use bodrelay::database::{
-    AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, OwnerClaim,
-    Report, Scan, Selection, Settle, StatusRow,
+    AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, Owner,
+    OwnerClaim, Report, Scan, Selection, Settle, StatusRow,
 };
 use bodrelay::domain::message::Facts;
 use tds::{Answer, Cell, Seen, Server, Type};
@@ -272,6 +272,32 @@ async fn a_lost_commit_is_settled_again_without_naming_another_sender() {
     assert_eq!(database.outbox_settle(&accepted(&[1])).await.unwrap(), Default::default());
     let later = database.outbox_settle(&accepted(&[1])).await.unwrap();
     assert_eq!(later.already_flagged, [1], "what was answered is no longer in doubt");
+}
+
+#[tokio::test]
+async fn a_claim_without_its_lock_is_taken_back() {
+    let site = Site::new();
+    let database = site.open();
+    let claim = OwnerClaim {
+        connection_point: "CP1".into(),
+        direction: "out",
+        journal_id: "j2".into(),
+        host: "h2".into(),
+        agent_version: "0.1.0".into(),
+        lapse_seconds: 180,
+    };
+    assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine);
+    site.server.forget();
+    let refused = Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(-1)]]);
+    site.server.answer("session:owner_lock", refused);
+    let owner = vec![("host", Type::Text), ("heartbeat_at", Type::DateTime2)];
+    let row = vec![Cell::Text("h1"), Cell::Raw(tds::datetime2())];
+    site.server.answer("agent:owner_read", Answer::Rows(owner, vec![row]));
+    let owner = database.owner_claim(&claim).await.unwrap();
+    assert!(matches!(&owner, Owner::Other { host, .. } if host == "h1"), "{owner:?}");
+    let order =
+        ["session:begin", "agent:owner_claim", "session:owner_lock", "session:rollback", "agent:owner_read"];
+    assert_eq!(site.server.names(), order);
 }
 
 #[tokio::test]

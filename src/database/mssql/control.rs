@@ -179,13 +179,13 @@ pub(super) async fn owner_claim(session: &mut Session, claim: &OwnerClaim) -> Re
     session.begin().await?;
     let taken = session.execute(sql::OWNER_CLAIM, &values).await? > 0
         || session.execute(sql::OWNER_INSERT, &values[..5]).await? > 0;
-    let owner = match taken {
-        true => Owner::Mine,
-        false => {
-            let row = session.query_row(sql::OWNER_READ, &values[..2]).await?;
-            Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? }
-        }
-    };
-    session.commit().await?;
-    Ok(owner)
+    let what = format!("bodrelay {connection_point} {direction}");
+    if taken && session.lock_while_it_lives(&what).await? {
+        session.commit().await?;
+        return Ok(Owner::Mine);
+    }
+    // A claim without its lock is none.
+    session.rollback().await?;
+    let row = session.query_row(sql::OWNER_READ, &values[..2]).await?;
+    Ok(Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? })
 }

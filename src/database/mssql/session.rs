@@ -15,6 +15,7 @@ use crate::database::statements::mssql_session as sql;
 
 use super::ROLLBACK_TIMEOUT;
 use super::trouble::Trouble;
+use super::values::integer;
 
 pub(super) type Row = tiberius::Row;
 
@@ -116,6 +117,16 @@ impl Session {
 
     pub(super) async fn commit(&mut self) -> Result<(), Trouble> {
         self.batch(sql::COMMIT).await
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::ROLLBACK).await
+    }
+
+    /// Takes a lock that lives as long as this session, unless somebody else's session has it.
+    pub(super) async fn lock_while_it_lives(&mut self, what: &str) -> Result<bool, Trouble> {
+        let row = self.query_row(sql::OWNER_LOCK, &[&what]).await?;
+        Ok(integer(&row, 0)?.is_some_and(|granted| granted >= 0))
     }
 
     /// The session after an operation that failed, `None` where it is of no use any more. Dropping it closes the
