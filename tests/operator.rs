@@ -464,9 +464,29 @@ fn rows_that_wait_for_headers_are_work_that_waits() {
 #[test]
 fn a_slow_ion_shows_in_the_log() {
     let site = Site::new();
-    site.simulator.add_fault(Fault::new(What::Slow { ms: 9_000 }).times(1));
+    site.simulator.add_fault(Fault::new(What::Slow { ms: 14_000 }).times(1));
     let _running = site.start();
     let id = site.write_row("Sync.SalesOrder", "SO-1", "");
     site.wait_for(&state(id), "in_flight");
     site.wait_for(&state(id), "accepted");
+}
+
+#[test]
+fn what_was_begun_waits_when_ion_says_no() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET parallel_posts = 8");
+    site.simulator.add_fault(Fault::refuse(503));
+    let ids: Vec<i64> =
+        (0..60).map(|it| site.write_row("Sync.SalesOrder", &format!("SO-{it}"), "")).collect();
+    let _running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status", "backoff");
+    // Those that were on the wire, and a probe a second since then; not those that were begun behind them.
+    let posts = site.simulator.ledger().counts().posts;
+    assert!(posts <= 8 + 4, "{posts} posts");
+    site.simulator.clear_faults();
+    for id in ids {
+        site.wait_for(&flag(id), "1");
+    }
+    assert_eq!(site.simulator.ledger().counts().repeats_same, 0);
+    assert_eq!(site.ask("SELECT count(*) FROM bodrelay_message_log WHERE in_doubt = 1"), "0");
 }

@@ -1,5 +1,7 @@
 //! begin → post → record: a lane's next message goes out, and what ION answers is judged and recorded.
 
+use std::collections::VecDeque;
+
 use super::log::time;
 use super::point::{Point, UNSETTLED_MAX};
 use super::{Event, Outbound, Then};
@@ -153,16 +155,33 @@ impl Outbound {
     }
 
     /// post, as long as there are places on the wire. What was begun and is not to go out any more goes back.
-    pub(super) fn start_posts(&mut self, number: PointNumber) {
-        loop {
-            let stopping = self.stopping;
-            let point = self.point(number);
-            if !stopping && point.posting >= point.settings.parallel_posts {
-                return;
+    pub(super) fn start_posts(&mut self, number: PointNumber, now: i64) {
+        if self.stopping || self.scopes.troubles().next().is_some() {
+            // ION said no while they were begun: they wait like the others. A probe is what may go out.
+            let point = &self.points[usize::from(number)];
+            let (back, stay): (VecDeque<i64>, VecDeque<i64>) = point.to_post.iter().partition(|message| {
+                let open = point.messages.get(*message);
+                self.stopping || open.is_some_and(|open| self.is_closed(&open.path, now))
+            });
+            self.point(number).to_post = stay;
+            for message in back {
+                self.not_posted(number, message);
             }
-            let Some(message) = point.to_post.pop_front() else { return };
-            if stopping { self.not_posted(number, message) } else { self.post(number, message) }
         }
+        while self.point(number).posting < self.point(number).settings.parallel_posts {
+            let Some(message) = self.point(number).to_post.pop_front() else { return };
+            self.post(number, message);
+        }
+    }
+
+    /// Something on the way to ION waits, and nothing tries it out now.
+    fn is_closed(&self, path: &Path, now: i64) -> bool {
+        let waits = |scope: &Scope| {
+            self.scopes
+                .trouble(*scope)
+                .is_some_and(|trouble| trouble.not_before > now && !trouble.is_probing())
+        };
+        path.wide().iter().any(waits)
     }
 
     /// Begun, but nothing was sent: it waits again.

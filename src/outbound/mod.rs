@@ -473,7 +473,7 @@ impl Outbound {
                 continue;
             }
             self.start_inquiry(number, now);
-            self.start_posts(number);
+            self.start_posts(number, now);
             self.start_begins(number, now);
             self.start_refill(number);
             self.start_probes(number, now);
