@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
-use super::{BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
+use super::{ADMISSIONS, BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
@@ -28,7 +28,7 @@ impl Outbound {
     pub(super) fn start_collect(&mut self, number: PointNumber, now: i64) {
         let point = &self.points[usize::from(number)];
         let site = &self.sites[point.site];
-        if point.next_scan_at > now || site.not_before > now || !self.may_collect(point) {
+        if point.next_scan_at > now || site.not_before > now || !self.may_collect(point, now) {
             return;
         }
         // Half of what is left: other connection points may look at the same time.
@@ -51,6 +51,8 @@ impl Outbound {
         };
         let point = self.point(number);
         point.collecting = true;
+        // Whatever asks for a look from here on asks for the next one.
+        point.next_scan_at = i64::MAX;
         point.bytes_reserved += bytes;
         point.wanted.clear();
         let wanted = job.wanted.clone();
@@ -99,16 +101,17 @@ impl Outbound {
         if heard {
             for point in self.points.iter_mut().filter(|point| point.site == number && point.is_active()) {
                 point.next_scan_at = now;
-                point.woken = point.collecting;
             }
         }
     }
 
     /// A look at the outbox is possible: nothing forbids it, none is under way, and there is room for what it finds.
-    pub(super) fn may_collect(&self, point: &Point) -> bool {
-        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8;
+    /// One that sweeps waits until the journal knows what was found before: else it would find that again.
+    pub(super) fn may_collect(&self, point: &Point, now: i64) -> bool {
+        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8 && self.admissions.len() < ADMISSIONS;
         let allowed = !(self.stopping || self.no_room || self.low_space);
-        allowed && room && !point.collecting && point.is_active() && point.has_room()
+        let sweepable = point.next_sweep_at > now || point.admitting == 0;
+        allowed && room && sweepable && !point.collecting && point.is_active() && point.has_room()
     }
 
     /// The bytes that a look at the outbox kept for what it might find are free again.
@@ -118,10 +121,13 @@ impl Outbound {
     }
 
     pub(super) fn collect_failed(&mut self, number: PointNumber, error: CollectError, wanted: BTreeSet<i64>) {
+        let now = self.now();
         self.free_bytes(number);
-        self.point(number).collecting = false;
-        self.point(number).wanted.extend(wanted);
-        let site = self.point(number).site;
+        let point = self.point(number);
+        point.collecting = false;
+        point.next_scan_at = now;
+        point.wanted.extend(wanted);
+        let site = point.site;
         match error {
             CollectError::Database(error) => self.database_failed(site, &error),
             CollectError::Journal(error) => self.fatal = Some(error),
@@ -138,7 +144,6 @@ impl Outbound {
         self.free_bytes(number);
         let point = self.point(number);
         point.collecting = false;
-        let woken = std::mem::take(&mut point.woken);
         point.figures.last_poll_at = Some(clock);
         if collected.starts_again {
             tracing::warn!(
@@ -162,22 +167,21 @@ impl Outbound {
             .judged
             .iter()
             .any(|found| matches!(found.judged.verdict, Verdict::Park(Park::HeadersMissing(_))));
-        let swept = point.next_sweep_at <= now;
         if !collected.starts_again {
-            let moved = collected.scanned_up_to != point.scanned_up_to;
-            point.scanned_up_to = point.scanned_up_to.max(collected.scanned_up_to);
-            point.sweep_at = if swept { collected.sweep_at } else { point.sweep_at };
-            let poll = i64::try_from(point.settings.poll.as_millis()).unwrap_or(i64::MAX);
-            let sweeping = swept && point.sweep_at > 0;
-            if swept {
-                point.next_sweep_at = if sweeping && mode == Mode::Once { now } else { now + SWEEP_MS };
+            // A cursor that was set back meanwhile stays where it was set.
+            let moved =
+                collected.after <= point.scanned_up_to && collected.scanned_up_to > point.scanned_up_to;
+            if moved {
+                point.scanned_up_to = collected.scanned_up_to;
             }
-            let more = collected.more || sweeping && mode == Mode::Once;
-            point.next_scan_at = match (more || woken, mode) {
-                (true, _) => now,
-                (false, Mode::Run) => now + poll,
-                (false, Mode::Once) => i64::MAX,
-            };
+            let mut more = collected.more;
+            if let Some(sweep_at) = collected.sweep_at {
+                let goes_on = sweep_at > 0 && mode == Mode::Once;
+                point.sweep_at = sweep_at;
+                point.next_sweep_at = if goes_on { now } else { now + SWEEP_MS };
+                more |= goes_on;
+            }
+            point.look_again(more, mode, now);
             let cursor = moved.then(|| cursor(point));
             self.admit_all(number, collected.judged, now);
             // After the rows that it has passed.
@@ -314,7 +318,8 @@ impl Outbound {
             point.begun += 1;
             self.scopes.begun(&path);
         }
-        self.points[usize::from(number)].reserved.insert(lane);
+        self.point(number).reserved.insert(lane);
+        self.point(number).admitting += 1;
         self.bytes_used += bytes;
         let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
         (
@@ -366,7 +371,7 @@ impl Outbound {
             self.free_slot(number, &reserved.path);
         }
         let point = self.point(number);
-        point.reserved.remove(&reserved.lane);
+        point.admission_ended(reserved.lane);
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
             self.bytes_used -= bytes;
@@ -404,7 +409,7 @@ impl Outbound {
         }
         let now = self.now();
         let point = self.point(number);
-        point.reserved.remove(&reserved.lane);
+        point.admission_ended(reserved.lane);
         match applied {
             Applied::Delivered => {
                 point.reflag.push(reserved.entry_id);
@@ -441,7 +446,7 @@ impl Outbound {
             self.free_slot(number, &reserved.path);
         }
         let point = self.point(number);
-        point.reserved.remove(&reserved.lane);
+        point.admission_ended(reserved.lane);
         point.wanted.insert(reserved.entry_id);
         point.next_scan_at = 0;
     }
@@ -469,13 +474,10 @@ impl Outbound {
         }
         let point = self.point(number);
         point.wanted.clear();
-        point.observed_up_to = collected.scanned_up_to;
-        let poll = i64::try_from(point.settings.poll.as_millis()).unwrap_or(i64::MAX);
-        point.next_scan_at = match (collected.more, mode) {
-            (true, _) => now,
-            (false, Mode::Run) => now + poll,
-            (false, Mode::Once) => i64::MAX,
-        };
+        if collected.after <= point.observed_up_to {
+            point.observed_up_to = collected.scanned_up_to;
+        }
+        point.look_again(collected.more, mode, now);
         if !collected.judged.is_empty() {
             let change = cursor(point);
             self.queue(change, Then::Nothing);

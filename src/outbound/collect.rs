@@ -48,8 +48,11 @@ pub(super) struct Job {
 #[derive(Default)]
 pub(super) struct Collected {
     pub judged: Vec<Found>,
+    /// The cursor, as it was when the look began.
+    pub after: i64,
     pub scanned_up_to: i64,
-    pub sweep_at: i64,
+    /// Where the sweep over all rows goes on; `None`: none was made.
+    pub sweep_at: Option<i64>,
     /// There is more than fitted.
     pub more: bool,
     /// The table ended below the cursor: it was truncated or restored.
@@ -88,13 +91,13 @@ pub(super) enum CollectError {
 }
 
 pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
-    let mut collected = Collected::default();
+    let mut collected = Collected { after: job.after, ..Collected::default() };
     let page = forward(&job).await?;
     collected.starts_again = page.highest < job.after;
     let mut lengths: BTreeMap<i64, i64> =
         page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
     if let Some(sweep_at) = job.sweep_at.filter(|_| !collected.starts_again) {
-        collected.sweep_at = sweep(&job, sweep_at, &mut lengths).await?;
+        collected.sweep_at = Some(sweep(&job, sweep_at, &mut lengths).await?);
     }
     crash::point("after_scan");
     let found = lengths.keys().copied().filter(|id| !job.wanted.contains(id)).collect();
@@ -187,15 +190,17 @@ async fn judge(
         return Ok(Vec::new());
     }
     let loaded = job.database.outbox_load(ids, job.bytes).await?;
-    let waiting: BTreeSet<i64> = loaded
-        .entries
-        .iter()
-        .filter(|entry| entry.was_processed == 0)
-        .map(|entry| entry.entry_id)
-        .chain(loaded.not_loaded.iter().copied())
-        .collect();
-    collected.unparked =
-        ids.iter().copied().filter(|id| parked.contains_key(id) && !waiting.contains(id)).collect();
+    if !parked.is_empty() {
+        let waiting: BTreeSet<i64> = loaded
+            .entries
+            .iter()
+            .filter(|entry| entry.was_processed == 0)
+            .map(|entry| entry.entry_id)
+            .chain(loaded.not_loaded.iter().copied())
+            .collect();
+        collected.unparked =
+            ids.iter().copied().filter(|id| parked.contains_key(id) && !waiting.contains(id)).collect();
+    }
     for (index, entry) in loaded.entries.into_iter().enumerate() {
         if index % JUDGE_SLICE == JUDGE_SLICE - 1 {
             tokio::task::yield_now().await;

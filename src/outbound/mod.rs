@@ -514,7 +514,7 @@ impl Outbound {
             if point.another_sender_until > now {
                 at(point.another_sender_until);
             }
-            if self.may_collect(point) {
+            if self.may_collect(point, now) {
                 at(point.next_scan_at.max(site_at));
             }
             if !point.settling && !point.unsettled.is_empty() {

@@ -13,6 +13,8 @@ use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::Record;
 
+use super::Mode;
+
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
 /// Recorded messages that may be unsettled before nothing more begins.
@@ -66,6 +68,8 @@ pub(super) struct Point {
     pub messages: HashMap<i64, Open>,
     /// Lanes with a message that is being admitted and begun in one transaction.
     pub reserved: HashSet<LaneKey>,
+    /// Admissions that the journal does not know yet.
+    pub admitting: usize,
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
     pub next_scan_at: i64,
@@ -86,8 +90,6 @@ pub(super) struct Point {
     /// The journal is being read.
     pub recovering: bool,
     pub collecting: bool,
-    /// New rows were announced since the look at the outbox began.
-    pub woken: bool,
     /// Bytes that a look at the outbox keeps for what it may find.
     pub bytes_reserved: usize,
     /// The same, for reading rows again before their post.
@@ -155,6 +157,7 @@ impl Point {
             lanes: Lanes::default(),
             messages: HashMap::new(),
             reserved: HashSet::new(),
+            admitting: 0,
             scanned_up_to: 0,
             observed_up_to: 0,
             next_scan_at: now,
@@ -168,7 +171,6 @@ impl Point {
             next_log_at: now,
             recovering: false,
             collecting: false,
-            woken: false,
             bytes_reserved: 0,
             read_reserved: 0,
             loading: false,
@@ -239,7 +241,7 @@ impl Point {
         let mut types = self.types.iter().zip(0..).filter(|(name, _)| is_noun(name));
         !self.recovered
             || self.refill.is_some()
-            || !self.reserved.is_empty()
+            || self.admitting > 0
             || types.any(|(_, number)| self.lanes.has_type(number))
     }
 
@@ -295,6 +297,23 @@ impl Point {
         }
     }
 
+    /// When the outbox is looked at next, unless something asked for it earlier while the last look was under way.
+    pub fn look_again(&mut self, more: bool, mode: Mode, now: i64) {
+        let poll = i64::try_from(self.settings.poll.as_millis()).unwrap_or(i64::MAX);
+        let next = match (more, mode) {
+            (true, _) => now,
+            (false, Mode::Run) => now.saturating_add(poll),
+            (false, Mode::Once) => i64::MAX,
+        };
+        self.next_scan_at = self.next_scan_at.min(next);
+    }
+
+    /// The journal knows a message now, or could not be told.
+    pub fn admission_ended(&mut self, lane: LaneKey) {
+        self.admitting -= 1;
+        self.reserved.remove(&lane);
+    }
+
     /// The time since which something waits to be settled.
     pub fn start_unsettled_clock(&mut self, now: i64) {
         if self.unsettled.is_empty() && self.reflag.is_empty() {
@@ -329,7 +348,7 @@ impl Point {
             || self.refilling
             || self.reporting)
             && self.begun == 0
-            && self.reserved.is_empty()
+            && self.admitting == 0
     }
 }
 
