@@ -306,6 +306,7 @@ impl<'a> Agent<'a> {
                 reason: status.reason,
                 in_flight: status.in_flight,
                 is_active: status.is_active,
+                is_gone: status.is_gone,
                 selection: status.selection,
                 accepted_more: status.figures.accepted_more,
                 failed_more: status.figures.failed_more,

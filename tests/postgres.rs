@@ -148,7 +148,7 @@ fn a_copied_journal_does_not_send_beside_its_original() {
         let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
         site.number(locks) == 1
     });
-    let mut copy = site.start_beside("host2", "copy");
+    let mut copy = site.start_beside("host2", "copy", "PLANT1");
     copy.until("it says who owns", || site.has_finding("OWNED_BY_ANOTHER"));
     let third = site.insert(&Entry::new("ITEM-1", 3));
     copy.until("the original goes on", || site.flag(third) == Some(1));
@@ -157,4 +157,23 @@ fn a_copied_journal_does_not_send_beside_its_original() {
     assert_eq!(site.flag(first), Some(1));
     let counts = site.simulator.ledger().counts();
     assert_eq!((counts.stored, counts.overlaps), (3, 0), "{counts:?}");
+}
+
+/// A connection point goes to the agent of another location and back: each sends at once, and nothing twice.
+#[test]
+fn a_connection_point_changes_its_agent() {
+    let site = Site::on_postgres(Options::default());
+    let mut first = site.start();
+    let mut second = site.start_beside("host2", "state2", "PLANT2");
+    for (version, location) in [(1, "PLANT1"), (2, "PLANT2"), (3, "PLANT1")] {
+        site.sql(&format!("UPDATE bodrelay_connection_point SET location_name = '{location}'"));
+        let row = site.insert(&Entry::new("ITEM-1", version));
+        let agent = if location == "PLANT1" { &mut first } else { &mut second };
+        agent.until("its agent sends", || site.flag(row) == Some(1));
+        let host = if location == "PLANT1" { "host1" } else { "host2" };
+        let sender = format!("SELECT host FROM bodrelay_message_log WHERE entry_id = {row}");
+        assert_eq!(site.text(&sender).as_deref(), Some(host));
+    }
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.stored, counts.distinct), (3, 3), "{counts:?}");
 }

@@ -305,7 +305,7 @@ fn parse_breaches(dialect: &str, file: &str, text: &str) -> Vec<String> {
 fn the_scripts_of_mssql_are_its_dialect() {
     let folder = root().join("sql/mssql");
     let scripts = [files(&folder.join("dba"), "sql"), files(&folder.join("session"), "sql")].concat();
-    assert_eq!(scripts.len(), 12);
+    assert!(scripts.len() >= 13);
     let mut breaches = Vec::new();
     for (file, text) in scripts {
         let (mut parsed, mut in_exec) = (0, false);

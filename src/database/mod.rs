@@ -69,6 +69,9 @@ pub trait Database: Send + Sync {
     /// `lapse_seconds` on the database's clock.
     async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner>;
 
+    /// Gives up the ownership of a connection point's direction, where this journal has it: free for others at once.
+    async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()>;
+
     /// What the agent has to say, in one transaction.
     async fn control_report(&self, report: &Report) -> Result<()>;
 

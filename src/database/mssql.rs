@@ -170,6 +170,15 @@ impl Database for Mssql {
         on!(self.control, "owner_claim", |session| control::owner_claim(session, claim))
     }
 
+    async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
+        on!(self.control, "owner_release", |session| control::owner_release(
+            session,
+            connection_point,
+            direction,
+            journal_id
+        ))
+    }
+
     async fn control_report(&self, report: &Report) -> Result<()> {
         on!(self.control, "control_report", |session| report::control_report(session, report))
     }

@@ -44,8 +44,6 @@ pub struct Postgres {
     outbox: Slot,
     control: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
-    /// A claim whose commit was lost: an epoch that is there already may be our own.
-    unsure_claim: Mutex<Option<(String, i64)>>,
 }
 
 /// The session of one purpose; `None` before the first operation, while one is under way, and after a loss.
@@ -86,7 +84,6 @@ impl Postgres {
             outbox: Slot::new("outbox"),
             control: Slot::new("control"),
             listener: tokio::sync::Mutex::default(),
-            unsure_claim: Mutex::default(),
         }
     }
 
@@ -175,9 +172,8 @@ impl Database for Postgres {
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {
-        let unsure = &self.unsure_claim;
         self.call(&self.control, "host_claim", |session| async move {
-            control::host_claim(&session, row, expected_epoch, unsure).await
+            control::host_claim(&session, row, expected_epoch).await
         })
         .await
     }
@@ -185,6 +181,13 @@ impl Database for Postgres {
     async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner> {
         self.call(&self.control, "owner_claim", |session| async move {
             control::owner_claim(&session, claim).await
+        })
+        .await
+    }
+
+    async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
+        self.call(&self.control, "owner_release", |session| async move {
+            control::owner_release(&session, connection_point, direction, journal_id).await
         })
         .await
     }

@@ -315,6 +315,11 @@ impl Database for Sqlite {
         self.call("owner_claim", move |connection| control::owner_claim(connection, &claim)).await
     }
 
+    async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
+        let owned = [connection_point, direction, journal_id].map(str::to_owned);
+        self.call("owner_release", move |connection| control::owner_release(connection, &owned)).await
+    }
+
     async fn control_report(&self, report: &Report) -> Result<()> {
         let report = report.clone();
         self.call("control_report", move |connection| report::control_report(connection, &report)).await

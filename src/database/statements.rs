@@ -45,6 +45,7 @@ statements! {
     OWNER_CLAIM = "owner_claim";
     OWNER_INSERT = "owner_insert";
     OWNER_READ = "owner_read";
+    OWNER_RELEASE = "owner_release";
     REPORT_HOST = "report_host";
     REPORT_CONNECTION_POINT = "report_connection_point";
     REPORT_DOCUMENT_REFUSED = "report_document_refused";
@@ -92,6 +93,14 @@ dialect!(
     COMMIT = "commit";
     ROLLBACK = "rollback";
     OWNER_LOCK = "owner_lock";
+    OWNER_UNLOCK = "owner_unlock";
+);
+
+dialect!(
+    /// What a session on PostgreSQL runs beside the statements.
+    postgres_session, "../../sql/postgres/session/",
+    OWNER_LOCK = "owner_lock";
+    OWNER_UNLOCK = "owner_unlock";
 );
 
 /// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.

@@ -48,6 +48,8 @@ pub struct PointReport {
     pub reason: Option<String>,
     pub in_flight: i64,
     pub is_active: bool,
+    /// It is no longer in the plan, and nothing of it is under way.
+    pub is_gone: bool,
     pub selection: Selection,
     pub accepted_more: i64,
     pub failed_more: i64,
@@ -235,6 +237,7 @@ impl Desk {
         let plan = Plan::read(&tables, &surroundings);
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
+            self.disown(&plan, said).await?;
         }
         self.read_commands(heard).await?;
         let report = self.report(said, &plan, &tables, now).await?;
@@ -303,7 +306,20 @@ impl Desk {
                 }
             }
         }
-        self.owned.retain(|name, _| plan.connection_points.contains_key(name));
+        Ok(())
+    }
+
+    /// Gives up connection points that are no longer this agent's, so that another one can serve them at once; not
+    /// before what it began is settled: the other one would send it again.
+    async fn disown(&mut self, plan: &Plan, said: &Said) -> Result<(), RoundError> {
+        let journal_id = self.journal.journal_id().to_string();
+        for point in said.points.iter().filter(|point| point.is_gone) {
+            let name = &point.connection_point;
+            if self.owned.contains_key(name) && !plan.connection_points.contains_key(name) {
+                self.database.owner_release(name, "out", &journal_id).await?;
+                self.owned.remove(name);
+            }
+        }
         Ok(())
     }
 

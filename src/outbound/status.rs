@@ -19,6 +19,8 @@ pub struct PointStatus {
     pub in_flight: i64,
     /// It may look at rows: waiting ones are worth counting.
     pub is_active: bool,
+    /// It is no longer in the plan, and nothing of it is under way.
+    pub is_gone: bool,
     pub selection: crate::database::Selection,
     pub figures: Figures,
     pub next_poll_at: Option<DateTime<Utc>>,
@@ -55,6 +57,7 @@ impl Outbound {
                 reason,
                 in_flight: i64::try_from(point.begun).unwrap_or(i64::MAX),
                 is_active: point.is_active(),
+                is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
                 selection: point.selection(),
                 figures,
                 next_poll_at: (point.is_active() && point.next_scan_at < i64::MAX)

@@ -201,6 +201,13 @@ pub async fn owner_claim_lapses_and_is_retaken<F: Fixture>() {
         matches!(database.owner_claim(&second).await.unwrap(), Owner::Other { .. }),
         "a claim ends the state that let it in"
     );
+    database.owner_release("CP1", "out", "j2").await.unwrap();
+    assert!(
+        matches!(database.owner_claim(&second).await.unwrap(), Owner::Other { .. }),
+        "not his to give up"
+    );
+    database.owner_release("CP1", "out", "j1").await.unwrap();
+    assert_eq!(database.owner_claim(&second).await.unwrap(), Owner::Mine, "the owner gave it up");
     let other_direction = OwnerClaim { direction: "in", ..second };
     assert_eq!(database.owner_claim(&other_direction).await.unwrap(), Owner::Mine);
 }

@@ -92,7 +92,6 @@ async fn a_living_owner_keeps_what_is_his() {
         lapse_seconds: 60,
     };
     for _ in 0..2 {
-        // The second claim is a renewal, and takes the lock.
         assert_eq!(first.owner_claim(&claim("j1", "h1")).await.unwrap(), Owner::Mine);
     }
     client
@@ -101,6 +100,15 @@ async fn a_living_owner_keeps_what_is_his() {
         .unwrap();
     let owner = second.owner_claim(&claim("j2", "h2")).await.unwrap();
     assert!(matches!(&owner, Owner::Other { host, .. } if host == "h1"), "{owner:?}");
+    // Given up, it is free while the session lives.
+    first.owner_release("CP1", "out", "j1").await.unwrap();
+    assert_eq!(second.owner_claim(&claim("j2", "h2")).await.unwrap(), Owner::Mine);
+    second.owner_release("CP1", "out", "j2").await.unwrap();
+    assert_eq!(first.owner_claim(&claim("j1", "h1")).await.unwrap(), Owner::Mine);
+    client
+        .batch_execute("UPDATE bodrelay.bodrelay_status SET heartbeat_at = now() - interval '1 day'")
+        .await
+        .unwrap();
     drop(first);
     let until = Instant::now() + Duration::from_secs(10);
     while second.owner_claim(&claim("j2", "h2")).await.unwrap() != Owner::Mine {

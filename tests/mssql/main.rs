@@ -286,9 +286,10 @@ async fn a_claim_without_its_lock_is_taken_back() {
         agent_version: "0.1.0".into(),
         lapse_seconds: 180,
     };
-    assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine);
+    database.command_read().await.unwrap();
     site.server.forget();
-    let refused = Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(-1)]]);
+    let lock = |answer| Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(answer)]]);
+    let (refused, granted) = (lock(-1), lock(0));
     site.server.answer("session:owner_lock", refused);
     let owner = vec![("host", Type::Text), ("heartbeat_at", Type::DateTime2)];
     let row = vec![Cell::Text("h1"), Cell::Raw(tds::datetime2())];
@@ -298,6 +299,24 @@ async fn a_claim_without_its_lock_is_taken_back() {
     let order =
         ["session:begin", "agent:owner_claim", "session:owner_lock", "session:rollback", "agent:owner_read"];
     assert_eq!(site.server.names(), order);
+    // Granted, it is asked for once a session, and let go when the connection point is given up.
+    site.server.answer("session:owner_lock", granted);
+    site.server.forget();
+    for _ in 0..2 {
+        assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine);
+    }
+    for _ in 0..2 {
+        database.owner_release("CP1", "out", "j2").await.unwrap();
+    }
+    let transaction = |inside: &'static str| ["session:begin", inside, "session:commit"];
+    let order = [
+        &["session:begin", "agent:owner_claim", "session:owner_lock", "session:commit"][..],
+        &transaction("agent:owner_claim"),
+        &transaction("agent:owner_release"),
+        &["session:owner_unlock"],
+        &transaction("agent:owner_release"),
+    ];
+    assert_eq!(site.server.names(), order.concat());
 }
 
 #[tokio::test]
@@ -554,6 +573,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         lapse_seconds: 180,
     };
     drop(database.owner_claim(&claim).await);
+    database.owner_release("CP1", "out", "j1").await.unwrap();
     let status = StatusRow {
         connection_point: "CP1".into(),
         direction: "out",

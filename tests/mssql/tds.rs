@@ -306,7 +306,9 @@ fn usual(name: &str) -> Answer {
     match name {
         "agent:survey_product" => product(0),
         "agent:survey_columns" => site("varbinary", "bigint", "datetime2"),
-        "session:owner_lock" => Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(0)]]),
+        "session:owner_lock" | "session:owner_unlock" => {
+            Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(0)]])
+        }
         "agent:outbox_highest" => Answer::Rows(vec![("highest", Type::Big)], vec![vec![Cell::Number(0)]]),
         _ => Answer::Changed(1),
     }

@@ -469,10 +469,11 @@ impl Site {
     }
 
     /// Starts another `run` beside, with a host name and a state directory of its own.
-    pub fn start_beside(&self, host: &str, state_dir: &str) -> Agent {
+    pub fn start_beside(&self, host: &str, state_dir: &str, location: &str) -> Agent {
         let text = std::fs::read_to_string(self.path("bodrelay.toml")).unwrap();
         let text = text
             .replace("host = \"host1\"", &format!("host = \"{host}\""))
+            .replace("location = \"PLANT1\"", &format!("location = \"{location}\""))
             .replace("state_dir = \"state\"", &format!("state_dir = \"{state_dir}\""));
         let file = self.path(&format!("{state_dir}.toml"));
         std::fs::write(&file, text).unwrap();

@@ -3,8 +3,8 @@
 -- A row that was stopped or somebody else's is 'waiting' until the new owner reports.
 -- Parameters: $1 connection point, $2 direction, $3 journal id, $4 host, $5 agent version, $6 seconds after
 -- which a silent owner has lapsed.
--- Locks: part of one transaction, READ COMMITTED; the rows that it writes; and an advisory lock of the session, so
--- that an owner whose session lives keeps what is his even when his heartbeat is late.
+-- Locks: part of one transaction, READ COMMITTED; the rows that it writes. A claim is good only with the lock of
+-- sql/postgres/session/owner_lock.sql.
 UPDATE bodrelay_status
 SET state = CASE WHEN owner_journal_id = $3::text AND state <> 'stopped' THEN state ELSE 'waiting' END,
     state_since = CASE
@@ -18,9 +18,5 @@ SET state = CASE WHEN owner_journal_id = $3::text AND state <> 'stopped' THEN st
     END,
     owner_journal_id = $3::text, host = $4::text, agent_version = $5::text, heartbeat_at = now()
 WHERE connection_point = $1::text AND direction = $2::text
-    AND CASE
-        WHEN owner_journal_id = $3::text OR state = 'stopped'
-            OR heartbeat_at < now() - make_interval(secs => $6::bigint)
-        THEN pg_try_advisory_lock(hashtextextended('bodrelay ' || $1::text || ' ' || $2::text, 0))
-        ELSE FALSE
-    END
+    AND (owner_journal_id = $3::text OR state = 'stopped'
+        OR heartbeat_at < now() - make_interval(secs => $6::bigint))

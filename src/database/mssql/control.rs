@@ -179,8 +179,7 @@ pub(super) async fn owner_claim(session: &mut Session, claim: &OwnerClaim) -> Re
     session.begin().await?;
     let taken = session.execute(sql::OWNER_CLAIM, &values).await? > 0
         || session.execute(sql::OWNER_INSERT, &values[..5]).await? > 0;
-    let what = format!("bodrelay {connection_point} {direction}");
-    if taken && session.lock_while_it_lives(&what).await? {
+    if taken && session.lock_while_it_lives(&owned(connection_point, direction)).await? {
         session.commit().await?;
         return Ok(Owner::Mine);
     }
@@ -188,4 +187,21 @@ pub(super) async fn owner_claim(session: &mut Session, claim: &OwnerClaim) -> Re
     session.rollback().await?;
     let row = session.query_row(sql::OWNER_READ, &values[..2]).await?;
     Ok(Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? })
+}
+
+pub(super) async fn owner_release(
+    session: &mut Session,
+    connection_point: &str,
+    direction: &str,
+    journal_id: &str,
+) -> Result<(), Trouble> {
+    session.begin().await?;
+    session.execute(sql::OWNER_RELEASE, &[&connection_point, &direction, &journal_id]).await?;
+    session.commit().await?;
+    session.unlock(&owned(connection_point, direction)).await
+}
+
+/// The name of the lock behind a claim.
+fn owned(connection_point: &str, direction: &str) -> String {
+    format!("bodrelay {connection_point} {direction}")
 }

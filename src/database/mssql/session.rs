@@ -4,7 +4,7 @@
 //! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, and `/* document */` on both sides of
 //! `C_XML` where its type decides. They are filled in once a session; nothing else is put into a statement's text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tiberius::{Client, ToSql};
@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) site: Site,
     /// Statements with their marks filled in, by the address of the file's text.
     texts: HashMap<usize, Arc<str>>,
+    /// What this session has locked for its life.
+    locks: HashSet<String>,
 }
 
 /// How this site differs.
@@ -59,7 +61,7 @@ impl Site {
 
 impl Session {
     pub(super) fn new(client: Client<Compat<TcpStream>>, site: Site) -> Self {
-        Self { client, site, texts: HashMap::new() }
+        Self { client, site, texts: HashMap::new(), locks: HashSet::new() }
     }
 
     /// The session's settings and tables. As batches: what sp_executesql sets or makes ends with it.
@@ -123,10 +125,25 @@ impl Session {
         self.batch(sql::ROLLBACK).await
     }
 
-    /// Takes a lock that lives as long as this session, unless somebody else's session has it.
+    /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
     pub(super) async fn lock_while_it_lives(&mut self, what: &str) -> Result<bool, Trouble> {
+        if self.locks.contains(what) {
+            return Ok(true);
+        }
         let row = self.query_row(sql::OWNER_LOCK, &[&what]).await?;
-        Ok(integer(&row, 0)?.is_some_and(|granted| granted >= 0))
+        let granted = integer(&row, 0)?.is_some_and(|granted| granted >= 0);
+        if granted {
+            self.locks.insert(what.to_owned());
+        }
+        Ok(granted)
+    }
+
+    /// Lets go of such a lock, where this session has it.
+    pub(super) async fn unlock(&mut self, what: &str) -> Result<(), Trouble> {
+        if self.locks.remove(what) {
+            self.query_row(sql::OWNER_UNLOCK, &[&what]).await?;
+        }
+        Ok(())
     }
 
     /// The session after an operation that failed, `None` where it is of no use any more. Dropping it closes the

@@ -1,14 +1,11 @@
 //! Reads the control tables, and claims what only one agent may have: the host's epoch, a connection point's direction.
 
-use std::sync::Mutex;
-
 use tokio_postgres::Row;
 
 use crate::database::statements::postgres as sql;
 use crate::database::{CommandRow, HostRow, Owner, OwnerClaim};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, DocumentRow, StatusRuleRow};
 
-use super::lock;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{clean, clean_if, flag, integer, required, required_time, text, time};
@@ -152,25 +149,12 @@ fn host(row: &Row) -> Result<HostRow, Trouble> {
     })
 }
 
-/// Moves the epoch by compare-and-set. Where the answer to an earlier COMMIT of the same claim was lost (`unsure`), an
-/// epoch that is there already is our own: else one lost packet would look like a cloned machine.
 pub(super) async fn host_claim(
     session: &Session,
     row: &HostRow,
     expected_epoch: Option<i64>,
-    unsure: &Mutex<Option<(String, i64)>>,
 ) -> Result<bool, Trouble> {
-    let claimed = (row.journal_id.clone(), row.epoch);
-    let asked_before = lock(unsure).as_ref() == Some(&claimed);
     session.begin_write().await?;
-    if asked_before {
-        let hosts = rows(session, sql::HOST_READ, host).await?;
-        if hosts.iter().any(|host| host.journal_id == row.journal_id && host.epoch == row.epoch) {
-            session.rollback().await?;
-            *lock(unsure) = None;
-            return Ok(true);
-        }
-    }
     let operating_system = clean(&row.operating_system);
     let refused_reason = clean_if(row.refused_reason.as_ref());
     let mut values: Vec<Value<'_>> = vec![
@@ -194,9 +178,7 @@ pub(super) async fn host_claim(
             session.execute(sql::HOST_CLAIM, &values).await?
         }
     };
-    *lock(unsure) = Some(claimed);
     session.commit().await?;
-    *lock(unsure) = None;
     Ok(changed > 0)
 }
 
@@ -214,13 +196,29 @@ pub(super) async fn owner_claim(session: &Session, claim: &OwnerClaim) -> Result
             .execute(sql::OWNER_INSERT, &[connection_point, direction, journal_id, host, agent_version])
             .await?
             > 0;
-    let owner = match taken {
-        true => Owner::Mine,
-        false => {
-            let row = session.query_one(sql::OWNER_READ, &[connection_point, direction]).await?;
-            Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? }
-        }
-    };
+    if taken && session.lock_while_it_lives(&owned(connection_point, direction)).await? {
+        session.commit().await?;
+        return Ok(Owner::Mine);
+    }
+    // A claim without its lock is none.
+    session.rollback().await?;
+    let row = session.query_one(sql::OWNER_READ, &[connection_point, direction]).await?;
+    Ok(Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? })
+}
+
+pub(super) async fn owner_release(
+    session: &Session,
+    connection_point: &str,
+    direction: &str,
+    journal_id: &str,
+) -> Result<(), Trouble> {
+    session.begin_write().await?;
+    session.execute(sql::OWNER_RELEASE, &[&connection_point, &direction, &journal_id]).await?;
     session.commit().await?;
-    Ok(owner)
+    session.unlock(&owned(connection_point, direction)).await
+}
+
+/// The name of the lock behind a claim.
+fn owned(connection_point: &str, direction: &str) -> String {
+    format!("bodrelay {connection_point} {direction}")
 }

@@ -1,6 +1,6 @@
 //! One session at the server: how it is opened and set up, its prepared statements, its transactions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseSettings, Encrypt};
+use crate::database::statements::postgres_session as sql;
 
 use super::names::{Names, quoted};
 use super::trouble::Trouble;
@@ -94,6 +95,8 @@ pub(super) struct Session {
     cancel: CancelToken,
     encryption: Option<MakeRustlsConnect>,
     prepared: Mutex<HashMap<&'static str, Statement>>,
+    /// What this session has locked for its life.
+    locks: Mutex<HashSet<String>>,
     pub(super) names: Names,
 }
 
@@ -125,7 +128,14 @@ impl Session {
         };
         client.batch_execute(&address.set_up()).await?;
         let names = Names::read(&client, schemas, &address.settings.control_schema).await?;
-        Ok(Self { cancel: client.cancel_token(), client, encryption, prepared: Mutex::default(), names })
+        Ok(Self {
+            cancel: client.cancel_token(),
+            client,
+            encryption,
+            prepared: Mutex::default(),
+            locks: Mutex::default(),
+            names,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -154,6 +164,27 @@ impl Session {
     /// Tells whoever listens for new rows; nothing is changed.
     pub(super) async fn announce(&self) -> Result<(), Trouble> {
         Ok(self.client.batch_execute("NOTIFY bodrelay_outbox").await?)
+    }
+
+    /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
+    pub(super) async fn lock_while_it_lives(&self, what: &str) -> Result<bool, Trouble> {
+        if lock(&self.locks).contains(what) {
+            return Ok(true);
+        }
+        let granted: bool = self.query_one(sql::OWNER_LOCK, &[&what]).await?.try_get(0)?;
+        if granted {
+            lock(&self.locks).insert(what.to_owned());
+        }
+        Ok(granted)
+    }
+
+    /// Lets go of such a lock, where this session has it.
+    pub(super) async fn unlock(&self, what: &str) -> Result<(), Trouble> {
+        let held = lock(&self.locks).remove(what);
+        if held {
+            self.query_one(sql::OWNER_UNLOCK, &[&what]).await?;
+        }
+        Ok(())
     }
 
     /// A transaction in which all reads see the same state.

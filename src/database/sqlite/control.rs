@@ -204,3 +204,11 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
     transaction.commit()?;
     Ok(owner)
 }
+
+/// `owned`: connection point, direction, journal id.
+pub(super) fn owner_release(connection: &mut Connection, owned: &[String; 3]) -> Result<(), Trouble> {
+    let transaction = write(connection)?;
+    transaction.prepare_cached(sql::OWNER_RELEASE)?.execute(params![owned[0], owned[1], owned[2]])?;
+    transaction.commit()?;
+    Ok(())
+}
