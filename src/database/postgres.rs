@@ -240,14 +240,11 @@ impl Database for Postgres {
         let told = |trouble: Trouble| trouble.told(&self.name, "outbox_changed", &self.address);
         let mut place = self.listener.lock().await;
         let Some(listener) = place.as_mut() else {
-            let listener = Listener::open(&self.address).await.map_err(told)?;
-            let trial = tokio::sync::Mutex::new(listener);
-            self.call(&self.control, "outbox_changed", |session| {
-                let trial = &trial;
-                async move { trial.lock().await.try_out(&session).await }
-            })
-            .await?;
-            *place = Some(trial.into_inner());
+            let mut listener = Listener::open(&self.address).await.map_err(told)?;
+            self.call(&self.control, "outbox_changed", |session| async move { session.announce().await })
+                .await?;
+            listener.hears_itself().await.map_err(told)?;
+            *place = Some(listener);
             // Rows may have come before the LISTEN.
             return Ok(());
         };

@@ -18,8 +18,10 @@ use crate::journal::{Admission, Applied, Change, Parking};
 
 /// What a message takes in memory besides its payload.
 const OVERHEAD: usize = 1024;
-/// A database that could not say when there are new rows is asked again after this.
+/// A database that could not say when there are new rows is asked again after this, and where somebody must mend
+/// something first, after that.
 const DEAF_MS: i64 = 10_000;
+const DEAF_UNTIL_MENDED_MS: i64 = 600_000;
 /// Time between two sweeps.
 const SWEEP_MS: i64 = 5_000;
 
@@ -85,9 +87,13 @@ impl Outbound {
         let now = self.now();
         let site = &mut self.sites[number];
         site.listening = false;
+        let pause = match &result {
+            Err(DatabaseError::NeedsMending { .. }) => DEAF_UNTIL_MENDED_MS,
+            Err(DatabaseError::Unavailable { .. }) | Ok(()) => DEAF_MS,
+        };
         let trouble = result.err().map(|error| error.to_string());
         if let Some(trouble) = &trouble {
-            site.listen_at = now + DEAF_MS;
+            site.listen_at = now + pause;
             if site.deaf.as_ref() != Some(trouble) {
                 tracing::warn!(
                     database = site.name,

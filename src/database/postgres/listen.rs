@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 
 use super::encryption;
-use super::session::{Address, Session};
+use super::session::Address;
 use super::trouble::Trouble;
 
 /// `LISTEN` folds what comes while nobody asks, and so does a channel with one place.
@@ -44,9 +44,8 @@ impl Listener {
         Ok(Self { _client: client, words })
     }
 
-    /// Says a word on another session and waits for it here.
-    pub(super) async fn try_out(&mut self, other: &Session) -> Result<(), Trouble> {
-        other.announce().await?;
+    /// The word that another session has just said comes through.
+    pub(super) async fn hears_itself(&mut self) -> Result<(), Trouble> {
         match tokio::time::timeout(TRIAL, self.words.recv()).await {
             Ok(Some(())) => Ok(()),
             Ok(None) => Err(Trouble::Lost),
