@@ -188,8 +188,7 @@ pub struct Settle {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// Rows of `accepted` that already had flag 1, but for those that the adapter knows to have flagged itself: somebody
-    /// else may send from this box.
+    /// Rows of `accepted` that already had flag 1: an earlier try of ours whose answer was lost, or somebody else.
     pub already_flagged: Vec<i64>,
     /// Rows of either list that no longer exist.
     pub gone: Vec<i64>,

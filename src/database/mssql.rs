@@ -5,8 +5,6 @@
 //! server's own errors are taken back with ROLLBACK and keep the session; the victim of a deadlock is run once more.
 //! Nothing stays open across calls. Statements are checked against what Babelfish accepts, too (spec/mssql.md).
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,7 +44,6 @@ pub struct Mssql {
     reading: Line,
     settling: Line,
     control: Line,
-    unsure: Unsure,
 }
 
 /// The place of one session; `None`: the next operation opens one.
@@ -58,26 +55,6 @@ struct Line {
 impl Line {
     fn new(purpose: &'static str) -> Self {
         Self { purpose, session: tokio::sync::Mutex::new(None) }
-    }
-}
-
-/// Accepted rows whose commit was sent and never answered: a flag of 1 on them is taken to be our own. Holds what one
-/// settle holds, since a settle that is in doubt is settled again before the next.
-#[derive(Default)]
-struct Unsure(Mutex<HashSet<i64>>);
-
-impl Unsure {
-    fn add(&self, ids: &[i64]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
-    }
-
-    fn has(&self, id: i64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
-    }
-
-    fn forget(&self, ids: &[i64]) {
-        let mut unsure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        unsure.retain(|id| !ids.contains(id));
     }
 }
 
@@ -131,7 +108,6 @@ impl Mssql {
             reading: Line::new("read"),
             settling: Line::new("settle"),
             control: Line::new("control"),
-            unsure: Unsure::default(),
         }
     }
 
@@ -200,7 +176,7 @@ impl Database for Mssql {
     }
 
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
-        on!(self.settling, "outbox_settle", |session| outbox::settle(session, settle, &self.unsure))
+        on!(self.settling, "outbox_settle", |session| outbox::settle(session, settle))
     }
 
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {

@@ -14,7 +14,7 @@ use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSql}
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use crate::conformance::{Fixture, log_row};
+use crate::conformance::Fixture;
 
 const PASSWORD: &str = "BODRELAY_TEST_MSSQL_PASSWORD";
 
@@ -51,14 +51,13 @@ macro_rules! cases_on_server {
     };
 }
 
-// All but three, which only a database without types can pass as they are: load_carries_odd_values_through (bytes that
+// All but two, which only a database without types can pass as they are: load_carries_odd_values_through (bytes that
 // are no text in a text column; tests/mssql and the values' own tests have it), checks_refuse_each_bad_value (a date
-// without a time is one here; `checks_refuse` below), settle_again_changes_nothing (its second settle is known as our
-// own by the log; `settle_again_knows_its_own_flags` below).
+// without a time is one here; `checks_refuse` below).
 cases_on_server! {
     outbox: scan_pages_in_order, scan_finds_rows_that_commit_late, scan_selects_by_tenant_and_logical_id,
         scan_leaves_old_rows_alone, scan_of_a_1_0_box, load_gives_rows_with_headers, settle_flags_and_logs,
-        settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,
+        settle_again_changes_nothing, settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,
         settle_keeps_what_the_application_set, backlog_is_capped, load_stops_at_its_bytes_but_gives_one_row,
         reset_changes_only_failed_rows;
     control: survey_of_a_whole_database, survey_names_each_missing_thing, control_read_gives_what_was_written,
@@ -232,25 +231,6 @@ impl MssqlFixture {
     async fn connection(&self) -> Connection {
         connect(&self.database).await
     }
-}
-
-#[tokio::test]
-async fn settle_again_knows_its_own_flags() {
-    if !is_given() {
-        return;
-    }
-    let fixture = MssqlFixture::fresh().await;
-    let database = fixture.open();
-    fixture.insert(&[1, 2]).await;
-    let settle = Settle { accepted: vec![1], failed: vec![2], log: vec![log_row("k1")], ..Settle::default() };
-    for _ in 0..2 {
-        assert_eq!(database.outbox_settle(&settle).await.unwrap(), Default::default());
-        assert_eq!(fixture.flags().await, [["1", "1"], ["2", "9"]]);
-        assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_message_log").await, "1");
-    }
-    // Another message's row in the log does not make the flag ours.
-    let other = Settle { log: vec![log_row("k2")], ..settle };
-    assert_eq!(database.outbox_settle(&other).await.unwrap().already_flagged, [1]);
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use crate::database::{Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, S
 use crate::domain::message::{Entry, Payload};
 
 use super::session::{Row, Session};
+use super::stage;
 use super::trouble::Trouble;
 use super::values::{bytes, created_of, flag, from_utf16, integer, stamp_if, text};
-use super::{Unsure, stage};
 
 /// What a 1.0 box says of a statement that names C_LOGICAL_ID: no such column (Babelfish: its number for everything
 /// that it cannot parse or find).
@@ -166,24 +166,15 @@ pub(super) async fn reset(session: &mut Session, entry_ids: &[i64]) -> Result<Ve
     let flags = flags(session).await?;
     session.execute(sql::OUTBOX_RESET, &[]).await?;
     session.commit().await?;
-    let mut changed: Vec<i64> =
-        flags.into_iter().filter(|(_, found)| found.flag == 9).map(|(id, _)| id).collect();
+    let mut changed: Vec<i64> = flags.into_iter().filter(|(_, flag)| *flag == 9).map(|(id, _)| id).collect();
     changed.sort_unstable();
     Ok(changed)
 }
 
-/// The flag of a row before it is changed.
-struct Found {
-    flag: i64,
-    /// The log already says that this very message was accepted.
-    ours: bool,
-}
-
-async fn flags(session: &mut Session) -> Result<HashMap<i64, Found>, Trouble> {
+/// The flags of rows before they are changed.
+async fn flags(session: &mut Session) -> Result<HashMap<i64, i64>, Trouble> {
     let rows = session.query(sql::OUTBOX_SETTLE_FLAGS, &[]).await?;
-    rows.iter()
-        .map(|row| Ok((id(row, 0)?, Found { flag: integer(row, 1)?.unwrap_or(-1), ours: flag(row, 2)? })))
-        .collect()
+    rows.iter().map(|row| Ok((id(row, 0)?, integer(row, 1)?.unwrap_or(-1)))).collect()
 }
 
 pub(super) async fn backlog(
@@ -214,11 +205,7 @@ pub(super) async fn backlog(
     })
 }
 
-pub(super) async fn settle(
-    session: &mut Session,
-    settle: &Settle,
-    unsure: &Unsure,
-) -> Result<Settled, Trouble> {
+pub(super) async fn settle(session: &mut Session, settle: &Settle) -> Result<Settled, Trouble> {
     let with = |ids: &[i64], flag: i16| ids.iter().map(move |id| (*id, flag)).collect::<Vec<_>>();
     let mut ids = with(&settle.accepted, 1);
     ids.extend(with(&settle.failed, 9));
@@ -241,17 +228,9 @@ pub(super) async fn settle(
     if !settle.attempts.is_empty() {
         session.execute(sql::ATTEMPT_WRITE, &[]).await?;
     }
-    let others =
-        |id: &&i64| before.get(*id).is_some_and(|found| found.flag == 1 && !found.ours && !unsure.has(**id));
-    let settled = Settled {
-        already_flagged: settle.accepted.iter().filter(others).copied().collect(),
+    session.commit().await?;
+    Ok(Settled {
+        already_flagged: settle.accepted.iter().copied().filter(|id| before.get(id) == Some(&1)).collect(),
         gone: ids.iter().map(|(id, _)| *id).filter(|id| !before.contains_key(id)).collect(),
-    };
-    // From here on the flags may be ours, until an answer says what became of them.
-    unsure.add(&settle.accepted);
-    let committed = session.commit().await;
-    if committed.as_ref().map_or_else(Trouble::leaves_the_session_whole, |()| true) {
-        unsure.forget(&settle.accepted);
-    }
-    committed.map(|()| settled)
+    })
 }
