@@ -111,14 +111,15 @@ impl Desk {
 
     /// Hourly: whoever moved the epoch meanwhile has a copy of this journal.
     pub(super) async fn raise_epoch(&mut self, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        let (Some(claimed), Some(known)) = (self.claimed, &mut self.known) else { return Ok(None) };
+        let (Some(claimed), Some(known)) = (self.claimed, &self.known) else { return Ok(None) };
         if now - claimed.raised_at < EPOCH_EVERY {
             return Ok(None);
         }
         let expected = known.epoch;
-        known.epoch += 1;
-        let known = known.clone();
-        self.journal.remember_database(known).await?;
+        let raised = KnownDatabase { epoch: expected + 1, ..known.clone() };
+        // Journal first; what it could not take was not raised.
+        self.journal.remember_database(raised.clone()).await?;
+        self.known = Some(raised);
         let row = self.host_row("running", None, now);
         if self.database.host_claim(&row, Some(expected)).await? {
             self.claimed = Some(Claimed { raised_at: now, beat_at: now });

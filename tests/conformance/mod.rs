@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub mod checks;
 pub mod control;
+pub mod guards;
 pub mod log;
 pub mod outbox;
 pub mod trouble;
@@ -148,6 +149,7 @@ macro_rules! cases {
                 status_totals_add_up, commands_run_and_end, changed_at_follows_the_dba;
             log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards,
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
+            guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;
         }

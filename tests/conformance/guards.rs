@@ -1,0 +1,91 @@
+//! The guards of a control round on a real database and a real journal, with a clock that the test moves.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use bodrelay::clock::Clock;
+use bodrelay::journal::Journal;
+use bodrelay::operator::{Desk, Identity, Said};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Fixture, at};
+
+/// A clock that stands until it is moved.
+struct Hands(Mutex<DateTime<Utc>>);
+
+impl Hands {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(at("2026-01-31T10:00:00Z"))))
+    }
+
+    fn forward(&self, minutes: i64) {
+        *self.0.lock().unwrap() += TimeDelta::minutes(minutes);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
+
+fn desk<F: Fixture>(fixture: &F, journal: &Path, clock: &Arc<Hands>, host: &str) -> Desk {
+    let identity = Identity {
+        host: host.into(),
+        location: "PLANT1".into(),
+        ions: [("default".into(), "T".into())].into(),
+    };
+    let journal = Journal::open(journal, 0).unwrap().journal;
+    Desk::new("erp", fixture.open(), journal, clock.clone(), identity)
+}
+
+async fn epoch<F: Fixture>(fixture: &F) -> i64 {
+    fixture.value("SELECT epoch FROM bodrelay_host").await.parse().unwrap()
+}
+
+pub async fn the_epoch_is_raised_hourly<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    let mut desk = desk(&fixture, &folder.path().join("journal.sqlite"), &clock, "h1");
+    assert_eq!(desk.round(Said::default()).await.refused, None);
+    let first = epoch(&fixture).await;
+    clock.forward(59);
+    assert_eq!(desk.round(Said::default()).await.refused, None);
+    assert_eq!(epoch(&fixture).await, first, "not yet");
+    // At the very time the database has a fault: an epoch that only the journal knows is no clone's.
+    clock.forward(2);
+    fixture.exec("ALTER TABLE bodrelay_host RENAME TO bodrelay_away").await;
+    let heard = desk.round(Said::default()).await;
+    assert!(heard.error.is_some() && heard.refused.is_none(), "{heard:?}");
+    fixture.exec("ALTER TABLE bodrelay_away RENAME TO bodrelay_host").await;
+    for _ in 0..3 {
+        let heard = desk.round(Said::default()).await;
+        assert!(heard.error.is_none() && heard.refused.is_none() && !heard.verify, "{heard:?}");
+        clock.forward(61);
+    }
+    assert_eq!(epoch(&fixture).await, first + 4, "one for the fault, one each for three rounds");
+    assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_finding").await, "0");
+}
+
+pub async fn a_cloned_journal_is_found_within_the_hour<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    let (file, copy) = (folder.path().join("journal.sqlite"), folder.path().join("copy.sqlite"));
+    let mut original = desk(&fixture, &file, &clock, "h1");
+    assert_eq!(original.round(Said::default()).await.refused, None);
+    drop(original);
+    let journal = rusqlite::Connection::open(&file).unwrap();
+    journal.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    drop(journal);
+    // The machine was cloned with everything on it, the host's name, too.
+    let mut original = desk(&fixture, &file, &clock, "h1");
+    let mut clone = desk(&fixture, &copy, &clock, "h1");
+    assert_eq!(original.round(Said::default()).await.refused, None);
+    let heard = clone.round(Said::default()).await;
+    // The clone's journal is one behind, as one that was restored is: it takes the epoch over, and asks the rows first.
+    assert!(heard.refused.is_none() && heard.verify, "{heard:?}");
+    clock.forward(61);
+    let reason = original.round(Said::default()).await.refused.unwrap();
+    assert!(reason.contains("cloned machine"), "{reason}");
+    let finding =
+        "SELECT count(*) FROM bodrelay_finding WHERE code = 'JOURNAL_CLONED' AND cleared_at IS NULL";
+    assert_eq!(fixture.value(finding).await, "1");
+}
