@@ -165,6 +165,31 @@ fn a_lost_journal_gets_its_open_and_failed_messages_back_from_the_log() {
 }
 
 #[test]
+fn a_log_that_is_longer_than_a_start_reads_is_said_to_be() {
+    let site = Site::new();
+    versions(&site, "ITEM-1", 1..=1);
+    site.drain();
+    assert!(!site.has_finding("LOG_NOT_READ_WHOLE"));
+    // Ten thousand old failures whose rows are gone.
+    site.sql(
+        "INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, entry_id, state, \
+         seen_at, updated_at) \
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
+         SELECT printf('019c0000-0000-7000-8000-%012d', n), 'out', 'CP1', 'T', 1000000 + n, 'failed', \
+         '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z' FROM n",
+    );
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    versions(&site, "ITEM-1", 2..=2);
+    site.drain();
+    assert!(site.has_finding("LOG_NOT_READ_WHOLE"));
+    let text = site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'LOG_NOT_READ_WHOLE'");
+    assert!(
+        text.as_ref().is_some_and(|text| text.contains("calls failed only the newest 10000")),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn both_restored_repeats_under_the_same_ids() {
     let site = Site::new();
     let mut entries = versions(&site, "ITEM-1", 1..=2);

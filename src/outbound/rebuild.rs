@@ -19,12 +19,21 @@ use crate::domain::message::Judged;
 use crate::domain::plan::{AfterFailure, ConnectionPoint};
 use crate::journal::{Change, Journal, Record};
 
-/// Log rows of one state that are looked at, the newest first: what is older is not worth a long start.
-const MOST: i64 = 10_000;
+/// Log rows of one state that are looked at, the newest first: what is older is not worth a long start. Said by a
+/// finding where there are more.
+pub(super) const MOST: i64 = 10_000;
 /// Messages in one transaction of the journal.
 const PIECE: usize = 500;
 /// Bytes of rows that are read at once.
 const BYTES: usize = 8 * 1024 * 1024;
+
+/// What came back.
+#[derive(Debug, Default)]
+pub(super) struct Rebuilt {
+    pub messages: usize,
+    /// States of which the log may have more messages than came back.
+    pub cut: Vec<State>,
+}
 
 /// Reads the message log of a connection point that the journal has not met before. Doing it twice does nothing more.
 pub(super) async fn rebuild(
@@ -32,8 +41,8 @@ pub(super) async fn rebuild(
     database: &dyn Database,
     point: &ConnectionPoint,
     point_id: i64,
-) -> Result<usize, SettleFailure> {
-    let mut rebuilt = 0;
+) -> Result<Rebuilt, SettleFailure> {
+    let mut rebuilt = Rebuilt::default();
     // Failed ones first: what is held finds the one that holds it.
     for state in [State::Failed, State::Discarded, State::Pending, State::InFlight] {
         let filter = LogFilter {
@@ -44,6 +53,9 @@ pub(super) async fn rebuild(
             ..LogFilter::default()
         };
         let mut rows = database.log_search(&filter).await?;
+        if i64::try_from(rows.len()).is_ok_and(|rows| rows >= MOST) {
+            rebuilt.cut.push(state);
+        }
         rows.sort_by_key(|row| row.entry_id);
         for piece in rows.chunks(PIECE) {
             let found = rows_of(database, point, piece).await?;
@@ -52,7 +64,7 @@ pub(super) async fn rebuild(
                 .filter_map(|row| record(row, found.get(&row.entry_id?), state, point, point_id))
                 .map(|record| Change::Restore(Box::new(record)))
                 .collect();
-            rebuilt += changes.len();
+            rebuilt.messages += changes.len();
             journal.apply(Arc::new(changes)).await?;
         }
     }

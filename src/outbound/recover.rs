@@ -3,10 +3,11 @@
 //! Messages that an earlier life began and did not record go back to pending, in doubt. What was done but not settled
 //! is compared with its row before it is flagged.
 
-use super::rebuild::rebuild;
+use super::rebuild::{self, Rebuilt, rebuild};
 use super::{Event, Outbound, SettleFailure};
 use crate::database::Database;
 use crate::domain::delivery::Event as Happens;
+use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::ConnectionPoint;
 use crate::domain::waiting::{PointNumber, Scope};
 use crate::journal::{Change, Journal, JournalError, KnownPoint, Note, Record, Step};
@@ -20,8 +21,8 @@ const UNSETTLED_PAGE: i64 = 10_000;
 pub struct Restored {
     known: KnownPoint,
     interrupted: usize,
-    /// Messages that came back from the message log.
-    rebuilt: usize,
+    /// What came back from the message log.
+    rebuilt: Rebuilt,
     unsettled: Vec<Record>,
 }
 
@@ -65,10 +66,10 @@ impl Outbound {
         point.recovered = true;
         point.next_scan_at = now;
         point.oldest_unsettled_at = now;
-        if restored.rebuilt > 0 {
+        if restored.rebuilt.messages > 0 {
             tracing::warn!(
                 connection_point = point.name(),
-                messages = restored.rebuilt,
+                messages = restored.rebuilt.messages,
                 "what an earlier journal knew came back from the message log"
             );
         }
@@ -86,6 +87,9 @@ impl Outbound {
             if let Some(open) = point.messages.get_mut(&message) {
                 open.verify = true;
             }
+        }
+        if let Some(notice) = log_not_read_whole(self.point(number).name(), &restored.rebuilt) {
+            self.notices.push(notice);
         }
         self.restore_scopes(number);
         // Settings may have changed while nobody looked.
@@ -182,7 +186,7 @@ async fn restore(
     let known = journal.meet_point(database_id, &settings.name).await?;
     let rebuilt = match known.scanned_up_to {
         ..0 => rebuild(journal, database, settings, known.point_id).await?,
-        0.. => 0,
+        0.. => Rebuilt::default(),
     };
     let interrupted = journal.in_flight(known.point_id).await?;
     let changes = interrupted
@@ -195,4 +199,26 @@ async fn restore(
     journal.apply(std::sync::Arc::new(changes)).await?;
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
     Ok(Restored { known, interrupted: interrupted.len(), rebuilt, unsettled })
+}
+
+/// The message log had more than a start may read.
+fn log_not_read_whole(name: &str, rebuilt: &Rebuilt) -> Option<Notice> {
+    let states: Vec<&str> = rebuilt.cut.iter().map(|state| state.as_str()).collect();
+    let notice = Notice::new("LOG_NOT_READ_WHOLE", Severity::Warning, Some(name), "bodrelay_message_log");
+    (!states.is_empty()).then(|| {
+        notice.says(
+            format!(
+                "the journal was lost, and of the messages that the log calls {} only the newest {} came back: older \
+                 failed ones hold nothing any more, and one that is set to 0 goes as a new message (under the same id, \
+                 where the application gives none)",
+                states.join(", "),
+                rebuild::MOST
+            ),
+            format!(
+                "Look at the older ones: SELECT * FROM bodrelay_message_log WHERE connection_point = '{name}' AND state \
+                 IN ('{}') ORDER BY seen_at. Acknowledge this finding when they are clear.",
+                states.join("', '")
+            ),
+        )
+    })
 }
