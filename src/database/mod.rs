@@ -13,6 +13,7 @@ use crate::domain::plan::ControlTables;
 
 pub mod mssql;
 pub mod postgres;
+mod rows;
 pub mod sqlite;
 pub mod statements;
 

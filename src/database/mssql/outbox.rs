@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use tiberius::ToSql;
 
+use crate::database::rows::Cells;
 use crate::database::statements::mssql as sql;
 use crate::database::{Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
@@ -14,7 +15,7 @@ use crate::domain::message::{Entry, Payload};
 use super::session::{Row, Session};
 use super::stage;
 use super::trouble::Trouble;
-use super::values::{bytes, created_of, flag, from_utf16, integer, stamp_if, text};
+use super::values::{bytes, created_of, from_utf16, stamp_if};
 
 /// What a 1.0 box says of a statement that names C_LOGICAL_ID: no such column (Babelfish: its number for everything
 /// that it cannot parse or find).
@@ -52,7 +53,7 @@ impl Chosen {
 }
 
 pub(super) async fn scan(session: &mut Session, scan: &Scan) -> Result<Page, Trouble> {
-    let highest = integer(&session.query_row(sql::OUTBOX_HIGHEST, &[]).await?, 0)?.unwrap_or_default();
+    let highest = session.query_row(sql::OUTBOX_HIGHEST, &[]).await?.integer(0)?.unwrap_or_default();
     let (chosen, limit) = (Chosen::from(&scan.selection), scan.limit.max(0));
     let by_logical_id = scan.selection.logical_id.is_some();
     let values = chosen.after(&[&scan.after, &scan.up_to, &limit], by_logical_id);
@@ -61,14 +62,14 @@ pub(super) async fn scan(session: &mut Session, scan: &Scan) -> Result<Page, Tro
         true => named(session.query(sql::OUTBOX_SCAN_BY_LOGICAL_ID, &values).await)?,
     };
     let scanned = |row: &Row| -> Result<Scanned, Trouble> {
-        Ok(Scanned { entry_id: id(row, 0)?, payload_bytes: integer(row, 1)?.unwrap_or_default() })
+        Ok(Scanned { entry_id: id(row, 0)?, payload_bytes: row.integer(1)?.unwrap_or_default() })
     };
     Ok(Page { entries: rows.iter().map(scanned).collect::<Result<_, _>>()?, highest })
 }
 
 /// An id that the catalogue's type lets through but that is no 64-bit number would be mixed up with another.
 fn id(row: &Row, column: usize) -> Result<i64, Trouble> {
-    integer(row, column)?.ok_or(Trouble::NoRow)
+    row.integer(column)?.ok_or(Trouble::NoRow)
 }
 
 /// On a 1.0 box, a statement that chooses by logical id says what to mend.
@@ -105,7 +106,7 @@ pub(super) async fn load(
     let mut entries = Vec::with_capacity(entry_ids.len());
     let mut first_left = None;
     for row in session.query(sql::OUTBOX_LOAD, &[&max_bytes]).await? {
-        if flag(&row, 4)? {
+        if row.flag(4)? {
             entries.push(entry(&row, is_text)?);
         } else {
             first_left = Some(id(&row, 0)?);
@@ -119,7 +120,7 @@ pub(super) async fn load(
     for row in session.query(sql::OUTBOX_LOAD_HEADERS, &[]).await? {
         let entry_id = id(&row, 0)?;
         if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id)
-            && let (Some(key), Some(value)) = (text(&row, 1)?, text(&row, 2)?)
+            && let (Some(key), Some(value)) = (row.text(1)?, row.text(2)?)
         {
             entries[place].headers.push((key, value));
         }
@@ -130,7 +131,8 @@ pub(super) async fn load(
 fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
     const NORMAL_PRIORITY: u8 = 4;
     let (created, created_at) = created_of(row, 2)?;
-    let priority = integer(row, 1)?
+    let priority = row
+        .integer(1)?
         .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
     let payload = bytes(row, 5)?.map(|bytes| match is_text {
         true => Payload { bytes: from_utf16(&bytes), is_text },
@@ -141,7 +143,7 @@ fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
         priority,
         created,
         created_at,
-        was_processed: integer(row, 3)?.unwrap_or(-1),
+        was_processed: row.integer(3)?.unwrap_or(-1),
         payload,
         headers: Vec::new(),
     })
@@ -174,7 +176,7 @@ pub(super) async fn reset(session: &mut Session, entry_ids: &[i64]) -> Result<Ve
 /// The flags of rows before they are changed.
 async fn flags(session: &mut Session) -> Result<HashMap<i64, i64>, Trouble> {
     let rows = session.query(sql::OUTBOX_SETTLE_FLAGS, &[]).await?;
-    rows.iter().map(|row| Ok((id(row, 0)?, integer(row, 1)?.unwrap_or(-1)))).collect()
+    rows.iter().map(|row| Ok((id(row, 0)?, row.integer(1)?.unwrap_or(-1)))).collect()
 }
 
 pub(super) async fn backlog(
@@ -196,7 +198,7 @@ pub(super) async fn backlog(
             session.query(sql::OUTBOX_OLDEST_BY_LOGICAL_ID, &looking).await?,
         ),
     };
-    let counted = integer(&counted, 0)?.unwrap_or_default();
+    let counted = counted.integer(0)?.unwrap_or_default();
     let oldest = oldest.first().map(|row| created_of(row, 0)).transpose()?;
     Ok(Backlog {
         waiting_rows: counted.min(cap),

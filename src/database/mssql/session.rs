@@ -11,11 +11,11 @@ use tiberius::{Client, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
+use crate::database::rows::Cells;
 use crate::database::statements::mssql_session as sql;
 
 use super::ROLLBACK_TIMEOUT;
 use super::trouble::Trouble;
-use super::values::integer;
 
 pub(super) type Row = tiberius::Row;
 
@@ -131,7 +131,7 @@ impl Session {
             return Ok(true);
         }
         let row = self.query_row(sql::OWNER_LOCK, &[&what]).await?;
-        let granted = integer(&row, 0)?.is_some_and(|granted| granted >= 0);
+        let granted = row.integer(0)?.is_some_and(|granted| granted >= 0);
         if granted {
             self.locks.insert(what.to_owned());
         }

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::database::rows::Cells;
 use crate::database::statements::{mssql as sql, scripts};
 use crate::database::{Problem, Survey};
 
 use super::session::{Row, Session};
 use super::trouble::Trouble;
-use super::values::{flag, integer, required, required_time, text};
 
 /// Columns by table, each with its base type; names in upper case.
 type Catalogue = BTreeMap<String, BTreeMap<String, ColumnType>>;
@@ -33,23 +33,23 @@ impl Product {
     }
 
     fn read_committed_snapshot(&self) -> Result<bool, Trouble> {
-        flag(&self.row, 6)
+        self.row.flag(6)
     }
 
     /// Server, database and recovery fork; the server last, since only its name is long.
     fn fingerprint(&self) -> Result<String, Trouble> {
         const LONGEST: usize = 200;
-        let fork = text(&self.row, 4)?.unwrap_or_else(|| "unknown".into());
-        let database = integer(&self.row, 3)?.unwrap_or_default();
-        let server = text(&self.row, 2)?.unwrap_or_default();
+        let fork = self.row.text(4)?.unwrap_or_else(|| "unknown".into());
+        let database = self.row.integer(3)?.unwrap_or_default();
+        let server = self.row.text(2)?.unwrap_or_default();
         let whole = format!("mssql fork {fork} database {database} server {server}");
         Ok(whole.chars().take(LONGEST).collect())
     }
 
     fn shown(&self) -> Result<String, Trouble> {
-        let version = required(&self.row, 1)?;
+        let version = self.row.required(1)?;
         let first = version.lines().next().unwrap_or_default().trim().to_owned();
-        let level = integer(&self.row, 5)?.unwrap_or_default();
+        let level = self.row.integer(5)?.unwrap_or_default();
         let snapshot = if self.read_committed_snapshot()? { "on" } else { "off" };
         Ok(format!("{first}, compatibility level {level}, READ_COMMITTED_SNAPSHOT {snapshot}"))
     }
@@ -82,12 +82,12 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         advice.extend(missing_indexes(session, &found).await?);
     }
     let script = match found.contains_key("BODRELAY_VERSION") {
-        true => integer(&session.query_row(sql::SURVEY_SCRIPT, &[]).await?, 0)?.unwrap_or_default(),
+        true => session.query_row(sql::SURVEY_SCRIPT, &[]).await?.integer(0)?.unwrap_or_default(),
         false => 0,
     };
     Ok(Survey {
         fingerprint: product.fingerprint()?,
-        now: required_time(&product.row, 0)?,
+        now: product.row.required_time(0)?,
         product: product.shown()?,
         script,
         problems,
@@ -108,12 +108,12 @@ async fn catalogue(session: &mut Session) -> Result<Catalogue, Trouble> {
     let mut found = Catalogue::new();
     for row in session.query(sql::SURVEY_COLUMNS, &[&control_schema, &iobox]).await? {
         let column = ColumnType {
-            name: required(&row, 2)?.to_lowercase(),
-            precision: integer(&row, 4)?.unwrap_or_default(),
-            scale: integer(&row, 5)?.unwrap_or_default(),
+            name: row.required(2)?.to_lowercase(),
+            precision: row.integer(4)?.unwrap_or_default(),
+            scale: row.integer(5)?.unwrap_or_default(),
         };
-        let columns = found.entry(required(&row, 0)?.to_uppercase()).or_default();
-        columns.insert(required(&row, 1)?.to_uppercase(), column);
+        let columns = found.entry(row.required(0)?.to_uppercase()).or_default();
+        columns.insert(row.required(1)?.to_uppercase(), column);
     }
     Ok(found)
 }
@@ -225,10 +225,10 @@ async fn missing_indexes(session: &mut Session, found: &Catalogue) -> Result<Vec
     let iobox = session.site.iobox.clone();
     let mut indexes: BTreeMap<(String, String), Index> = BTreeMap::new();
     for row in session.query(sql::SURVEY_INDEXES, &[&iobox]).await? {
-        let key = (required(&row, 0)?.to_uppercase(), required(&row, 1)?);
-        let filtered = flag(&row, 2)?;
+        let key = (row.required(0)?.to_uppercase(), row.required(1)?);
+        let filtered = row.flag(2)?;
         let index = indexes.entry(key).or_insert_with(|| Index { filtered, columns: Vec::new() });
-        index.columns.push(required(&row, 3)?.to_uppercase());
+        index.columns.push(row.required(3)?.to_uppercase());
     }
     let has = |table: &str, good: fn(&Index) -> bool| {
         indexes.iter().any(|((of, _), index)| of == table && good(index))

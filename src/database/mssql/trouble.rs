@@ -10,7 +10,7 @@ use super::LOCK_TIMEOUT;
 
 /// Why an operation ended without its answer, before the operation and the database are named.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(in crate::database) enum Trouble {
     #[error(transparent)]
     Server(#[from] Error),
     /// No connection to the server's address.

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use tiberius::ColumnData;
 
+use crate::database::rows::{Cells, iso_time};
+
 use super::session::Row;
 use super::trouble::Trouble;
 
@@ -15,22 +17,24 @@ fn column(row: &Row, column: usize) -> Result<&ColumnData<'static>, Trouble> {
     Ok(row.get_column_data(column)?)
 }
 
-/// A column as text; `None` where it is NULL.
-pub(super) fn text(row: &Row, place: usize) -> Result<Option<String>, Trouble> {
-    Ok(match column(row, place)? {
-        ColumnData::String(text) => text.as_deref().map(str::to_owned),
-        other => whole(other).map(|number| number.to_string()),
-    })
-}
+impl Cells for Row {
+    type Error = Trouble;
 
-/// A column that its table declares NOT NULL.
-pub(super) fn required(row: &Row, place: usize) -> Result<String, Trouble> {
-    text(row, place).map(Option::unwrap_or_default)
-}
+    fn text(&self, place: usize) -> Result<Option<String>, Trouble> {
+        Ok(match column(self, place)? {
+            ColumnData::String(text) => text.as_deref().map(str::to_owned),
+            other => whole(other).map(|number| number.to_string()),
+        })
+    }
 
-/// A whole number of any exact type.
-pub(super) fn integer(row: &Row, place: usize) -> Result<Option<i64>, Trouble> {
-    column(row, place).map(whole)
+    /// Of any exact type.
+    fn integer(&self, place: usize) -> Result<Option<i64>, Trouble> {
+        column(self, place).map(whole)
+    }
+
+    fn time(&self, place: usize) -> Result<Option<DateTime<Utc>>, Trouble> {
+        Ok(created(column(self, place)?).1)
+    }
 }
 
 fn whole(value: &ColumnData<'_>) -> Option<i64> {
@@ -43,19 +47,6 @@ fn whole(value: &ColumnData<'_>) -> Option<i64> {
         ColumnData::Numeric(number) => number.and_then(|number| i64::try_from(number.int_part()).ok()),
         _ => None,
     }
-}
-
-pub(super) fn flag(row: &Row, place: usize) -> Result<bool, Trouble> {
-    Ok(integer(row, place)? == Some(1))
-}
-
-/// A time of the control tables.
-pub(super) fn time(row: &Row, place: usize) -> Result<Option<DateTime<Utc>>, Trouble> {
-    Ok(created(column(row, place)?).1)
-}
-
-pub(super) fn required_time(row: &Row, place: usize) -> Result<DateTime<Utc>, Trouble> {
-    time(row, place).map(Option::unwrap_or_default)
 }
 
 /// A created time: as text that does not change from read to read, and as a time in UTC where it can be read as one
@@ -85,7 +76,7 @@ fn created(value: &ColumnData<'_>) -> (String, Option<DateTime<Utc>>) {
             });
             return (shown.unwrap_or_default(), utc);
         }
-        ColumnData::String(Some(text)) => return (text.clone().into_owned(), read_time(text)),
+        ColumnData::String(Some(text)) => return (text.clone().into_owned(), iso_time(text)),
         _ => None,
     };
     let shown = local.map(|time| time.format("%Y-%m-%d %H:%M:%S%.f").to_string());
@@ -104,19 +95,6 @@ fn at(year: i32, days: i64, nanos: i64) -> Option<NaiveDateTime> {
     let date =
         if days < 0 { first.checked_sub_days(days_ahead) } else { first.checked_add_days(days_ahead) }?;
     date.and_time(NaiveTime::MIN).checked_add_signed(chrono::Duration::nanoseconds(nanos))
-}
-
-/// ISO 8601 with `T` or a blank, with or without `Z` or an offset, as TRY_CONVERT in the scans reads it.
-fn read_time(text: &str) -> Option<DateTime<Utc>> {
-    let iso = text.trim().replacen(' ', "T", 1);
-    if let Ok(time) = DateTime::parse_from_rfc3339(&iso.replace(' ', "")) {
-        return Some(time.to_utc());
-    }
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(&iso, form).ok())
-        .or_else(|| NaiveDate::parse_from_str(&iso, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
-        .map(|time| time.and_utc())
 }
 
 /// A time as a parameter: text in the one form that every language setting reads alike, without `Z`.
@@ -215,7 +193,7 @@ mod tests {
             ("2026-01-31 12:20:30.123456700 +02:00".into(), utc("2026-01-31T10:20:30.1234567Z"))
         );
         for text in ["2026-01-31 10:20:30", "2026-01-31T10:20:30Z", "2026-01-31 12:20:30 +02:00"] {
-            assert_eq!(read_time(text), utc("2026-01-31T10:20:30Z"), "{text}");
+            assert_eq!(iso_time(text), utc("2026-01-31T10:20:30Z"), "{text}");
         }
         assert_eq!(shown(ColumnData::String(Some("no time".into()))), ("no time".into(), None));
         assert_eq!(shown(ColumnData::DateTime(None)), (String::new(), None));

@@ -2,20 +2,21 @@
 
 use tokio_postgres::Row;
 
+use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
 use crate::database::{CommandRow, HostRow, Owner, OwnerClaim};
-use crate::domain::plan::{ConnectionPointRow, ControlTables, DocumentRow, StatusRuleRow};
+use crate::domain::plan::ControlTables;
 
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{clean, clean_if, flag, integer, required, required_time, text, time};
+use super::values::{clean, clean_if};
 
 pub(super) async fn control_read(session: &Session) -> Result<ControlTables, Trouble> {
     session.begin_read().await?;
     let tables = ControlTables {
-        connection_points: rows(session, sql::CONTROL_READ_CONNECTION_POINTS, connection_point).await?,
-        documents: rows(session, sql::CONTROL_READ_DOCUMENTS, document).await?,
-        status_rules: rows(session, sql::CONTROL_READ_STATUS_RULES, status_rule).await?,
+        connection_points: all(session, sql::CONTROL_READ_CONNECTION_POINTS, rows::connection_point).await?,
+        documents: all(session, sql::CONTROL_READ_DOCUMENTS, rows::document).await?,
+        status_rules: all(session, sql::CONTROL_READ_STATUS_RULES, rows::status_rule).await?,
     };
     session.commit().await?;
     Ok(tables)
@@ -23,130 +24,24 @@ pub(super) async fn control_read(session: &Session) -> Result<ControlTables, Tro
 
 pub(super) async fn command_read(session: &Session) -> Result<Vec<CommandRow>, Trouble> {
     session.begin_read().await?;
-    let commands = rows(session, sql::COMMAND_READ, command).await?;
+    let commands = all(session, sql::COMMAND_READ, rows::command).await?;
     session.commit().await?;
     Ok(commands)
 }
 
 pub(super) async fn host_read(session: &Session) -> Result<Vec<HostRow>, Trouble> {
     session.begin_read().await?;
-    let hosts = rows(session, sql::HOST_READ, host).await?;
+    let hosts = all(session, sql::HOST_READ, rows::host).await?;
     session.commit().await?;
     Ok(hosts)
 }
 
-async fn rows<T>(
+async fn all<T>(
     session: &Session,
     statement: &'static str,
     map: fn(&Row) -> Result<T, Trouble>,
 ) -> Result<Vec<T>, Trouble> {
     session.query(statement, &[]).await?.iter().map(map).collect()
-}
-
-/// A number that the table's CHECK keeps whole; what is none all the same becomes -1, which the plan refuses.
-fn number(row: &Row, column: usize) -> Result<i64, Trouble> {
-    integer(row, column).map(|value| value.unwrap_or(-1))
-}
-
-fn connection_point(row: &Row) -> Result<ConnectionPointRow, Trouble> {
-    Ok(ConnectionPointRow {
-        connection_point: required(row, 0)?,
-        location_name: required(row, 1)?,
-        ion_name: required(row, 2)?,
-        tenant_id: required(row, 3)?,
-        logical_id: required(row, 4)?,
-        source_kind: required(row, 5)?,
-        source_tenant_id: text(row, 6)?,
-        source_logical_id: text(row, 7)?,
-        send_mode: required(row, 8)?,
-        receive_mode: required(row, 9)?,
-        send_rows_from: time(row, 10)?,
-        poll_seconds: integer(row, 11)?,
-        poll_cron: text(row, 12)?,
-        time_zone: required(row, 13)?,
-        blackout: text(row, 14)?,
-        batch_rows: number(row, 15)?,
-        parallel_posts: number(row, 16)?,
-        max_messages_per_second: integer(row, 17)?,
-        max_document_bytes: number(row, 18)?,
-        after_failure: required(row, 19)?,
-        backoff_step_seconds: number(row, 20)?,
-        backoff_max_seconds: number(row, 21)?,
-        lone_rounds: number(row, 22)?,
-        lone_in_doubt_tries: number(row, 23)?,
-        headers_grace_seconds: number(row, 24)?,
-        ims_version: required(row, 25)?,
-        ims_method: required(row, 26)?,
-        encoding: required(row, 27)?,
-        check_accepted: flag(row, 28)?,
-        log_messages: required(row, 29)?,
-        log_attempts: required(row, 30)?,
-        log_keep_days: number(row, 31)?,
-        outbox_keep_hours: integer(row, 32)?,
-        refused_reason: text(row, 33)?,
-    })
-}
-
-fn document(row: &Row) -> Result<DocumentRow, Trouble> {
-    Ok(DocumentRow {
-        connection_point: required(row, 0)?,
-        direction: required(row, 1)?,
-        verb: required(row, 2)?,
-        noun: required(row, 3)?,
-        enabled: flag(row, 4)?,
-        namespace: text(row, 5)?,
-        order_by: required(row, 6)?,
-        document_id_path: text(row, 7)?,
-        after_failure: text(row, 8)?,
-        max_document_bytes: integer(row, 9)?,
-        refused_reason: text(row, 10)?,
-    })
-}
-
-fn status_rule(row: &Row) -> Result<StatusRuleRow, Trouble> {
-    Ok(StatusRuleRow {
-        connection_point: required(row, 0)?,
-        http_status: number(row, 1)?,
-        answer_class: required(row, 2)?,
-    })
-}
-
-fn command(row: &Row) -> Result<CommandRow, Trouble> {
-    Ok(CommandRow {
-        command_id: row.try_get(0)?,
-        command: required(row, 1)?,
-        connection_point: required(row, 2)?,
-        direction: text(row, 3)?,
-        verb: text(row, 4)?,
-        noun: text(row, 5)?,
-        document_id: text(row, 6)?,
-        message_key: text(row, 7)?,
-        failure_code: text(row, 8)?,
-        from_at: time(row, 9)?,
-        to_at: time(row, 10)?,
-        reason: text(row, 11)?,
-        out_of_order: flag(row, 12)?,
-        dry_run: flag(row, 13)?,
-        state: required(row, 14)?,
-    })
-}
-
-fn host(row: &Row) -> Result<HostRow, Trouble> {
-    Ok(HostRow {
-        host: required(row, 0)?,
-        location_name: required(row, 1)?,
-        journal_id: required(row, 2)?,
-        database_fingerprint: required(row, 3)?,
-        epoch: row.try_get(4)?,
-        agent_version: required(row, 5)?,
-        script_needed: integer(row, 6)?.unwrap_or_default(),
-        operating_system: required(row, 7)?,
-        process_id: integer(row, 8)?.unwrap_or_default(),
-        state: required(row, 9)?,
-        refused_reason: text(row, 10)?,
-        started_at: required_time(row, 11)?,
-        heartbeat_at: required_time(row, 12)?,
-    })
 }
 
 pub(super) async fn host_claim(
@@ -203,7 +98,7 @@ pub(super) async fn owner_claim(session: &Session, claim: &OwnerClaim) -> Result
     // A claim without its lock is none.
     session.rollback().await?;
     let row = session.query_one(sql::OWNER_READ, &[connection_point, direction]).await?;
-    Ok(Owner::Other { host: required(&row, 0)?, heartbeat_at: required_time(&row, 1)? })
+    Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
 }
 
 pub(super) async fn owner_release(

@@ -3,20 +3,17 @@
 //! A search has one statement file an entry point, as on every database: which one is taken decides the index, the other
 //! filters are tested on its rows.
 
-use std::sync::Arc;
-
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::Row;
 
+use crate::database::rows::{self, Cells, log_search};
 use crate::database::statements::postgres as sql;
 use crate::database::{LogFilter, LogRow};
-use crate::domain::message::Facts;
 
 use super::session::Session;
 use super::trouble::Trouble;
-use super::values::{clean, clean_if, flag, integer, required, required_time, text, time};
+use super::values::{clean, clean_if};
 
 /// One statement, unless a key comes twice: the server refuses to write a row twice in one.
 pub(super) async fn write(session: &Session, rows: &[LogRow]) -> Result<(), Trouble> {
@@ -91,7 +88,7 @@ pub(super) async fn search(session: &Session, filter: &LogFilter) -> Result<Vec<
     session.begin_read().await?;
     let rows = session
         .query(
-            entry_point(filter),
+            log_search!(sql, filter),
             &[
                 &filter.direction,
                 &filter.state,
@@ -111,72 +108,7 @@ pub(super) async fn search(session: &Session, filter: &LogFilter) -> Result<Vec<
         )
         .await?;
     session.commit().await?;
-    rows.iter().map(log_row).collect()
-}
-
-/// The statement whose index finds the fewest rows.
-fn entry_point(filter: &LogFilter) -> &'static str {
-    if filter.message_key.is_some() {
-        sql::LOG_SEARCH_BY_KEY
-    } else if filter.after_key.is_some() {
-        sql::LOG_SEARCH_UPWARDS
-    } else if filter.message_id.is_some() {
-        sql::LOG_SEARCH_BY_MESSAGE_ID
-    } else if filter.noun.is_some() && filter.document_id.is_some() {
-        sql::LOG_SEARCH_BY_DOCUMENT
-    } else if filter.connection_point.is_some() && filter.state.is_some() {
-        sql::LOG_SEARCH_BY_STATE
-    } else if filter.created_from.is_some() || filter.created_to.is_some() {
-        sql::LOG_SEARCH_BY_CREATED
-    } else {
-        sql::LOG_SEARCH
-    }
-}
-
-fn log_row(row: &Row) -> Result<LogRow, Trouble> {
-    Ok(LogRow {
-        message_key: required(row, 0)?,
-        direction: if required(row, 1)? == "in" { "in" } else { "out" },
-        connection_point: required(row, 2)?,
-        tenant_id: text(row, 3)?,
-        entry_id: integer(row, 4)?,
-        message_id: text(row, 5)?,
-        facts: Arc::new(Facts {
-            verb: text(row, 6)?,
-            noun: text(row, 7)?,
-            document_id: text(row, 8)?,
-            accounting_entity: text(row, 9)?,
-            document_location: text(row, 10)?,
-            revision_id: text(row, 11)?,
-            variation_id: integer(row, 12)?,
-            batch_id: text(row, 13)?,
-            batch_sequence: integer(row, 14)?,
-            to_logical_id: text(row, 16)?,
-            document_bytes: integer(row, 28)?.unwrap_or_default(),
-            digest: text(row, 30)?,
-            created_at: time(row, 31)?,
-        }),
-        from_logical_id: text(row, 15)?,
-        priority: integer(row, 17)?,
-        state: required(row, 18)?,
-        held_by: text(row, 19)?,
-        in_doubt: flag(row, 20)?,
-        late: flag(row, 21)?,
-        attempts: integer(row, 22)?.unwrap_or_default(),
-        http_status: integer(row, 23)?,
-        answer_class: text(row, 24)?,
-        failure_code: text(row, 25)?,
-        failure_text: text(row, 26)?,
-        remedy: text(row, 27)?,
-        wire_bytes: integer(row, 29)?,
-        seen_at: required_time(row, 32)?,
-        first_attempt_at: time(row, 33)?,
-        last_attempt_at: time(row, 34)?,
-        next_attempt_at: time(row, 35)?,
-        finished_at: time(row, 36)?,
-        host: text(row, 37)?,
-        updated_at: required_time(row, 38)?,
-    })
+    rows.iter().map(rows::log_row).collect()
 }
 
 pub(super) async fn purge(
@@ -188,7 +120,7 @@ pub(super) async fn purge(
     let limit = limit.max(0);
     session.begin_write().await?;
     let rows = session.query(sql::LOG_PURGE_SELECT, &[&connection_point, &before, &limit]).await?;
-    let keys = rows.iter().map(|row| required(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    let keys = rows.iter().map(|row| row.required(0)).collect::<Result<Vec<_>, _>>()?;
     session.execute(sql::LOG_PURGE_ATTEMPTS, &[&keys]).await?;
     let deleted = session.execute(sql::LOG_PURGE, &[&keys]).await?;
     session.commit().await?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
+use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::postgres as sql;
 use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
@@ -15,7 +16,7 @@ use crate::domain::message::{Entry, Payload};
 use super::log;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{Raw, clean, clean_if, integer_in_text, read_time, required, text};
+use super::values::{Raw, clean, clean_if, integer_in_text};
 
 pub(super) async fn scan(session: &Session, scan: &Scan) -> Result<Page, Trouble> {
     let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
@@ -68,7 +69,7 @@ pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize)
     for row in session.query(sql::OUTBOX_LOAD_HEADERS, &[&loaded]).await? {
         let entry_id: i64 = row.try_get(0)?;
         if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id) {
-            entries[place].headers.push((required(&row, 1)?, required(&row, 2)?));
+            entries[place].headers.push((row.required(1)?, row.required(2)?));
         }
     }
     session.commit().await?;
@@ -81,14 +82,14 @@ pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize)
 
 fn entry(row: &Row) -> Result<Entry, Trouble> {
     const NORMAL_PRIORITY: u8 = 4;
-    let created = text(row, 3)?.unwrap_or_default();
+    let created = row.text(3)?.unwrap_or_default();
     let priority = integer_in_text(row, 2)?
         .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
     let payload: Option<Raw> = row.try_get(5)?;
     Ok(Entry {
         entry_id: row.try_get(0)?,
         priority,
-        created_at: read_time(&created),
+        created_at: iso_time(&created),
         created,
         was_processed: integer_in_text(row, 4)?.unwrap_or(-1),
         payload: payload.map(|raw| Payload { bytes: raw.bytes, is_text: raw.is_text }),
@@ -142,13 +143,13 @@ pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) 
     session.commit().await?;
     let counted: i64 = counted.try_get(0)?;
     let oldest = match oldest.first() {
-        Some(row) => text(row, 0)?,
+        Some(row) => row.text(0)?,
         None => None,
     };
     Ok(Backlog {
         waiting_rows: counted.min(cap),
         capped: counted > cap,
-        oldest: oldest.as_deref().and_then(read_time),
+        oldest: oldest.as_deref().and_then(iso_time),
     })
 }
 

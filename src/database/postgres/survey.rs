@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::database::rows::Cells;
 use crate::database::statements::{postgres as sql, scripts};
 use crate::database::{Problem, Survey};
 
 use super::names::{Names, Table};
 use super::session::{Address, Session};
 use super::trouble::Trouble;
-use super::values::{required, required_time, text};
 
 const CONTROL_REMEDY: &str = "run the script 001_install.sql, the first one that makes it (on a table that is there \
                               but lacks a column: save its rows and run uninstall.sql before)";
@@ -26,8 +26,8 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
     session.begin_read().await?;
     let names = session.names_now(address).await?;
     let row = session.query_one(sql::SURVEY_PRODUCT, &[]).await?;
-    let (now, version) = (required_time(&row, 0)?, required(&row, 1)?);
-    let (oid, database): (i64, String) = (row.try_get(2)?, required(&row, 3)?);
+    let (now, version) = (row.required_time(0)?, row.required(1)?);
+    let (oid, database): (i64, String) = (row.try_get(2)?, row.required(3)?);
     let script = match names.tables.contains_key("bodrelay_version") {
         true => i64::from(session.query_one(sql::SURVEY_SCRIPT, &[]).await?.try_get::<_, i32>(0)?),
         false => 0,
@@ -156,20 +156,20 @@ struct Index {
 async fn missing_indexes(session: &Session, names: &Names) -> Result<Vec<Problem>, Trouble> {
     let mut indexes: BTreeMap<(String, String), Index> = BTreeMap::new();
     for row in session.query(sql::SURVEY_INDEXES, &[&names.schemas]).await? {
-        let table = required(&row, 1)?.to_lowercase();
+        let table = row.required(1)?.to_lowercase();
         // A table of the same name in another schema of the path is not the one that is used.
         if names
             .tables
             .get(&table)
-            .is_none_or(|used| Some(&used.schema) != text(&row, 0).ok().flatten().as_ref())
+            .is_none_or(|used| Some(&used.schema) != row.text(0).ok().flatten().as_ref())
         {
             continue;
         }
-        let condition = text(&row, 3)?;
+        let condition = row.text(3)?;
         let index = indexes
-            .entry((table, required(&row, 2)?))
+            .entry((table, row.required(2)?))
             .or_insert_with(|| Index { columns: Vec::new(), condition });
-        index.columns.push(text(&row, 4)?.unwrap_or_default().to_lowercase());
+        index.columns.push(row.text(4)?.unwrap_or_default().to_lowercase());
     }
     let of =
         |table: &'static str| indexes.iter().filter(move |((of, _), _)| of == table).map(|(_, index)| index);

@@ -13,7 +13,7 @@ use super::session::Address;
 
 /// Why an operation ended without its answer, before the operation and the database are named.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(in crate::database) enum Trouble {
     /// While the session was opened.
     #[error(transparent)]
     Connect(Error),

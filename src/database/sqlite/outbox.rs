@@ -9,12 +9,13 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, params};
 
+use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
 use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
 
 use super::trouble::Trouble;
-use super::values::{integer, json_ids, read_time, stamp, stamp_if, text};
+use super::values::{json_ids, read_time, stamp, stamp_if};
 use super::{log, read, write};
 
 pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Trouble> {
@@ -103,7 +104,7 @@ pub(super) fn load(
     for_each(&transaction, sql::OUTBOX_LOAD_HEADERS, params![ids], &mut |row| {
         let entry_id: i64 = row.get(0)?;
         if let Ok(place) = entries.binary_search_by_key(&entry_id, |entry| entry.entry_id)
-            && let (Some(key), Some(value)) = (text(row, 1)?, text(row, 2)?)
+            && let (Some(key), Some(value)) = (row.text(1)?, row.text(2)?)
         {
             entries[place].headers.push((key, value));
         }
@@ -144,15 +145,16 @@ fn payload_bytes(value: ValueRef<'_>) -> usize {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     const NORMAL_PRIORITY: u8 = 4;
-    let created = text(row, 2)?.unwrap_or_default();
-    let priority = integer(row, 1)?
+    let created = row.text(2)?.unwrap_or_default();
+    let priority = row
+        .integer(1)?
         .map_or(NORMAL_PRIORITY, |priority| u8::try_from(priority.clamp(0, 9)).unwrap_or(NORMAL_PRIORITY));
     Ok(Entry {
         entry_id: row.get(0)?,
         priority,
         created_at: read_time(&created),
         created,
-        was_processed: integer(row, 3)?.unwrap_or(-1),
+        was_processed: row.integer(3)?.unwrap_or(-1),
         payload: payload(row.get_ref(4)?),
         headers: Vec::new(),
     })
@@ -179,7 +181,7 @@ pub(super) fn backlog(
     let (rows_from, cap) = (stamp_if(*rows_from), cap.max(0));
     let (mut counted, mut oldest): (i64, _) = (0, None);
     let mut count = |row: &Row<'_>| row.get(0).map(|rows| counted = rows);
-    let mut first = |row: &Row<'_>| text(row, 0).map(|created| oldest = created);
+    let mut first = |row: &Row<'_>| row.text(0).map(|created| oldest = created);
     // One more than the cap tells whether there are more.
     let limit = cap.saturating_add(1);
     match logical_id {
@@ -242,7 +244,7 @@ fn flag(transaction: &Transaction<'_>, accepted: &[i64], failed: &[i64]) -> Resu
     let looked_up: Vec<i64> = other_accepted.iter().chain(&other_failed).copied().collect();
     let mut flags: HashMap<i64, Option<i64>> = HashMap::with_capacity(looked_up.len());
     for_each(transaction, sql::OUTBOX_SETTLE_FLAGS, params![json_ids(&looked_up)], &mut |row| {
-        flags.insert(row.get(0)?, integer(row, 1)?);
+        flags.insert(row.get(0)?, row.integer(1)?);
         Ok(())
     })?;
     Ok(Settled {

@@ -9,12 +9,13 @@ use std::path::Path;
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
+use crate::database::rows::Cells;
 use crate::database::statements::{scripts, sqlite as sql};
 use crate::database::{Problem, Survey};
 use crate::platform::file_identity;
 
+use super::read;
 use super::trouble::Trouble;
-use super::{read, values};
 
 /// Columns by table, each with its declared type; names in upper case, since SQLite ignores case in them.
 type Catalogue = BTreeMap<String, BTreeMap<String, String>>;
@@ -30,9 +31,8 @@ struct Index {
 pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey, Trouble> {
     let fingerprint = fingerprint(path)?;
     let transaction = read(connection)?;
-    let (now, version) = transaction.query_row(sql::SURVEY_PRODUCT, [], |row| {
-        Ok((values::required_time(row, 0)?, values::required(row, 1)?))
-    })?;
+    let (now, version) = transaction
+        .query_row(sql::SURVEY_PRODUCT, [], |row| Ok((row.required_time(0)?, row.required(1)?)))?;
     let journal_mode: String = transaction.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let found = catalogue(&transaction)?;
     let mut problems = Vec::new();
@@ -112,11 +112,11 @@ fn catalogue(connection: &Connection) -> Result<Catalogue, Trouble> {
     let mut rows = statement.query([])?;
     let mut found = Catalogue::new();
     while let Some(row) = rows.next()? {
-        let (table, column) = (values::required(row, 0)?, values::required(row, 1)?);
+        let (table, column) = (row.required(0)?, row.required(1)?);
         found
             .entry(table.to_uppercase())
             .or_default()
-            .insert(column.to_uppercase(), values::required(row, 2)?.to_uppercase());
+            .insert(column.to_uppercase(), row.required(2)?.to_uppercase());
     }
     Ok(found)
 }
@@ -126,10 +126,10 @@ fn indexes(connection: &Connection) -> Result<Indexes, Trouble> {
     let mut rows = statement.query([])?;
     let mut by_name: BTreeMap<(String, String), Index> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let name = (values::required(row, 0)?.to_uppercase(), values::required(row, 1)?);
-        let partial = values::flag(row, 2)?;
+        let name = (row.required(0)?.to_uppercase(), row.required(1)?);
+        let partial = row.flag(2)?;
         let index = by_name.entry(name).or_insert(Index { columns: Vec::new(), partial });
-        index.columns.push(values::required(row, 3)?.to_uppercase());
+        index.columns.push(row.required(3)?.to_uppercase());
     }
     let mut found = Indexes::new();
     for ((table, _), index) in by_name {

@@ -3,9 +3,11 @@
 //! Text that is not UTF-8 is read with U+FFFD in the place of what cannot be read, apart from `C_XML`, whose bytes
 //! stay as they are.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::types::ValueRef;
 use rusqlite::{Result, Row};
+
+use crate::database::rows::{Cells, iso_time};
 
 /// A time as the control tables keep it.
 pub(super) fn stamp(time: DateTime<Utc>) -> String {
@@ -16,64 +18,45 @@ pub(super) fn stamp_if(time: Option<DateTime<Utc>>) -> Option<String> {
     time.map(stamp)
 }
 
-/// A column as text, whatever its type; `None` where it is NULL.
-pub(super) fn text(row: &Row<'_>, column: usize) -> Result<Option<String>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Null => None,
-        ValueRef::Integer(number) => Some(number.to_string()),
-        ValueRef::Real(number) => Some(number.to_string()),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-    })
-}
+impl Cells for Row<'_> {
+    type Error = rusqlite::Error;
 
-/// A column that its table declares NOT NULL.
-pub(super) fn required(row: &Row<'_>, column: usize) -> Result<String> {
-    text(row, column).map(Option::unwrap_or_default)
-}
+    fn text(&self, column: usize) -> Result<Option<String>> {
+        Ok(match self.get_ref(column)? {
+            ValueRef::Null => None,
+            ValueRef::Integer(number) => Some(number.to_string()),
+            ValueRef::Real(number) => Some(number.to_string()),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                Some(String::from_utf8_lossy(bytes).into_owned())
+            }
+        })
+    }
 
-/// A whole number, also where it was stored as text; `None` where there is none.
-pub(super) fn integer(row: &Row<'_>, column: usize) -> Result<Option<i64>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Integer(number) => Some(number),
-        #[allow(clippy::cast_possible_truncation)] // saturates, and every reader bounds the value
-        ValueRef::Real(number) if number.fract() == 0.0 => Some(number as i64),
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
-        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => None,
-    })
-}
+    /// Also where it was stored as text.
+    fn integer(&self, column: usize) -> Result<Option<i64>> {
+        Ok(match self.get_ref(column)? {
+            ValueRef::Integer(number) => Some(number),
+            #[allow(clippy::cast_possible_truncation)] // saturates, and every reader bounds the value
+            ValueRef::Real(number) if number.fract() == 0.0 => Some(number as i64),
+            ValueRef::Text(bytes) => {
+                std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok())
+            }
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => None,
+        })
+    }
 
-pub(super) fn flag(row: &Row<'_>, column: usize) -> Result<bool> {
-    Ok(integer(row, column)? == Some(1))
-}
-
-/// A time of the control tables; `None` where it is NULL or no time.
-pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Option<DateTime<Utc>>> {
-    Ok(text(row, column)?.as_deref().and_then(read_time))
-}
-
-/// A time of a column that its table declares NOT NULL.
-pub(super) fn required_time(row: &Row<'_>, column: usize) -> Result<DateTime<Utc>> {
-    time(row, column).map(Option::unwrap_or_default)
+    fn time(&self, column: usize) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.text(column)?.as_deref().and_then(read_time))
+    }
 }
 
 /// Reads the forms in which applications write a time, as SQLite's own functions do with the modifier 'auto': ISO
-/// 8601 with `T` or a blank, with or without `Z`, an offset or fractions of a second; a Julian day; Unix seconds.
-/// Without an offset it is UTC (spec/iobox.md §2).
+/// 8601, a Julian day, or Unix seconds.
 pub(super) fn read_time(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
-    if let Ok(number) = text.parse::<f64>() {
-        return from_number(number);
+    match text.trim().parse::<f64>() {
+        Ok(number) => from_number(number),
+        Err(_) => iso_time(text),
     }
-    let iso = text.replacen(' ', "T", 1);
-    if let Ok(time) = DateTime::parse_from_rfc3339(&iso) {
-        return Some(time.to_utc());
-    }
-    let iso = iso.trim_end_matches(['Z', 'z']);
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(iso, form).ok())
-        .or_else(|| NaiveDate::parse_from_str(iso, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
-        .map(|time| time.and_utc())
 }
 
 fn from_number(number: f64) -> Option<DateTime<Utc>> {

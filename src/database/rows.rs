@@ -1,0 +1,237 @@
+//! What every database answers alike: rows of the control tables and of the message log, by the place of their columns.
+//!
+//! A driver gives texts, whole numbers and times; what a row means is said here, once.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+use super::{CommandRow, HostRow, LogRow};
+use crate::domain::message::Facts;
+use crate::domain::plan::{ConnectionPointRow, DocumentRow, StatusRuleRow};
+
+/// A row as a driver gives it.
+pub(super) trait Cells {
+    type Error;
+
+    /// A column as text, whatever its type; `None` where it is NULL.
+    fn text(&self, column: usize) -> Result<Option<String>, Self::Error>;
+
+    /// A whole number, whatever its width; `None` where there is none.
+    fn integer(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+
+    /// A time; `None` where it is NULL or no time.
+    fn time(&self, column: usize) -> Result<Option<DateTime<Utc>>, Self::Error>;
+
+    /// A text of a column that its table declares NOT NULL.
+    fn required(&self, column: usize) -> Result<String, Self::Error> {
+        self.text(column).map(Option::unwrap_or_default)
+    }
+
+    /// A time of a column that its table declares NOT NULL.
+    fn required_time(&self, column: usize) -> Result<DateTime<Utc>, Self::Error> {
+        self.time(column).map(Option::unwrap_or_default)
+    }
+
+    /// A number that the table's CHECK keeps whole; what is none all the same becomes -1, which the plan refuses.
+    fn number(&self, column: usize) -> Result<i64, Self::Error> {
+        self.integer(column).map(|number| number.unwrap_or(-1))
+    }
+
+    fn flag(&self, column: usize) -> Result<bool, Self::Error> {
+        Ok(self.integer(column)? == Some(1))
+    }
+}
+
+/// Reads the forms in which applications write a time as text: ISO 8601 with `T` or a blank, with or without `Z`, an
+/// offset or fractions of a second. Without an offset it is UTC (spec/iobox.md §2).
+pub(super) fn iso_time(text: &str) -> Option<DateTime<Utc>> {
+    let iso = text.trim().replacen(' ', "T", 1).replace(' ', "");
+    let offset = DateTime::parse_from_rfc3339(&iso)
+        .or_else(|_| DateTime::parse_from_str(&iso, "%Y-%m-%dT%H:%M:%S%.f%#z"));
+    if let Ok(time) = offset {
+        return Some(time.to_utc());
+    }
+    let iso = iso.trim_end_matches(['Z', 'z']);
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(iso, form).ok())
+        .or_else(|| NaiveDate::parse_from_str(iso, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
+        .map(|time| time.and_utc())
+}
+
+/// The columns of control_read_connection_points.
+pub(super) fn connection_point<C: Cells>(row: &C) -> Result<ConnectionPointRow, C::Error> {
+    Ok(ConnectionPointRow {
+        connection_point: row.required(0)?,
+        location_name: row.required(1)?,
+        ion_name: row.required(2)?,
+        tenant_id: row.required(3)?,
+        logical_id: row.required(4)?,
+        source_kind: row.required(5)?,
+        source_tenant_id: row.text(6)?,
+        source_logical_id: row.text(7)?,
+        send_mode: row.required(8)?,
+        receive_mode: row.required(9)?,
+        send_rows_from: row.time(10)?,
+        poll_seconds: row.integer(11)?,
+        poll_cron: row.text(12)?,
+        time_zone: row.required(13)?,
+        blackout: row.text(14)?,
+        batch_rows: row.number(15)?,
+        parallel_posts: row.number(16)?,
+        max_messages_per_second: row.integer(17)?,
+        max_document_bytes: row.number(18)?,
+        after_failure: row.required(19)?,
+        backoff_step_seconds: row.number(20)?,
+        backoff_max_seconds: row.number(21)?,
+        lone_rounds: row.number(22)?,
+        lone_in_doubt_tries: row.number(23)?,
+        headers_grace_seconds: row.number(24)?,
+        ims_version: row.required(25)?,
+        ims_method: row.required(26)?,
+        encoding: row.required(27)?,
+        check_accepted: row.flag(28)?,
+        log_messages: row.required(29)?,
+        log_attempts: row.required(30)?,
+        log_keep_days: row.number(31)?,
+        outbox_keep_hours: row.integer(32)?,
+        refused_reason: row.text(33)?,
+    })
+}
+
+/// The columns of control_read_documents.
+pub(super) fn document<C: Cells>(row: &C) -> Result<DocumentRow, C::Error> {
+    Ok(DocumentRow {
+        connection_point: row.required(0)?,
+        direction: row.required(1)?,
+        verb: row.required(2)?,
+        noun: row.required(3)?,
+        enabled: row.flag(4)?,
+        namespace: row.text(5)?,
+        order_by: row.required(6)?,
+        document_id_path: row.text(7)?,
+        after_failure: row.text(8)?,
+        max_document_bytes: row.integer(9)?,
+        refused_reason: row.text(10)?,
+    })
+}
+
+/// The columns of control_read_status_rules.
+pub(super) fn status_rule<C: Cells>(row: &C) -> Result<StatusRuleRow, C::Error> {
+    Ok(StatusRuleRow {
+        connection_point: row.required(0)?,
+        http_status: row.number(1)?,
+        answer_class: row.required(2)?,
+    })
+}
+
+/// The columns of command_read.
+pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
+    Ok(CommandRow {
+        command_id: row.number(0)?,
+        command: row.required(1)?,
+        connection_point: row.required(2)?,
+        direction: row.text(3)?,
+        verb: row.text(4)?,
+        noun: row.text(5)?,
+        document_id: row.text(6)?,
+        message_key: row.text(7)?,
+        failure_code: row.text(8)?,
+        from_at: row.time(9)?,
+        to_at: row.time(10)?,
+        reason: row.text(11)?,
+        out_of_order: row.flag(12)?,
+        dry_run: row.flag(13)?,
+        state: row.required(14)?,
+    })
+}
+
+/// The columns of host_read.
+pub(super) fn host<C: Cells>(row: &C) -> Result<HostRow, C::Error> {
+    Ok(HostRow {
+        host: row.required(0)?,
+        location_name: row.required(1)?,
+        journal_id: row.required(2)?,
+        database_fingerprint: row.required(3)?,
+        epoch: row.number(4)?,
+        agent_version: row.required(5)?,
+        script_needed: row.number(6)?,
+        operating_system: row.required(7)?,
+        process_id: row.integer(8)?.unwrap_or_default(),
+        state: row.required(9)?,
+        refused_reason: row.text(10)?,
+        started_at: row.required_time(11)?,
+        heartbeat_at: row.required_time(12)?,
+    })
+}
+
+/// The columns of every log_search.
+pub(super) fn log_row<C: Cells>(row: &C) -> Result<LogRow, C::Error> {
+    Ok(LogRow {
+        message_key: row.required(0)?,
+        direction: if row.required(1)? == "in" { "in" } else { "out" },
+        connection_point: row.required(2)?,
+        tenant_id: row.text(3)?,
+        entry_id: row.integer(4)?,
+        message_id: row.text(5)?,
+        facts: Arc::new(Facts {
+            verb: row.text(6)?,
+            noun: row.text(7)?,
+            document_id: row.text(8)?,
+            accounting_entity: row.text(9)?,
+            document_location: row.text(10)?,
+            revision_id: row.text(11)?,
+            variation_id: row.integer(12)?,
+            batch_id: row.text(13)?,
+            batch_sequence: row.integer(14)?,
+            to_logical_id: row.text(16)?,
+            document_bytes: row.integer(28)?.unwrap_or_default(),
+            digest: row.text(30)?,
+            created_at: row.time(31)?,
+        }),
+        from_logical_id: row.text(15)?,
+        priority: row.integer(17)?,
+        state: row.required(18)?,
+        held_by: row.text(19)?,
+        in_doubt: row.flag(20)?,
+        late: row.flag(21)?,
+        attempts: row.integer(22)?.unwrap_or_default(),
+        http_status: row.integer(23)?,
+        answer_class: row.text(24)?,
+        failure_code: row.text(25)?,
+        failure_text: row.text(26)?,
+        remedy: row.text(27)?,
+        wire_bytes: row.integer(29)?,
+        seen_at: row.required_time(32)?,
+        first_attempt_at: row.time(33)?,
+        last_attempt_at: row.time(34)?,
+        next_attempt_at: row.time(35)?,
+        finished_at: row.time(36)?,
+        host: row.text(37)?,
+        updated_at: row.required_time(38)?,
+    })
+}
+
+/// The log_search statement of a dialect whose index finds the fewest rows for a filter.
+macro_rules! log_search {
+    ($sql:ident, $filter:expr) => {{
+        let filter: &$crate::database::LogFilter = $filter;
+        if filter.message_key.is_some() {
+            $sql::LOG_SEARCH_BY_KEY
+        } else if filter.after_key.is_some() {
+            $sql::LOG_SEARCH_UPWARDS
+        } else if filter.message_id.is_some() {
+            $sql::LOG_SEARCH_BY_MESSAGE_ID
+        } else if filter.noun.is_some() && filter.document_id.is_some() {
+            $sql::LOG_SEARCH_BY_DOCUMENT
+        } else if filter.connection_point.is_some() && filter.state.is_some() {
+            $sql::LOG_SEARCH_BY_STATE
+        } else if filter.created_from.is_some() || filter.created_to.is_some() {
+            $sql::LOG_SEARCH_BY_CREATED
+        } else {
+            $sql::LOG_SEARCH
+        }
+    }};
+}
+pub(super) use log_search;
