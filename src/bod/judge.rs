@@ -301,6 +301,7 @@ impl Case<'_> {
         let has_payload = entry.payload.is_some();
         let document_type = self.document_type.as_ref();
         Facts {
+            resend_of: None,
             verb: cut(document_type.map(|document_type| document_type.verb.as_str()), 30),
             noun: cut(document_type.map(|document_type| document_type.noun.as_str()), 100),
             document_id: cut(self.named.document_id.as_deref(), 100),

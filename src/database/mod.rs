@@ -290,6 +290,8 @@ pub struct CommandRow {
     pub out_of_order: bool,
     pub dry_run: bool,
     pub state: String,
+    /// Of `pause`.
+    pub until_at: Option<DateTime<Utc>>,
 }
 
 /// A row of `bodrelay_host`.

@@ -144,6 +144,7 @@ pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
         out_of_order: row.flag(12)?,
         dry_run: row.flag(13)?,
         state: row.required(14)?,
+        until_at: row.time(15)?,
     })
 }
 
@@ -189,6 +190,7 @@ pub(super) fn log_row<C: Cells>(row: &C) -> Result<LogRow, C::Error> {
             document_bytes: row.integer(28)?.unwrap_or_default(),
             digest: row.text(30)?,
             created_at: row.time(31)?,
+            resend_of: row.text(39)?,
         }),
         from_logical_id: row.text(15)?,
         priority: row.integer(17)?,

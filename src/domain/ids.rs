@@ -121,6 +121,13 @@ pub fn derived_message_id(
     Uuid::new_v5(&NAMESPACE, &name).to_string()
 }
 
+/// The message id of a message that goes once more: UUIDv5 of the key of the one that was accepted and of the command.
+pub fn resend_message_id(message_key: &str, command_id: i64) -> String {
+    /// As random and as constant as the other one.
+    const NAMESPACE: Uuid = Uuid::from_u128(0x5b0e_9d27_41c8_4f6a_b3d1_7e92_c05a_8816);
+    Uuid::new_v5(&NAMESPACE, format!("{message_key} {command_id}").as_bytes()).to_string()
+}
+
 fn hash_parts(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

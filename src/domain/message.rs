@@ -74,6 +74,9 @@ pub struct Facts {
     pub digest: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
+    /// The message of the same row that was accepted before: this one was asked for by the command `resend`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend_of: Option<String>,
 }
 
 /// The parameters of one message, as the IMS carries them (spec/ims.md §5.1): the `ParameterRequest` part of

@@ -350,6 +350,16 @@ impl Scopes {
         self.put(scope, Trouble::new(Cause::NotAccepted, 1, not_before, now, text));
     }
 
+    /// The wait of a scope is over at once: somebody mended something and wants to know.
+    pub fn try_now(&mut self, scope: Scope, now: i64) {
+        if let Some(trouble) = self.troubles.get_mut(&scope)
+            && trouble.not_before > now
+        {
+            trouble.not_before = now;
+            self.changed.insert(scope);
+        }
+    }
+
     /// A scope waits no longer.
     pub fn well(&mut self, scope: Scope) {
         if self.troubles.remove(&scope).is_some() {

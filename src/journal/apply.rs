@@ -14,7 +14,7 @@ use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::ids::{IdentityDigest, LaneKey, message_id_hash};
 use crate::domain::message::Facts;
-use crate::journal::read::StoredScope;
+use crate::journal::read::{CommandProgress, Pause, StoredScope};
 
 /// One change of the journal.
 #[derive(Debug, Clone)]
@@ -58,13 +58,22 @@ pub enum Change {
     },
     Scope(Box<StoredScope>),
     ScopeWell(String),
+    /// A DBA pauses a connection point.
+    Pause {
+        point_id: i64,
+        pause: Pause,
+    },
+    /// It goes on.
+    Resume {
+        point_id: i64,
+    },
+    /// What was accepted is sent again: a message of its own of the same row; its number is the journal's to give.
+    Resend(Box<Record>),
     /// How far a command is.
     Command {
         database_id: i64,
         command_id: i64,
-        after_key: String,
-        matched: i64,
-        done: i64,
+        progress: CommandProgress,
     },
     /// The control table says that a command is done.
     CommandClosed {
@@ -227,13 +236,23 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
             tx.prepare_cached(sql::SCOPE_DELETE)?.execute([scope])?;
             Ok(Applied::Done)
         }
-        Change::Command { database_id, command_id, after_key, matched, done } => {
+        Change::Pause { point_id, pause: Pause { since, until, reason } } => {
+            tx.prepare_cached(sql::PAUSE_WRITE)?.execute((point_id, since, until, reason))?;
+            Ok(Applied::Done)
+        }
+        Change::Resume { point_id } => {
+            tx.prepare_cached(sql::PAUSE_DELETE)?.execute([point_id])?;
+            Ok(Applied::Done)
+        }
+        Change::Resend(record) => resend(tx, record),
+        Change::Command { database_id, command_id, progress } => {
             tx.prepare_cached(sql::COMMAND_WRITE)?.execute((
                 database_id,
                 command_id,
-                after_key,
-                matched,
-                done,
+                progress.begun_at,
+                &progress.after_key,
+                progress.matched,
+                progress.done,
             ))?;
             Ok(Applied::Done)
         }
@@ -302,7 +321,7 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         unpark(tx, admission, &around)?;
         return Ok(Applied::Delivered);
     }
-    let generations = if around.has_messages { generations(tx, admission)? } else { Vec::new() };
+    let generations = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
     let same = generations.iter().find(|generation| generation.identity == admission.identity);
     if let Some(same) = same
         && !same.delivery.settled
@@ -386,11 +405,23 @@ fn restore(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
     Ok(Applied::Done)
 }
 
+/// A new message of a row that was accepted before, unless one of the row is under way already.
+fn resend(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
+    let Record { point_id, entry_id, lane, .. } = *record;
+    let around = Surroundings::of(tx, point_id, entry_id, lane, &record.message_id)?;
+    let known = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
+    if known.iter().any(|generation| !generation.delivery.settled) {
+        return Ok(Applied::Known);
+    }
+    let mut record = Record { held_by: around.holder, late: around.late, ..record.clone() };
+    record.message = write(tx, &record)?;
+    Ok(Applied::Admitted { record: Box::new(record), superseded: Vec::new() })
+}
+
 /// A new row of `message`, with the id that the application gave it; answers its number.
 fn write(tx: &Transaction<'_>, record: &Record) -> Result<i64> {
     let given_id_hash = record.message_id_given.then(|| message_id_hash(&record.message_id));
-    let facts = serde_json::to_string(&*record.facts)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let facts = facts_json(&record.facts)?;
     let failure = record.failure.as_ref();
     tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
         record.message_key.as_bytes(),
@@ -493,8 +524,7 @@ fn resubmit(
     }
     let Admission { point_id, lane, entry_id, .. } = *admission;
     let held_by = around.holder;
-    let facts = serde_json::to_string(&*admission.facts)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let facts = facts_json(&admission.facts)?;
     tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
         same.message,
         delivery.state as u8,
@@ -637,9 +667,9 @@ fn delivery(row: &Row<'_>, first: usize) -> rusqlite::Result<Delivery> {
     })
 }
 
-fn generations(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<Generation>> {
+fn generations(tx: &Transaction<'_>, point_id: i64, entry_id: i64) -> Result<Vec<Generation>> {
     let mut statement = tx.prepare_cached(sql::MESSAGE_GENERATIONS)?;
-    let rows = statement.query_map((admission.point_id, admission.entry_id), |row| {
+    let rows = statement.query_map((point_id, entry_id), |row| {
         Ok(Generation {
             message: row.get(0)?,
             identity: IdentityDigest(row.get(1)?),
@@ -685,6 +715,11 @@ fn unpark(tx: &Transaction<'_>, admission: &Admission, around: &Surroundings) ->
         tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
     }
     Ok(())
+}
+
+/// The column `facts`.
+fn facts_json(facts: &Facts) -> rusqlite::Result<String> {
+    serde_json::to_string(facts).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// A list of numbers for `json_each`.

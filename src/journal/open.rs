@@ -81,7 +81,9 @@ fn install(connection: &mut Connection, path: &Path, now: i64) -> Result<Uuid> {
         .optional()
         .map_err(wrap)?;
     if installed.is_none() {
-        transaction.execute_batch(statements::INSTALL).map_err(wrap)?;
+        for script in statements::SCRIPTS {
+            transaction.execute_batch(script).map_err(wrap)?;
+        }
         transaction
             .execute(
                 "INSERT INTO journal_version (version, journal_id, created_at) VALUES (?1, ?2, ?3)",
@@ -99,6 +101,13 @@ fn install(connection: &mut Connection, path: &Path, now: i64) -> Result<Uuid> {
             "it was written by a newer bodrelay (shape {version}, this one knows {VERSION}); nothing was changed. \
              Start the newer bodrelay, or give this one a state_dir of its own"
         )));
+    }
+    if version < VERSION {
+        // In the one transaction with the number: an older journal becomes one of this shape, or stays as it is.
+        for script in statements::SCRIPTS.iter().skip(usize::try_from(version).unwrap_or_default()) {
+            transaction.execute_batch(script).map_err(wrap)?;
+        }
+        transaction.execute("UPDATE journal_version SET version = ?1", [VERSION]).map_err(wrap)?;
     }
     let id = Uuid::parse_str(&id)
         .map_err(|_| unusable("its identity cannot be read; restore it from a copy".into()))?;

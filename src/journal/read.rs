@@ -18,12 +18,34 @@ pub struct KnownDatabase {
 }
 
 /// A connection point that this journal has met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPoint {
     pub point_id: i64,
     /// -1: the message log is still to be read for what a lost journal knew.
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
+    pub pause: Option<Pause>,
+}
+
+/// A DBA's pause of a connection point. Times are ms since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub since: i64,
+    /// `None`: until the command `resume`.
+    pub until: Option<i64>,
+    /// Who asked, and why, as the command says.
+    pub reason: String,
+}
+
+/// How far a command of `bodrelay_command` is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandProgress {
+    /// What ended later (ms since 1970) is none of its business: so that done twice is done once.
+    pub begun_at: i64,
+    /// The last key that was looked at.
+    pub after_key: String,
+    pub matched: i64,
+    pub done: i64,
 }
 
 /// Figures of a connection point.
@@ -117,6 +139,12 @@ impl Journal {
                     point_id: row.get(0)?,
                     scanned_up_to: row.get(1)?,
                     observed_up_to: row.get(2)?,
+                    pause: row
+                        .get::<_, Option<i64>>(3)?
+                        .map(|since| {
+                            Ok::<_, rusqlite::Error>(Pause { since, until: row.get(4)?, reason: row.get(5)? })
+                        })
+                        .transpose()?,
                 })
             })?)
         })
@@ -282,12 +310,19 @@ impl Journal {
         .await
     }
 
-    /// How far a command is: the last key done, rows matched, rows done.
-    pub async fn command(&self, database_id: i64, command_id: i64) -> Result<Option<(String, i64, i64)>> {
+    /// How far a command is; `None`: it was not begun.
+    pub async fn command(&self, database_id: i64, command_id: i64) -> Result<Option<CommandProgress>> {
         self.query(move |connection| {
             connection
                 .prepare_cached(sql::COMMAND_READ)?
-                .query_row((database_id, command_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row((database_id, command_id), |row| {
+                    Ok(CommandProgress {
+                        begun_at: row.get(0)?,
+                        after_key: row.get(1)?,
+                        matched: row.get(2)?,
+                        done: row.get(3)?,
+                    })
+                })
                 .optional()
         })
         .await

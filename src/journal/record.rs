@@ -49,6 +49,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// It was asked for by the command `resend`: its row was accepted before, and keeps its flag.
+    pub fn is_resend(&self) -> bool {
+        self.facts.resend_of.is_some()
+    }
+
     /// Reads the columns of `message_records.sql`.
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let state =

@@ -1,7 +1,8 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
-/// Script 1; later versions add scripts and never edit one.
-pub(super) const INSTALL: &str = include_str!("../../sql/journal/001_install.sql");
+/// The scripts that make a journal, by shape: later versions add scripts and never edit one.
+pub(super) const SCRIPTS: [&str; 2] =
+    [include_str!("../../sql/journal/001_install.sql"), include_str!("../../sql/journal/002_commands.sql")];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
 pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
@@ -54,6 +55,8 @@ pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/par
 pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");
+pub(super) const PAUSE_DELETE: &str = include_str!("../../sql/journal/agent/pause_delete.sql");
+pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause_write.sql");
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");

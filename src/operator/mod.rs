@@ -13,6 +13,7 @@ use crate::database::{
     CommandResult, CommandRow, Database, DatabaseError, HostRow, Owner, OwnerClaim, Report, Selection,
     StatusRow, Survey,
 };
+use crate::domain::command::Kind;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Plan, Surroundings};
 use crate::journal::{Journal, JournalError, KnownDatabase};
@@ -79,7 +80,7 @@ pub struct Said {
 pub struct Heard {
     /// `None`: the tables could not be read; the plan before goes on.
     pub plan: Option<Plan>,
-    /// `resubmit` and `discard`, for the outgoing path.
+    /// For the outgoing path.
     pub commands: Vec<CommandRow>,
     /// Commands whose end is in the table now.
     pub closed_commands: Vec<i64>,
@@ -131,6 +132,15 @@ struct Memory {
     accepted_more: i64,
     failed_more: i64,
     figures: (i64, i64, i64, i64),
+}
+
+/// Who carries a command out.
+enum Whose {
+    Ours,
+    /// Another agent's.
+    Theirs,
+    /// Nobody: the table is told this state and why.
+    Answered(&'static str, String),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -239,9 +249,10 @@ impl Desk {
             self.own(&plan, heard, now).await?;
             self.disown(&plan, said).await?;
         }
-        self.read_commands(heard).await?;
+        self.read_commands(&plan, heard).await?;
         let report = self.report(said, &plan, &tables, now).await?;
-        let closed: Vec<i64> = report.commands.iter().map(|result| result.command_id).collect();
+        let ended = report.commands.iter().filter(|result| result.state != "running");
+        let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
         let (beat, statuses) = (report.host.is_some(), report.statuses.clone());
         self.database.control_report(&report).await?;
         self.written(beat, &statuses, &plan, now);
@@ -323,20 +334,56 @@ impl Desk {
         Ok(())
     }
 
-    /// Commands for the outgoing path; those that this version does not carry out are refused in words.
-    async fn read_commands(&mut self, heard: &mut Heard) -> Result<(), RoundError> {
+    /// Commands for the outgoing path; those that nobody can carry out are refused in words.
+    async fn read_commands(&mut self, plan: &Plan, heard: &mut Heard) -> Result<(), RoundError> {
         for command in self.database.command_read().await? {
-            if self.results.iter().any(|result| result.command_id == command.command_id) {
+            let is_answered =
+                |result: &CommandResult| result.command_id == command.command_id && result.state != "running";
+            if self.results.iter().any(is_answered) {
                 continue;
             }
-            match command.command.as_str() {
-                "resubmit" | "discard" => heard.commands.push(command),
-                // Carried out by the claim, where it changes something.
-                "accept_database" => self.answer(&command, "done", "the database is the accepted one"),
-                _ => self.answer(&command, "refused", "not in this version of bodrelay"),
+            match self.whose(&command, plan, heard) {
+                Whose::Ours => heard.commands.push(command),
+                Whose::Theirs => {}
+                Whose::Answered(state, text) => self.answer(&command, state, &text),
             }
         }
         Ok(())
+    }
+
+    /// Who carries a command out: the agent that owns its connection point, and no other.
+    fn whose(&self, command: &CommandRow, plan: &Plan, heard: &Heard) -> Whose {
+        let refused = |text: String| Whose::Answered("refused", text);
+        if command.command == "accept_database" {
+            // Carried out by the claim, where it changes something.
+            return Whose::Answered("done", "the database is the accepted one".into());
+        }
+        if Kind::parse(&command.command).is_none() || command.direction.as_deref() == Some("in") {
+            return refused("not in this version of bodrelay: it does not receive yet".into());
+        }
+        let name = &command.connection_point;
+        if name == "*" {
+            let others = plan.elsewhere.len() + heard.owned_by.len();
+            return match (others, plan.connection_points.len() > heard.owned_by.len()) {
+                (0, _) => Whose::Ours,
+                (_, false) => Whose::Theirs,
+                (_, true) => refused(
+                    "'*' is not clear: several agents serve connection points of this database. Name the connection \
+                     point"
+                        .into(),
+                ),
+            };
+        }
+        if plan.elsewhere.contains(name) || heard.owned_by.contains_key(name) {
+            return Whose::Theirs;
+        }
+        if plan.connection_points.contains_key(name) {
+            return Whose::Ours;
+        }
+        match plan.refused.iter().find(|it| it.connection_point == *name && it.document.is_none()) {
+            Some(it) => refused(format!("{name} is refused: {}", it.reason)),
+            None => refused(format!("no connection point is called '{name}' (case counts)")),
+        }
     }
 
     fn answer(&mut self, command: &CommandRow, state: &'static str, result: &str) {

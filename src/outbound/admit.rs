@@ -429,7 +429,7 @@ impl Outbound {
                                  it is flagged 1 again and was not sent",
                                 reserved.entry_id
                             ),
-                            "If ION is to get it once more, insert a new row (a new message) with the same document.",
+                            "If ION is to get it once more, use the command 'resend': it goes under a new id.",
                         ),
                 );
             }

@@ -1,41 +1,60 @@
-//! resubmit and discard, as `bodrelay_command` asks for them: a page of the message log at a time.
+//! Commands of `bodrelay_command`: each is carried out once, a page at a time, whatever kills the agent in between.
 //!
-//! `resubmit` does what a DBA would do by hand, it sets flag 9 to 0, and the ordinary path does the rest. `discard`
-//! changes deliveries in the journal, with the command's progress in the same transaction.
+//! How far a command is stands in the journal, in the transaction of its effect; and it concerns only what ended before
+//! it was begun, so that a page that is done again finds nothing left to do. Pages are read in futures; what they change
+//! of deliveries is changed here.
 
-use super::{Event, Outbound, Then};
-use crate::database::{CommandResult, CommandRow, DatabaseError, LogFilter, LogRow};
+use std::sync::Arc;
+
+use super::{Event, Outbound, Reserved, Then};
+use crate::database::{CommandResult, CommandRow, Database, DatabaseError, Selection};
+use crate::domain::command::Kind;
 use crate::domain::delivery::{Event as Happens, State};
 use crate::domain::failure::Failure;
+use crate::domain::plan::ConnectionPoint;
 use crate::domain::waiting::{PointNumber, Scope};
-use crate::journal::{Change, JournalError, Note, Record};
+use crate::ims::Client;
+use crate::journal::{Change, CommandProgress, Journal, JournalError, Note, Record};
+
+mod levers;
+mod messages;
+mod purge;
+mod trial;
 
 /// Rows of the message log a page.
 const PAGE: i64 = 500;
+/// What a result may say about single rows.
+const REMARKS: usize = 8;
 
-/// One page of a command's work, read and (for `resubmit`) done.
+/// One page of a command's work.
 pub struct CommandPage {
     site: usize,
     command: CommandRow,
-    progress: Progress,
-    outcome: Result<Page, CommandError>,
+    kind: Kind,
+    outcome: Result<(CommandProgress, Page), CommandError>,
+    remarks: Vec<String>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Progress {
-    after_key: String,
-    matched: i64,
-    done: i64,
-}
-
+/// What a page found and asks for.
 #[derive(Default)]
 struct Page {
-    rows: usize,
-    last_key: Option<String>,
     matched: i64,
     done: i64,
-    /// Messages to discard, with their connection points.
-    discard: Vec<(PointNumber, Record)>,
+    /// Where the next page begins; `None`: this was the last.
+    next: Option<String>,
+    effects: Vec<Effect>,
+    /// For the DBA, beside the figures.
+    remarks: Vec<String>,
+    /// It cannot be carried out.
+    refused: Option<String>,
+    /// An earlier life pulled this lever.
+    was_pulled: bool,
+}
+
+/// A change of a delivery.
+enum Effect {
+    Discard(PointNumber, Box<Record>),
+    Resend(PointNumber, Box<Record>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +63,25 @@ enum CommandError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+/// A connection point that a command concerns.
+struct Target {
+    number: PointNumber,
+    point_id: i64,
+    settings: Arc<ConnectionPoint>,
+    selection: Selection,
+    client: Client,
+}
+
+/// What a page works with.
+struct Job {
+    command: CommandRow,
+    targets: Vec<Target>,
+    database: Arc<dyn Database>,
+    journal: Journal,
+    progress: CommandProgress,
+    now: i64,
 }
 
 impl Outbound {
@@ -66,11 +104,11 @@ impl Outbound {
             std::mem::take(&mut self.commands_waiting).into_iter().partition(|(site, _)| is_ready(*site));
         self.commands_waiting = waiting;
         for (site, command) in ready {
-            self.command_next_page(site, command, None);
+            self.command_next_page(site, command, None, Vec::new());
         }
     }
 
-    /// Commands that ended since the last call: site and what goes into the table.
+    /// What there is to say of commands since the last call: site and what goes into the table.
     pub fn take_command_results(&mut self) -> Vec<(usize, CommandResult)> {
         std::mem::take(&mut self.command_results)
     }
@@ -82,63 +120,60 @@ impl Outbound {
         self.queue(Change::CommandClosed { database_id, command_id }, Then::Nothing);
     }
 
-    fn command_next_page(&mut self, site: usize, command: CommandRow, progress: Option<Progress>) {
-        let (database, database_id) = (self.sites[site].database.clone(), self.sites[site].database_id);
-        let journal = self.journal.clone();
-        let points: Vec<(String, PointNumber, i64)> = self
-            .points
+    /// The connection points that a command concerns: all of its database, or the one that it names.
+    fn targets(&self, site: usize, command: &CommandRow) -> Vec<Target> {
+        let is_meant = |name: &str| command.connection_point == "*" || command.connection_point == name;
+        self.points
             .iter()
-            .filter(|point| point.site == site && point.recovered)
-            .map(|point| (point.name().to_owned(), point.number, point.point_id))
-            .collect();
+            .filter(|point| point.site == site && point.planned && point.recovered && is_meant(point.name()))
+            .map(|point| Target {
+                number: point.number,
+                point_id: point.point_id,
+                settings: point.settings.clone(),
+                selection: point.selection(),
+                client: self.endpoints[usize::from(point.endpoint)].client.clone(),
+            })
+            .collect()
+    }
+
+    fn command_next_page(
+        &mut self,
+        site: usize,
+        command: CommandRow,
+        progress: Option<CommandProgress>,
+        remarks: Vec<String>,
+    ) {
+        // The control tables are read with the same words.
+        let Some(kind) = Kind::parse(&command.command) else { return };
+        let (database, database_id) = (self.sites[site].database.clone(), self.sites[site].database_id);
+        let (targets, journal, now) = (self.targets(site, &command), self.journal.clone(), self.now());
         self.work.push(Box::pin(async move {
-            let mut progress = progress;
             let outcome = async {
-                if progress.is_none() {
-                    progress = journal
-                        .command(database_id, command.command_id)
-                        .await?
-                        .map(|(after_key, matched, done)| Progress { after_key, matched, done });
-                }
-                let after_key = progress.clone().unwrap_or_default().after_key;
-                let rows = database.log_search(&filter(&command, after_key)).await?;
-                let last_key = rows.last().map(|row| row.message_key.clone());
-                let mut page = Page { rows: rows.len(), last_key, ..Page::default() };
-                for (name, number, point_id) in points {
-                    let wanted: Vec<&LogRow> = rows
-                        .iter()
-                        .filter(|row| row.connection_point == name && command_concerns(&command, row))
-                        .collect();
-                    let ids = wanted.iter().filter_map(|row| row.entry_id).collect();
-                    let records: Vec<Record> = journal
-                        .newest_of(point_id, ids)
-                        .await?
-                        .into_iter()
-                        .filter(|record| {
-                            let key = record.message_key.to_string();
-                            wanted.iter().any(|row| row.message_key == key)
-                        })
-                        .collect();
-                    match command.command.as_str() {
-                        "discard" => discardable(&mut page, records, number),
-                        _ => {
-                            resubmit(&mut page, records, &command, &journal, database.as_ref(), point_id)
-                                .await?
-                        }
-                    }
-                }
-                Ok::<_, CommandError>(page)
+                let (progress, was_pulled) = match progress {
+                    Some(progress) => (progress, false),
+                    None => begin(&journal, database_id, &command, kind, now).await?,
+                };
+                let job = Job { command: command.clone(), targets, database, journal, progress, now };
+                let page = match kind {
+                    Kind::Pause | Kind::Resume | Kind::PollNow => Page { was_pulled, ..Page::default() },
+                    Kind::Resubmit => messages::resubmit(&job).await?,
+                    Kind::Discard => messages::discard(&job).await?,
+                    Kind::Resend => messages::resend(&job).await?,
+                    Kind::PurgeLog => purge::purge(&job).await?,
+                    Kind::TestDocument => trial::try_documents(&job).await?,
+                    Kind::ReloadCredentials => trial::reload_credentials(&job).await,
+                };
+                Ok::<_, CommandError>((job.progress, page))
             }
             .await;
-            let progress = progress.unwrap_or_default();
-            Event::Command(Box::new(CommandPage { site, command, progress, outcome }))
+            Event::Command(Box::new(CommandPage { site, command, kind, outcome, remarks }))
         }));
     }
 
     pub(super) fn command_page(&mut self, page: CommandPage) {
-        let CommandPage { site, command, mut progress, outcome } = page;
-        let page = match outcome {
-            Ok(page) => page,
+        let CommandPage { site, command, kind, outcome, mut remarks } = page;
+        let (mut progress, page) = match outcome {
+            Ok(outcome) => outcome,
             Err(CommandError::Database(error)) => {
                 // It is tried again at the next look at the commands.
                 self.commands_under_way.remove(&(site, command.command_id));
@@ -149,57 +184,112 @@ impl Outbound {
                 return;
             }
         };
-        let now = self.now();
+        if let Some(reason) = page.refused {
+            return self.command_ended(site, &command, "refused", &progress, reason);
+        }
+        if kind.is_lever() {
+            let result = match page.was_pulled {
+                true => "done before the agent was started anew".into(),
+                false => self.pull(site, &command, kind),
+            };
+            return match result.strip_prefix("refused: ") {
+                Some(reason) => self.command_ended(site, &command, "refused", &progress, reason.to_owned()),
+                None => self.command_ended(site, &command, "done", &progress, result),
+            };
+        }
         progress.matched += page.matched;
         progress.done += page.done;
-        if let Some(key) = page.last_key {
-            progress.after_key = key;
+        let room = REMARKS.saturating_sub(remarks.len());
+        remarks.extend(page.remarks.into_iter().take(room));
+        if let Some(next) = &page.next {
+            progress.after_key.clone_from(next);
         }
         if !command.dry_run {
             let reason = command.reason.clone().unwrap_or_default();
-            for (number, record) in page.discard {
-                self.discard(number, record, &reason, now);
+            for effect in page.effects {
+                match effect {
+                    Effect::Discard(number, record) => {
+                        self.discard(number, record, &reason, progress.begun_at)
+                    }
+                    Effect::Resend(number, record) => self.resend(number, record),
+                }
             }
-            self.queue(
-                Change::Command {
-                    database_id: self.sites[site].database_id,
-                    command_id: command.command_id,
-                    after_key: progress.after_key.clone(),
-                    matched: progress.matched,
-                    done: progress.done,
-                },
-                Then::Nothing,
-            );
+            if !kind.only_looks() {
+                self.command_is_at(site, &command, progress.clone());
+            }
+        }
+        if page.next.is_some() {
+            self.command_results.push((site, self.result(&command, "running", &progress, "goes on".into())));
+            return self.command_next_page(site, command, Some(progress), remarks);
+        }
+        if kind == Kind::Resubmit && !command.dry_run {
             for point in self.points.iter_mut().filter(|point| point.site == site) {
                 point.next_sweep_at = 0;
                 point.next_scan_at = 0;
             }
         }
-        if i64::try_from(page.rows).unwrap_or(i64::MAX) >= PAGE {
-            return self.command_next_page(site, command, Some(progress));
+        if kind == Kind::ReloadCredentials {
+            self.try_again(site, &command);
         }
-        let done = if command.dry_run { 0 } else { progress.done };
-        let result = match command.dry_run {
-            true => format!(
-                "dry run: {} of {} messages would be changed; nothing was",
+        let figures = match (kind, command.dry_run) {
+            (Kind::TestDocument | Kind::ReloadCredentials, _) => None,
+            (_, true) => Some(format!(
+                "dry run: {} of {} would be changed; nothing was",
                 progress.done, progress.matched
-            ),
-            false => format!("{done} of {} messages", progress.matched),
+            )),
+            (_, false) => Some(format!("{} of {}", progress.done, progress.matched)),
         };
-        self.command_results.push((
-            site,
-            CommandResult {
-                command_id: command.command_id,
-                state: "done",
-                matched_rows: Some(progress.matched),
-                done_rows: Some(done),
-                result,
-                host: self.host.clone(),
-            },
-        ));
+        let result: Vec<String> = figures.into_iter().chain(remarks).collect();
+        if command.dry_run {
+            progress.done = 0;
+        }
+        self.command_ended(site, &command, "done", &progress, result.join(". "));
     }
 
-    fn discard(&mut self, number: PointNumber, record: Record, reason: &str, now: i64) {
+    /// What is stored with an effect, in its transaction.
+    fn command_is_at(&mut self, site: usize, command: &CommandRow, progress: CommandProgress) {
+        let (database_id, command_id) = (self.sites[site].database_id, command.command_id);
+        self.queue(Change::Command { database_id, command_id, progress }, Then::Nothing);
+    }
+
+    fn result(
+        &self,
+        command: &CommandRow,
+        state: &'static str,
+        progress: &CommandProgress,
+        result: String,
+    ) -> CommandResult {
+        CommandResult {
+            command_id: command.command_id,
+            state,
+            matched_rows: Some(progress.matched),
+            done_rows: Some(progress.done),
+            result,
+            host: self.host.clone(),
+        }
+    }
+
+    fn command_ended(
+        &mut self,
+        site: usize,
+        command: &CommandRow,
+        state: &'static str,
+        progress: &CommandProgress,
+        result: String,
+    ) {
+        tracing::info!(
+            command_id = command.command_id,
+            command = command.command,
+            connection_point = command.connection_point,
+            state,
+            matched = progress.matched,
+            done = progress.done,
+            "a command ended"
+        );
+        self.command_results.push((site, self.result(command, state, progress, result)));
+    }
+
+    fn discard(&mut self, number: PointNumber, record: Box<Record>, reason: &str, now: i64) {
         let (message, lane, entry_id) = (record.message, record.lane, record.entry_id);
         let point = self.point(number);
         if let Some(open) = point.messages.get(&message) {
@@ -210,9 +300,10 @@ impl Outbound {
             point.lanes.remove(lane, entry_id);
         } else {
             let path = point.path(&record.document_type, lane);
-            point
-                .messages
-                .insert(message, super::point::Open { record, path, parcel: None, bytes: 0, verify: true });
+            point.messages.insert(
+                message,
+                super::point::Open { record: *record, path, parcel: None, bytes: 0, verify: true },
+            );
         }
         let failure = Some(Failure {
             code: "DISCARDED".into(),
@@ -222,67 +313,33 @@ impl Outbound {
         self.record(number, message, Happens::Discard, Note { now, failure, ..Note::default() });
         self.scopes.well(Scope::Lane(number, lane));
     }
-}
 
-fn filter(command: &CommandRow, after_key: String) -> LogFilter {
-    LogFilter {
-        direction: Some("out".into()),
-        connection_point: Some(command.connection_point.clone()).filter(|name| name != "*"),
-        message_key: command.message_key.clone(),
-        verb: command.verb.clone(),
-        noun: command.noun.clone(),
-        document_id: command.document_id.clone(),
-        failure_code: command.failure_code.clone(),
-        created_from: command.from_at,
-        created_to: command.to_at,
-        after_key: Some(after_key),
-        limit: PAGE,
-        ..LogFilter::default()
+    fn resend(&mut self, number: PointNumber, record: Box<Record>) {
+        let point = self.point(number);
+        let path = point.path(&record.document_type, record.lane);
+        let lane = Reserved { entry_id: record.entry_id, lane: record.lane, begin: false, path };
+        point.admitting += 1;
+        self.queue(Change::Resend(record), Then::Resent { point: number, lane });
     }
 }
 
-fn command_concerns(command: &CommandRow, row: &LogRow) -> bool {
-    match command.command.as_str() {
-        "discard" => matches!(row.state.as_str(), "pending" | "failed"),
-        _ => matches!(row.state.as_str(), "failed" | "discarded"),
-    }
-}
-
-fn discardable(page: &mut Page, records: Vec<Record>, number: PointNumber) {
-    for record in records {
-        page.matched += 1;
-        let state = record.delivery.state;
-        if state == State::Pending || state == State::Failed && record.delivery.settled {
-            page.done += 1;
-            page.discard.push((number, record));
-        }
-    }
-}
-
-/// Flag 9 becomes 0 for failed rows, but not for those that a later accepted one of their lane has overtaken.
-async fn resubmit(
-    page: &mut Page,
-    records: Vec<Record>,
+/// How far an earlier life came (and whether it pulled the lever), or the beginning.
+async fn begin(
+    journal: &Journal,
+    database_id: i64,
     command: &CommandRow,
-    journal: &crate::journal::Journal,
-    database: &dyn crate::database::Database,
-    point_id: i64,
-) -> Result<(), CommandError> {
-    let mut ids = Vec::new();
-    for record in records {
-        if !record.delivery.settled || !matches!(record.delivery.state, State::Failed | State::Discarded) {
-            continue;
-        }
-        page.matched += 1;
-        if command.out_of_order || !journal.is_overtaken(point_id, record.lane, record.entry_id).await? {
-            ids.push(record.entry_id);
-        }
+    kind: Kind,
+    now: i64,
+) -> Result<(CommandProgress, bool), JournalError> {
+    if let Some(progress) = journal.command(database_id, command.command_id).await? {
+        return Ok((progress, kind.is_lever()));
     }
-    ids.sort_unstable();
-    if command.dry_run {
-        page.done += i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    } else if !ids.is_empty() {
-        page.done += i64::try_from(database.outbox_reset(&ids).await?.len()).unwrap_or(i64::MAX);
+    let progress = CommandProgress { begun_at: now, ..CommandProgress::default() };
+    // A lever is remembered in the transaction of its effect; what changes nothing need not be remembered.
+    if !(kind.is_lever() || kind.only_looks() || command.dry_run) {
+        let change =
+            Change::Command { database_id, command_id: command.command_id, progress: progress.clone() };
+        journal.apply(Arc::new(vec![change])).await?;
     }
-    Ok(())
+    Ok((progress, false))
 }

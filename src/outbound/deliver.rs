@@ -156,12 +156,13 @@ impl Outbound {
 
     /// post, as long as there are places on the wire. What was begun and is not to go out any more goes back.
     pub(super) fn start_posts(&mut self, number: PointNumber, now: i64) {
-        if self.stopping || self.scopes.troubles().next().is_some() {
+        let halted = self.stopping || self.points[usize::from(number)].pause.is_some();
+        if halted || self.scopes.troubles().next().is_some() {
             // ION said no while they were begun: they wait like the others. A probe is what may go out.
             let point = &self.points[usize::from(number)];
             let (back, stay): (VecDeque<i64>, VecDeque<i64>) = point.to_post.iter().partition(|message| {
                 let open = point.messages.get(*message);
-                self.stopping || open.is_some_and(|open| self.is_closed(&open.path, now))
+                halted || open.is_some_and(|open| self.is_closed(&open.path, now))
             });
             self.point(number).to_post = stay;
             for message in back {
@@ -398,10 +399,13 @@ impl Outbound {
         let database = self.sites[point.site].database.clone();
         let settings = point.settings.clone();
         let bytes = super::BYTES_MAX.saturating_sub(self.bytes_used) / 2;
-        let identities: Vec<_> = messages
+        let known: Vec<_> = messages
             .iter()
-            .map(|(message, entry_id)| {
-                (*message, *entry_id, point.messages.get(message).map(|open| open.record.identity))
+            .filter_map(|(message, entry_id)| {
+                let record = &point.messages.get(message)?.record;
+                // The row of a message that is sent once more has its flag already.
+                let flags = if record.is_resend() { [0, 1] } else { [0, 0] };
+                Some((*message, *entry_id, record.identity, flags))
             })
             .collect();
         self.bytes_used += bytes;
@@ -413,16 +417,18 @@ impl Outbound {
             ids.sort_unstable();
             let result = async {
                 let loaded = database.outbox_load(&ids, bytes).await?;
-                let mut found = Vec::with_capacity(identities.len());
-                for (message, entry_id, identity) in identities {
+                let mut found = Vec::with_capacity(known.len());
+                for (message, entry_id, identity, flags) in known {
                     let reread = match loaded.entries.iter().find(|entry| entry.entry_id == entry_id) {
                         None if loaded.not_loaded.contains(&entry_id) => Reread::NotNow,
                         None => Reread::Gone,
-                        Some(entry) if entry.was_processed != 0 => Reread::Flagged(entry.was_processed),
+                        Some(entry) if !flags.contains(&entry.was_processed) => {
+                            Reread::Flagged(entry.was_processed)
+                        }
                         Some(entry) => {
                             let judged = bod::judge(entry, &settings);
                             match judged.verdict {
-                                _ if Some(judged.identity) != identity => Reread::Changed,
+                                _ if judged.identity != identity => Reread::Changed,
                                 Judgement::Send(parcel) => Reread::Same(parcel),
                                 Judgement::Fail(failure) => Reread::Fails(failure),
                                 Judgement::Park(park) => Reread::Parked(park),

@@ -54,6 +54,7 @@ pub(super) fn is_problem(record: &Record) -> bool {
         || record.delivery.attempts > 1
         || record.delivery.in_doubt
         || record.late
+        || record.is_resend()
         || record.logged
 }
 

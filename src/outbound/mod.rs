@@ -149,6 +149,7 @@ pub enum Then {
     Recorded { point: PointNumber, message: i64 },
     Settled { point: PointNumber, messages: Vec<i64> },
     Woken { point: PointNumber },
+    Resent { point: PointNumber, lane: Reserved },
     Released { point: PointNumber },
 }
 
@@ -468,6 +469,7 @@ impl Outbound {
         for number in 0..self.points.len() {
             let Ok(number) = PointNumber::try_from(number) else { break };
             self.points[usize::from(number)].lanes.wake(now);
+            self.end_pause(number, now);
             if !self.points[usize::from(number)].recovered {
                 self.recover(number);
                 continue;
@@ -513,6 +515,9 @@ impl Outbound {
             }
             if point.another_sender_until > now {
                 at(point.another_sender_until);
+            }
+            if let Some(until) = point.pause.as_ref().and_then(|pause| pause.until) {
+                at(until);
             }
             if self.may_collect(point, now) {
                 at(point.next_scan_at.max(site_at));
@@ -637,6 +642,7 @@ impl Outbound {
                 Then::Recorded { point, message } => self.recorded(point, message, &applied),
                 Then::Settled { point, messages } => self.forget(point, &messages),
                 Then::Woken { point } => self.woken(point, &applied),
+                Then::Resent { point, lane } => self.admitted(point, applied, None, 0, lane),
                 Then::Released { point } => self.point(point).refill = Some(i64::MIN),
             }
         }
@@ -664,6 +670,7 @@ impl Outbound {
                 | Then::Recorded { .. }
                 | Then::Settled { .. }
                 | Then::Woken { .. }
+                | Then::Resent { .. }
                 | Then::Released { .. } => {
                     kept.push(change.clone());
                     kept_thens.push(then);

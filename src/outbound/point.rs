@@ -11,7 +11,7 @@ use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
-use crate::journal::Record;
+use crate::journal::{Pause, Record};
 
 use super::Mode;
 
@@ -118,6 +118,8 @@ pub(super) struct Point {
     pub list: List,
     /// Somebody else sends from the same outbox: nothing begins before this time.
     pub another_sender_until: i64,
+    /// A DBA's pause: nothing is looked at and nothing begins.
+    pub pause: Option<Pause>,
     pub figures: Figures,
 }
 
@@ -191,6 +193,7 @@ impl Point {
             missed: None,
             list: List::default(),
             another_sender_until: 0,
+            pause: None,
             figures: Figures::default(),
         }
     }
@@ -213,6 +216,7 @@ impl Point {
         self.recovered
             && self.planned
             && self.blocked.is_none()
+            && self.pause.is_none()
             && self.settings.send_mode != SendMode::Off
             && !self.settings.documents.is_empty()
     }

@@ -64,6 +64,14 @@ impl Outbound {
         point.observed_up_to = restored.known.observed_up_to;
         point.refill = Some(i64::MIN);
         point.recovered = true;
+        point.pause = restored.known.pause;
+        if let Some(pause) = &point.pause {
+            tracing::warn!(
+                connection_point = point.name(),
+                reason = pause.reason,
+                "is paused: nothing is sent"
+            );
+        }
         point.next_scan_at = now;
         point.oldest_unsettled_at = now;
         if restored.rebuilt.messages > 0 {

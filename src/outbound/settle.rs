@@ -60,6 +60,7 @@ impl Outbound {
                 identity: record.identity,
                 delivery: record.delivery,
                 verify: open.verify,
+                is_resend: record.is_resend(),
             });
         }
         let job = Job {
@@ -230,6 +231,8 @@ struct Ended {
     delivery: Delivery,
     /// An earlier session read the row, or an earlier try may have flagged it: compare before it is flagged.
     verify: bool,
+    /// Its row has flag 1 already.
+    is_resend: bool,
 }
 
 async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
@@ -271,8 +274,12 @@ async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
     crash::point("after_settle");
     // An earlier try, or an earlier life, may have flagged its rows and not lived to know it; a row that is flagged
     // again was never ours to wonder about. Only what was posted just now tells of somebody else.
-    let fresh: HashSet<i64> =
-        job.ended.iter().filter(|ended| !ended.verify).map(|ended| ended.entry_id).collect();
+    let fresh: HashSet<i64> = job
+        .ended
+        .iter()
+        .filter(|ended| !ended.verify && !ended.is_resend)
+        .map(|ended| ended.entry_id)
+        .collect();
     settled.already_flagged.retain(|entry_id| fresh.contains(entry_id));
     Ok(SettledBatch { changed, settled })
 }

@@ -102,6 +102,9 @@ impl Outbound {
         if self.stopping {
             return ("stopped", None);
         }
+        if let Some(pause) = &point.pause {
+            return ("paused", Some(log::cut(&pause.reason, 1000)));
+        }
         match point.settings.send_mode {
             SendMode::Off => return ("off", None),
             SendMode::Observe => return ("observing", None),

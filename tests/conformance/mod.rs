@@ -109,6 +109,7 @@ pub fn log_row(message_key: &str) -> LogRow {
             document_bytes: 4,
             digest: Some("ab".repeat(32)),
             created_at: Some(at("2026-01-31T10:20:30.123Z")),
+            resend_of: Some("k0".into()),
         }),
         priority: Some(4),
         state: "accepted".into(),

@@ -11,7 +11,7 @@ SELECT TOP (@P14)
     accounting_entity, document_location, revision_id, variation_id, batch_id, batch_sequence, from_logical_id,
     to_logical_id, priority, state, held_by, in_doubt, late, attempts, http_status, answer_class, failure_code,
     failure_text, remedy, document_bytes, wire_bytes, digest, created_at, seen_at, first_attempt_at,
-    last_attempt_at, next_attempt_at, finished_at, host, updated_at
+    last_attempt_at, next_attempt_at, finished_at, host, updated_at, resend_of
 FROM [bodrelay].bodrelay_message_log
 WHERE message_id = @P5
     AND (@P1 = N'' OR direction = @P1)

@@ -24,13 +24,13 @@ INSERT INTO [bodrelay].bodrelay_message_log (
     accounting_entity, document_location, revision_id, variation_id, batch_id, batch_sequence, from_logical_id,
     to_logical_id, priority, state, held_by, in_doubt, late, attempts, http_status, answer_class, failure_code,
     failure_text, remedy, document_bytes, wire_bytes, digest, created_at, seen_at, first_attempt_at,
-    last_attempt_at, next_attempt_at, finished_at, host, updated_at)
+    last_attempt_at, next_attempt_at, finished_at, host, updated_at, resend_of)
 SELECT
     n.message_key, n.direction, n.connection_point, n.tenant_id, n.entry_id, n.message_id, n.verb, n.noun,
     n.document_id, n.accounting_entity, n.document_location, n.revision_id, n.variation_id, n.batch_id,
     n.batch_sequence, n.from_logical_id, n.to_logical_id, n.priority, n.state, n.held_by, n.in_doubt, n.late,
     n.attempts, n.http_status, n.answer_class, n.failure_code, n.failure_text, n.remedy, n.document_bytes,
     n.wire_bytes, n.digest, n.created_at, n.seen_at, n.first_attempt_at, n.last_attempt_at, n.next_attempt_at,
-    n.finished_at, n.host, n.updated_at
+    n.finished_at, n.host, n.updated_at, n.resend_of
 FROM #bodrelay_log AS n
 WHERE NOT EXISTS (SELECT 1 FROM [bodrelay].bodrelay_message_log AS l WHERE l.message_key = n.message_key)

@@ -48,7 +48,8 @@ CREATE TABLE #bodrelay_log (
     next_attempt_at datetime2(7) NULL,
     finished_at datetime2(7) NULL,
     host nvarchar(64) COLLATE DATABASE_DEFAULT NULL,
-    updated_at datetime2(7) NULL
+    updated_at datetime2(7) NULL,
+    resend_of nvarchar(36) COLLATE DATABASE_DEFAULT NULL
 );
 CREATE TABLE #bodrelay_attempt (
     message_key nvarchar(36) COLLATE DATABASE_DEFAULT NOT NULL,

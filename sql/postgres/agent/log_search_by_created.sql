@@ -11,7 +11,7 @@ SELECT
     accounting_entity, document_location, revision_id, variation_id, batch_id, batch_sequence,
     from_logical_id, to_logical_id, priority, state, held_by, in_doubt, late, attempts, http_status,
     answer_class, failure_code, failure_text, remedy, document_bytes, wire_bytes, digest, created_at,
-    seen_at, first_attempt_at, last_attempt_at, next_attempt_at, finished_at, host, updated_at
+    seen_at, first_attempt_at, last_attempt_at, next_attempt_at, finished_at, host, updated_at, resend_of
 FROM bodrelay_message_log
 WHERE created_at >= coalesce($11::timestamptz, '-infinity') AND created_at <= coalesce($12::timestamptz, 'infinity') AND ($1::text IS NULL OR direction = $1::text)
     AND ($2::text IS NULL OR state = $2::text) AND ($3::text IS NULL OR connection_point = $3::text)

@@ -11,7 +11,7 @@ SELECT
     accounting_entity, document_location, revision_id, variation_id, batch_id, batch_sequence,
     from_logical_id, to_logical_id, priority, state, held_by, in_doubt, late, attempts, http_status,
     answer_class, failure_code, failure_text, remedy, document_bytes, wire_bytes, digest, created_at,
-    seen_at, first_attempt_at, last_attempt_at, next_attempt_at, finished_at, host, updated_at
+    seen_at, first_attempt_at, last_attempt_at, next_attempt_at, finished_at, host, updated_at, resend_of
 FROM bodrelay_message_log
 WHERE (?1 IS NULL OR direction = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR connection_point = ?3)
     AND (?4 IS NULL OR message_key = ?4) AND (?5 IS NULL OR message_id = ?5)

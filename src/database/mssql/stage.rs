@@ -104,7 +104,7 @@ fn time(time: impl Into<Option<DateTime<Utc>>>) -> ColumnData<'static> {
 }
 
 /// In the order of the columns in `sql/mssql/session/tables.sql`.
-fn log_row(row: &LogRow) -> [ColumnData<'static>; 39] {
+fn log_row(row: &LogRow) -> [ColumnData<'static>; 40] {
     let facts = &row.facts;
     [
         text(&row.message_key, 36),
@@ -146,6 +146,7 @@ fn log_row(row: &LogRow) -> [ColumnData<'static>; 39] {
         time(row.finished_at),
         text_if(row.host.as_ref(), 64),
         time(row.updated_at),
+        text_if(facts.resend_of.as_ref(), 36),
     ]
 }
 

@@ -77,6 +77,7 @@ async fn write_each_once(session: &Session, rows: &[LogRow]) -> Result<(), Troub
                 each!(row => row.finished_at),
                 each!(row => clean_if(row.host.as_ref())),
                 each!(row => row.updated_at),
+                each!(row => clean_if(row.facts.resend_of.as_ref())),
             ],
         )
         .await?;

@@ -60,7 +60,8 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<()
             stamp_if(row.next_attempt_at),
             stamp_if(row.finished_at),
             row.host,
-            stamp(row.updated_at)
+            stamp(row.updated_at),
+            facts.resend_of
         ])?;
     }
     Ok(())
