@@ -54,7 +54,7 @@ fn check_names_each_broken_thing() {
         ("DATABASE_LACKS", 1, sql("DROP TABLE bodrelay_status")),
         ("DATABASE_LACKS", 1, sql("DROP TABLE COR_OUTBOX_HEADERS")),
         ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST'")),
-        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET blackout = '12:00-13:00'")),
+        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET blackout = '12:00-13'")),
         (
             "ROWS_OVERLAP",
             1,

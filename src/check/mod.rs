@@ -18,6 +18,7 @@ mod ion;
 mod machine;
 mod orphans;
 mod print;
+mod schedules;
 mod settings;
 mod site;
 

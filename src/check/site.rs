@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DATABASE_LIMIT, Section, aside, orphans};
+use super::{DATABASE_LIMIT, Section, aside, orphans, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_NEEDED;
 use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey};
@@ -259,6 +259,9 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
         on(SendMode::On),
         on(SendMode::Observe)
     ));
+    for said in plan.connection_points.values().flat_map(|point| schedules::said(point, site.now)) {
+        section.sees(said);
+    }
     if control.connection_points.is_empty() {
         section.finds(Notice::new("NO_CONNECTION_POINT", Severity::Warning, None, site.name.clone()).says(
             "bodrelay_connection_point has no row: there is nothing to do",

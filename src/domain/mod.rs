@@ -3,6 +3,7 @@
 //! Everything here takes values (and `now`, where time matters) and returns values, so that it can be tested by
 //! properties. Nothing in this folder imports anything outside it.
 
+pub mod blackout;
 pub mod command;
 pub mod delivery;
 pub mod failure;
@@ -11,5 +12,7 @@ pub mod lanes;
 pub mod message;
 pub mod notice;
 pub mod outcome;
+pub mod pace;
 pub mod plan;
+pub mod schedule;
 pub mod waiting;

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
+use super::blackout::Blackout;
 use super::ids::DocumentType;
+use super::schedule::{Cron, Schedule};
 
 /// A row of `bodrelay_connection_point` as read. CHECKs in the table restate what is tested here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +152,11 @@ pub struct ConnectionPoint {
     pub source_logical_id: Option<String>,
     pub send_mode: SendMode,
     pub send_rows_from: Option<DateTime<Utc>>,
-    pub poll: Duration,
+    pub schedule: Schedule,
+    /// Whose clock schedule and blackout go by.
+    pub time_zone: Tz,
+    pub blackout: Option<Blackout>,
+    pub max_messages_per_second: Option<u32>,
     pub batch_rows: u32,
     pub parallel_posts: usize,
     pub max_document_bytes: usize,
@@ -294,6 +301,7 @@ type Reason<T> = std::result::Result<T, String>;
 
 fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -> Reason<ConnectionPoint> {
     not_in_this_version(row)?;
+    let zone = time_zone(&row.time_zone)?;
     match surroundings.ions.get(&row.ion_name) {
         None => {
             return Err(format!(
@@ -331,7 +339,13 @@ fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -
             &[("off", SendMode::Off), ("observe", SendMode::Observe), ("on", SendMode::On)],
         )?,
         send_rows_from: row.send_rows_from,
-        poll: Duration::from_secs(number("poll_seconds", row.poll_seconds.unwrap_or_default(), 1, 86_400)?),
+        schedule: schedule(row, zone)?,
+        time_zone: zone,
+        blackout: row.blackout.as_deref().map(|text| Blackout::parse(text, zone)).transpose()?,
+        max_messages_per_second: row
+            .max_messages_per_second
+            .map(|rate| number("max_messages_per_second", rate, 1, 1_000_000))
+            .transpose()?,
         batch_rows: number("batch_rows", row.batch_rows, 1, 10_000)?,
         parallel_posts: number("parallel_posts", row.parallel_posts, 1, 256)?,
         max_document_bytes: number("max_document_bytes", row.max_document_bytes, 1024, 52_428_800)?,
@@ -374,22 +388,29 @@ fn not_in_this_version(row: &ConnectionPointRow) -> Reason<()> {
     if row.receive_mode != "off" {
         return refuse("receive_mode = 'on'", "Set it to 'off'");
     }
-    if row.poll_cron.is_some() || row.poll_seconds.is_none() {
-        return refuse("poll_cron", "Set it to NULL and give poll_seconds");
-    }
-    if row.blackout.is_some() {
-        return refuse("blackout", "Set it to NULL");
-    }
-    if row.max_messages_per_second.is_some() {
-        return refuse("max_messages_per_second", "Set it to NULL");
-    }
     if row.outbox_keep_hours.is_some() {
         return refuse("outbox_keep_hours", "Set it to NULL: processed outbox rows then stay");
     }
-    if !row.time_zone.eq_ignore_ascii_case("UTC") {
-        return refuse("time_zone", "Set it to 'UTC'");
-    }
     Ok(())
+}
+
+fn schedule(row: &ConnectionPointRow, zone: Tz) -> Reason<Schedule> {
+    match (&row.poll_cron, row.poll_seconds) {
+        (Some(text), None) => Ok(Schedule::Cron(Box::new(Cron::parse(text, zone)?))),
+        (None, Some(seconds)) => {
+            Ok(Schedule::Every(Duration::from_secs(number("poll_seconds", seconds, 1, 86_400)?)))
+        }
+        _ => Err("poll_seconds, poll_cron: give exactly one of the two, the other is NULL".into()),
+    }
+}
+
+fn time_zone(name: &str) -> Reason<Tz> {
+    name.trim().parse().map_err(|_| {
+        format!(
+            "time_zone = '{name}' is no name of the IANA time zones: write as in 'Europe/Berlin', 'America/New_York' \
+             or 'UTC'"
+        )
+    })
 }
 
 /// `lid://…`, 250 characters at most, and never the receiver `lid://default` (spec/bod.md §6).
@@ -609,13 +630,14 @@ mod tests {
     #[test]
     fn a_bad_row_is_refused_and_the_rest_goes_on() {
         type Spoil = fn(&mut ConnectionPointRow);
-        let cases: [(Spoil, &str); 12] = [
+        let cases: [(Spoil, &str); 13] = [
             (|row| row.tenant_id = "OTHER_TST".into(), "tenant"),
             (|row| row.ion_name = "nowhere".into(), "[[ion]]"),
             (|row| row.logical_id = "lid://default".into(), "logical_id"),
             (|row| row.poll_cron = Some("* * * * *".into()), "poll_cron"),
-            (|row| row.blackout = Some("12:00-12:30".into()), "blackout"),
-            (|row| row.max_messages_per_second = Some(5), "max_messages_per_second"),
+            (|row| row.blackout = Some("12:00-12".into()), "blackout"),
+            (|row| row.max_messages_per_second = Some(0), "max_messages_per_second"),
+            (|row| row.time_zone = "Berlin".into(), "time_zone"),
             (|row| row.receive_mode = "on".into(), "receive_mode"),
             (|row| row.source_kind = "rows".into(), "source_kind"),
             (|row| row.parallel_posts = 0, "parallel_posts"),

@@ -56,6 +56,11 @@ pub enum Change {
         scanned_up_to: i64,
         observed_up_to: i64,
     },
+    /// A run of a cron schedule has ended.
+    Looked {
+        point_id: i64,
+        at: i64,
+    },
     Scope(Box<StoredScope>),
     ScopeWell(String),
     /// A DBA pauses a connection point.
@@ -229,6 +234,10 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
         }
         Change::Scanned { point_id, scanned_up_to, observed_up_to } => {
             tx.prepare_cached(sql::CURSOR_WRITE)?.execute((point_id, scanned_up_to, observed_up_to))?;
+            Ok(Applied::Done)
+        }
+        Change::Looked { point_id, at } => {
+            tx.prepare_cached(sql::POINT_LOOKED)?.execute((point_id, at))?;
             Ok(Applied::Done)
         }
         Change::Scope(scope) => scope.write(tx).map(|()| Applied::Done),

@@ -26,7 +26,7 @@ pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

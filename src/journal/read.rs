@@ -24,6 +24,8 @@ pub struct KnownPoint {
     /// -1: the message log is still to be read for what a lost journal knew.
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
+    /// When its outbox was last looked at to the end by a cron schedule, ms since 1970.
+    pub looked_at: Option<i64>,
     pub pause: Option<Pause>,
 }
 
@@ -139,12 +141,11 @@ impl Journal {
                     point_id: row.get(0)?,
                     scanned_up_to: row.get(1)?,
                     observed_up_to: row.get(2)?,
-                    pause: row
-                        .get::<_, Option<i64>>(3)?
-                        .map(|since| {
-                            Ok::<_, rusqlite::Error>(Pause { since, until: row.get(4)?, reason: row.get(5)? })
-                        })
-                        .transpose()?,
+                    looked_at: row.get(3)?,
+                    pause: match row.get(4)? {
+                        Some(since) => Some(Pause { since, until: row.get(5)?, reason: row.get(6)? }),
+                        None => None,
+                    },
                 })
             })?)
         })

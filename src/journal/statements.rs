@@ -1,8 +1,11 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 2] =
-    [include_str!("../../sql/journal/001_install.sql"), include_str!("../../sql/journal/002_commands.sql")];
+pub(super) const SCRIPTS: [&str; 3] = [
+    include_str!("../../sql/journal/001_install.sql"),
+    include_str!("../../sql/journal/002_commands.sql"),
+    include_str!("../../sql/journal/003_last_run.sql"),
+];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
 pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
@@ -58,6 +61,7 @@ pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parke
 pub(super) const PAUSE_DELETE: &str = include_str!("../../sql/journal/agent/pause_delete.sql");
 pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause_write.sql");
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
+pub(super) const POINT_LOOKED: &str = include_str!("../../sql/journal/agent/point_looked.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");
 pub(super) const SCOPE_READ: &str = include_str!("../../sql/journal/agent/scope_read.sql");

@@ -105,8 +105,9 @@ impl Outbound {
         let heard = trouble.is_none();
         site.deaf = trouble;
         if heard {
+            let mode = self.mode;
             for point in self.points.iter_mut().filter(|point| point.site == number && point.is_active()) {
-                point.next_scan_at = now;
+                point.look_soon(mode, now);
             }
         }
     }
@@ -182,16 +183,22 @@ impl Outbound {
             }
             let mut more = collected.more;
             if let Some(sweep_at) = collected.sweep_at {
-                let goes_on = sweep_at > 0 && mode == Mode::Once;
+                let goes_on = sweep_at > 0 && (mode == Mode::Once || point.goes_by_cron(mode));
                 point.sweep_at = sweep_at;
                 point.next_sweep_at = if goes_on { now } else { now + SWEEP_MS };
                 more |= goes_on;
             }
             point.look_again(more, mode, now);
+            let run_over = !more && point.goes_by_cron(mode);
+            point.looked_at = point.looked_at.max(run_over.then_some(now));
             let cursor = moved.then(|| cursor(point));
             self.admit_all(number, collected.judged, now);
             // After the rows that it has passed.
             self.admissions.extend(cursor.map(|cursor| (cursor, Then::Nothing)));
+            if run_over {
+                let point_id = self.point(number).point_id;
+                self.admissions.push_back((Change::Looked { point_id, at: now }, Then::Nothing));
+            }
         } else {
             self.admit_all(number, collected.judged, now);
         }
@@ -524,9 +531,10 @@ impl Outbound {
 
     pub(super) fn woken(&mut self, number: PointNumber, applied: &Applied) {
         if let Applied::Woken(Some(lowest)) = applied {
+            let mode = self.mode;
             let point = self.point(number);
             point.scanned_up_to = point.scanned_up_to.min(lowest - 1);
-            point.next_scan_at = 0;
+            point.look_soon(mode, 0);
         }
     }
 

@@ -223,7 +223,8 @@ impl Outbound {
             return self.command_next_page(site, command, Some(progress), remarks);
         }
         if kind == Kind::Resubmit && !command.dry_run {
-            for point in self.points.iter_mut().filter(|point| point.site == site) {
+            for target in self.targets(site, &command) {
+                let point = self.point(target.number);
                 point.next_sweep_at = 0;
                 point.next_scan_at = 0;
             }

@@ -156,7 +156,7 @@ impl Outbound {
 
     /// post, as long as there are places on the wire. What was begun and is not to go out any more goes back.
     pub(super) fn start_posts(&mut self, number: PointNumber, now: i64) {
-        let halted = self.stopping || self.points[usize::from(number)].pause.is_some();
+        let halted = self.stopping || self.points[usize::from(number)].is_halted();
         if halted || self.scopes.troubles().next().is_some() {
             // ION said no while they were begun: they wait like the others. A probe is what may go out.
             let point = &self.points[usize::from(number)];
@@ -170,7 +170,11 @@ impl Outbound {
             }
         }
         while self.point(number).posting < self.point(number).settings.parallel_posts {
-            let Some(message) = self.point(number).to_post.pop_front() else { return };
+            let point = self.point(number);
+            if point.to_post.is_empty() || !point.pace.as_mut().is_none_or(|pace| pace.take(now)) {
+                return;
+            }
+            let Some(message) = point.to_post.pop_front() else { return };
             self.post(number, message);
         }
     }
@@ -520,8 +524,9 @@ impl Outbound {
         self.lane_after(number, &path, entry_id, hold, event);
         self.scopes.well(Scope::Lane(number, path.lane));
         if !fails {
+            let mode = self.mode;
             self.point(number).wanted.insert(entry_id);
-            self.point(number).next_scan_at = 0;
+            self.point(number).look_soon(mode, 0);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::database::{Database, DatabaseError};
 use crate::domain::message::Parcel;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::outcome::Answer;
+use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, Backoff, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, PointNumber, Scopes};
 use crate::ims::{Accepted, Client};
@@ -282,6 +283,7 @@ impl Outbound {
     }
 
     fn change_settings(&mut self, number: PointNumber, settings: &ConnectionPoint, now: i64) {
+        let mode = self.mode;
         let point = &mut self.points[usize::from(number)];
         point.planned = true;
         let settings = &point.applicable(settings);
@@ -300,9 +302,15 @@ impl Outbound {
             }
             point.list = point::List::default();
         }
-        point.next_scan_at = now;
+        if before.schedule != settings.schedule || !point.goes_by_cron(mode) {
+            point.look_first(mode, now, None);
+        }
         point.next_sweep_at = now;
         point.another_sender_until = 0;
+        point.blackout_changes_at = 0;
+        if before.max_messages_per_second != settings.max_messages_per_second {
+            point.pace = settings.max_messages_per_second.map(Pace::new);
+        }
         if before.send_mode != settings.send_mode && settings.send_mode == SendMode::On {
             // What `observe` looked at is sent now.
             point.observed_up_to = 0;
@@ -454,7 +462,7 @@ impl Outbound {
             Event::Probes(point, result) => {
                 if let Ok(ids) = result {
                     self.points[usize::from(point)].wanted.extend(ids);
-                    self.points[usize::from(point)].next_scan_at = 0;
+                    self.points[usize::from(point)].look_soon(self.mode, 0);
                 }
             }
             Event::Retained(point, result) => self.retained(point, result),
@@ -470,6 +478,7 @@ impl Outbound {
             let Ok(number) = PointNumber::try_from(number) else { break };
             self.points[usize::from(number)].lanes.wake(now);
             self.end_pause(number, now);
+            self.follow_blackout(number, now);
             if !self.points[usize::from(number)].recovered {
                 self.recover(number);
                 continue;
@@ -485,6 +494,20 @@ impl Outbound {
         }
         self.store_scopes();
         self.commit(now);
+    }
+
+    /// A blackout begins or ends.
+    fn follow_blackout(&mut self, number: PointNumber, now: i64) {
+        let point = self.point(number);
+        if point.follow_blackout(now) {
+            match point.blackout_until {
+                Some(until) => {
+                    let until = log::time(until);
+                    tracing::warn!(connection_point = point.name(), %until, "a blackout begins: nothing is sent");
+                }
+                None => tracing::info!(connection_point = point.name(), "its blackout is over"),
+            }
+        }
     }
 
     /// When something is due that no event will report (ms since 1970).
@@ -518,6 +541,10 @@ impl Outbound {
             }
             if let Some(until) = point.pause.as_ref().and_then(|pause| pause.until) {
                 at(until);
+            }
+            at(point.blackout_changes_at);
+            if let Some(pace) = point.pace.filter(|_| !point.to_post.is_empty()) {
+                at(pace.ready_at());
             }
             if self.may_collect(point, now) {
                 at(point.next_scan_at.max(site_at));

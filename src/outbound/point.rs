@@ -9,7 +9,9 @@ use crate::database::{Selection, Settled};
 use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
+use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
+use crate::domain::schedule::Schedule;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Pause, Record};
 
@@ -120,6 +122,14 @@ pub(super) struct Point {
     pub another_sender_until: i64,
     /// A DBA's pause: nothing is looked at and nothing begins.
     pub pause: Option<Pause>,
+    /// The end of the blackout that holds now: as in a pause.
+    pub blackout_until: Option<i64>,
+    /// When a blackout begins or ends.
+    pub blackout_changes_at: i64,
+    /// `max_messages_per_second`.
+    pub pace: Option<Pace>,
+    /// When the last run of a cron schedule ended.
+    pub looked_at: Option<i64>,
     pub figures: Figures,
 }
 
@@ -145,6 +155,7 @@ impl Point {
         settings: Arc<ConnectionPoint>,
         now: i64,
     ) -> Self {
+        let pace = settings.max_messages_per_second.map(Pace::new);
         Self {
             number,
             site,
@@ -194,6 +205,10 @@ impl Point {
             list: List::default(),
             another_sender_until: 0,
             pause: None,
+            blackout_until: None,
+            blackout_changes_at: 0,
+            pace,
+            looked_at: None,
             figures: Figures::default(),
         }
     }
@@ -216,9 +231,14 @@ impl Point {
         self.recovered
             && self.planned
             && self.blocked.is_none()
-            && self.pause.is_none()
+            && !self.is_halted()
             && self.settings.send_mode != SendMode::Off
             && !self.settings.documents.is_empty()
+    }
+
+    /// A pause or a blackout: nothing is looked at, nothing begins, nothing goes out.
+    pub fn is_halted(&self) -> bool {
+        self.pause.is_some() || self.blackout_until.is_some()
     }
 
     /// It may post.
@@ -303,13 +323,59 @@ impl Point {
 
     /// When the outbox is looked at next, unless something asked for it earlier while the last look was under way.
     pub fn look_again(&mut self, more: bool, mode: Mode, now: i64) {
-        let poll = i64::try_from(self.settings.poll.as_millis()).unwrap_or(i64::MAX);
         let next = match (more, mode) {
             (true, _) => now,
-            (false, Mode::Run) => now.saturating_add(poll),
+            (false, Mode::Run) => self.next_look(now),
             (false, Mode::Once) => i64::MAX,
         };
         self.next_scan_at = self.next_scan_at.min(next);
+    }
+
+    /// When the schedule wants the next look. Runs that were missed meanwhile are not made up for.
+    fn next_look(&self, now: i64) -> i64 {
+        match &self.settings.schedule {
+            Schedule::Every(poll) => now.saturating_add(i64::try_from(poll.as_millis()).unwrap_or(i64::MAX)),
+            Schedule::Cron(cron) => {
+                cron.next_after(super::log::time(now)).map_or(i64::MAX, |next| next.timestamp_millis())
+            }
+        }
+    }
+
+    /// The first look of a life, or under a new schedule: at once, but by a cron schedule when it says, or at once where
+    /// it would have said so since a time.
+    pub fn look_first(&mut self, mode: Mode, now: i64, since: Option<i64>) {
+        let missed = since.is_some_and(|since| self.next_look(since) <= now);
+        self.next_scan_at = if self.goes_by_cron(mode) && !missed { self.next_look(now) } else { now };
+    }
+
+    /// There may be something to find: looked at soon, but never outside a cron schedule.
+    pub fn look_soon(&mut self, mode: Mode, now: i64) {
+        if !self.goes_by_cron(mode) {
+            self.next_scan_at = self.next_scan_at.min(now);
+        }
+    }
+
+    /// Each of its looks is a run that goes over all rows.
+    pub fn goes_by_cron(&self, mode: Mode) -> bool {
+        mode == Mode::Run && matches!(self.settings.schedule, Schedule::Cron(_))
+    }
+
+    /// Whether a blackout holds now; `true`: that has changed.
+    pub fn follow_blackout(&mut self, now: i64) -> bool {
+        if now < self.blackout_changes_at {
+            return false;
+        }
+        let before = self.blackout_until;
+        let (until, next) = match &self.settings.blackout {
+            Some(blackout) => {
+                let instant = super::log::time(now);
+                (blackout.until(instant), blackout.next_after(instant))
+            }
+            None => (None, None),
+        };
+        self.blackout_until = until.map(|until| until.timestamp_millis());
+        self.blackout_changes_at = until.or(next).map_or(i64::MAX, |change| change.timestamp_millis());
+        before.is_some() != self.blackout_until.is_some()
     }
 
     /// The journal knows a message now, or could not be told.
@@ -340,7 +406,12 @@ impl Point {
     /// Slots: as many on the wire as `parallel_posts` says, and as many again that the journal commits meanwhile, so
     /// that no place on the wire waits for a disk.
     pub fn slots(&self) -> usize {
-        self.settings.parallel_posts * 2
+        let slots = self.settings.parallel_posts * 2;
+        // What a second lets out: nothing waits long between its begin and its post.
+        match self.settings.max_messages_per_second {
+            Some(rate) => slots.min(usize::try_from(rate).unwrap_or(slots)),
+            None => slots,
+        }
     }
 
     /// Nothing is under way that an event will report.

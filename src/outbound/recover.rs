@@ -57,7 +57,7 @@ impl Outbound {
             }
         };
         let now = self.now();
-        let site_restored = self.sites[site].restored;
+        let (mode, site_restored) = (self.mode, self.sites[site].restored);
         let point = self.point(number);
         point.point_id = restored.known.point_id;
         point.scanned_up_to = if site_restored { 0 } else { restored.known.scanned_up_to.max(0) };
@@ -72,7 +72,8 @@ impl Outbound {
                 "is paused: nothing is sent"
             );
         }
-        point.next_scan_at = now;
+        point.looked_at = restored.known.looked_at;
+        point.look_first(mode, now, point.looked_at);
         point.oldest_unsettled_at = now;
         if restored.rebuilt.messages > 0 {
             tracing::warn!(

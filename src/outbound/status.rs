@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::point::{Blocked, Figures};
+use super::point::{Blocked, Figures, Point};
 use super::{Outbound, log};
 use crate::domain::plan::SendMode;
 use crate::domain::waiting::Scope;
@@ -60,8 +60,7 @@ impl Outbound {
                 is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
                 selection: point.selection(),
                 figures,
-                next_poll_at: (point.is_active() && point.next_scan_at < i64::MAX)
-                    .then(|| log::time(point.next_scan_at)),
+                next_poll_at: next_poll_at(point).map(log::time),
             });
         }
         statuses
@@ -105,6 +104,12 @@ impl Outbound {
         if let Some(pause) = &point.pause {
             return ("paused", Some(log::cut(&pause.reason, 1000)));
         }
+        if point.settings.send_mode == SendMode::Off {
+            return ("off", None);
+        }
+        if let Some(until) = point.blackout_until {
+            return ("blackout", Some(format!("until {}", log::time(until))));
+        }
         match point.settings.send_mode {
             SendMode::Off => return ("off", None),
             SendMode::Observe => return ("observing", None),
@@ -137,5 +142,14 @@ impl Outbound {
             return ("suspended", Some(log::cut(&text, 1000)));
         }
         ("running", None)
+    }
+}
+
+/// When the outbox is looked at next, as far as that is known: ms since 1970.
+fn next_poll_at(point: &Point) -> Option<i64> {
+    let next = Some(point.next_scan_at).filter(|next| *next < i64::MAX);
+    match point.blackout_until {
+        Some(until) => Some(next.map_or(until, |next| next.max(until))),
+        None => next.filter(|_| point.is_active()),
     }
 }

@@ -80,10 +80,11 @@ impl Outbound {
     }
 
     fn resume(&mut self, number: PointNumber, now: i64) {
+        let mode = self.mode;
         let point = self.point(number);
         point.pause = None;
         point.another_sender_until = 0;
-        point.next_scan_at = now;
+        point.look_soon(mode, now);
         let point_id = point.point_id;
         self.queue(Change::Resume { point_id }, Then::Nothing);
     }
