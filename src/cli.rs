@@ -50,7 +50,7 @@ enum Command {
     Sql {
         /// sqlite, postgres or mssql
         dialect: String,
-        /// install, uninstall, grants, examples; for postgres also notify (new rows are sent at once)
+        /// install, uninstall, grants, examples, audit; for postgres also notify (new rows are sent at once)
         script: String,
         /// With install: the I/O Box tables too, for sites without
         #[arg(long)]
@@ -197,20 +197,24 @@ fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {
         "mssql" => (scripts::MSSQL, scripts::MSSQL_IOBOX),
         _ => anyhow::bail!("{dialect} is no dialect: write sqlite, postgres or mssql"),
     };
-    let file = match script {
-        "install" => "001_install.sql".to_owned(),
-        other => format!("{other}.sql"),
+    // The numbered scripts are one installation; one of them alone is for tables that are older.
+    let is_meant = |name: &str| match script {
+        "install" => name.starts_with(|first: char| first.is_ascii_digit()),
+        other => name.strip_suffix(".sql") == Some(other),
     };
-    let Some((_, text)) = scripts.iter().find(|(known, _)| *known == file) else {
+    let texts: Vec<&str> = scripts.iter().filter(|(name, _)| is_meant(name)).map(|(_, text)| *text).collect();
+    if texts.is_empty() {
         let notify = if dialect == "postgres" { ", notify" } else { "" };
-        anyhow::bail!("there is no script {script}: use install, uninstall, grants, examples{notify}");
-    };
+        anyhow::bail!("there is no script {script}: use install, uninstall, grants, examples, audit{notify}");
+    }
     let mut out = std::io::stdout().lock();
     if with_iobox {
         anyhow::ensure!(script == "install", "--with-iobox goes with install");
         out.write_all(iobox.as_bytes())?;
     }
-    out.write_all(text.as_bytes())?;
+    for text in texts {
+        out.write_all(text.as_bytes())?;
+    }
     Ok(0)
 }
 

@@ -65,6 +65,11 @@ mod sqlite {
             self.connection().execute_batch(scripts::SQLITE_INSTALL).unwrap();
         }
 
+        async fn run_script(&self, name: &str) {
+            let (_, script) = scripts::SQLITE.iter().find(|(other, _)| *other == name).unwrap();
+            self.connection().execute_batch(script).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+
         async fn install_box_1_0(&self) {
             self.exec(
                 "CREATE TABLE COR_OUTBOX_ENTRY (C_ID INTEGER PRIMARY KEY AUTOINCREMENT, C_XML BLOB, \
@@ -256,7 +261,8 @@ mod sqlite {
     async fn scripts_run_twice_without_harm() {
         let fixture = SqliteFixture::fresh().await;
         fixture.exec("DELETE FROM bodrelay_status_rule WHERE http_status = 502").await;
-        for (name, script) in scripts::SQLITE.iter().take(2) {
+        fixture.run_script("002_panel.sql").await;
+        for (name, script) in scripts::SQLITE.iter().take(3) {
             // Statement by statement, as a client does that goes on after an error.
             let connection = fixture.connection();
             let mut rest = *script;
@@ -268,12 +274,9 @@ mod sqlite {
             assert!(refused > 3, "{name}: {refused}");
         }
         assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_status_rule").await, "21");
-        let connection = fixture.connection();
-        for name in ["grants.sql", "examples.sql", "uninstall.sql"] {
-            let (_, script) = scripts::SQLITE.iter().find(|(other, _)| *other == name).unwrap();
-            connection.execute_batch(script).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for name in ["grants.sql", "audit.sql", "examples.sql", "uninstall.sql"] {
+            fixture.run_script(name).await;
         }
-        drop(connection);
         let left = "SELECT count(*) FROM sqlite_master WHERE name LIKE '%bodrelay%'";
         assert_eq!(fixture.value(left).await, "0");
         assert_eq!(fixture.value("SELECT count(*) FROM COR_OUTBOX_ENTRY").await, "0");
@@ -298,6 +301,7 @@ mod sqlite {
     #[tokio::test]
     async fn statements_enter_by_their_index() {
         let fixture = SqliteFixture::fresh().await;
+        fixture.run_script("002_panel.sql").await;
         let connection = fixture.connection();
         for (statement, entry, sorts) in [
             (
@@ -335,6 +339,8 @@ mod sqlite {
             ),
             (sql::LOG_PURGE_SELECT, "_state (connection_point=? AND state=? AND seen_at<?)", false),
             (sql::LOG_PURGE, "sqlite_autoindex_bodrelay_message_log_1 (message_key=?)", false),
+            ("SELECT * FROM bodrelay_errors", "_state (connection_point=? AND state=?)", true),
+            ("SELECT * FROM bodrelay_today", "_state (connection_point=? AND state=? AND seen_at>?)", true),
             (sql::LOG_PURGE_ATTEMPTS, "sqlite_autoindex_bodrelay_attempt_1 (message_key=?)", false),
         ] {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();

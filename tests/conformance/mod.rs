@@ -14,6 +14,7 @@ pub mod control;
 pub mod guards;
 pub mod log;
 pub mod outbox;
+pub mod panel;
 pub mod trouble;
 
 /// A database of its own for one case.
@@ -28,6 +29,8 @@ pub trait Fixture: Sized {
     async fn empty() -> Self;
     /// Makes the control tables.
     async fn install_control(&self);
+    /// Runs a script for DBAs by its name.
+    async fn run_script(&self, name: &str);
     /// Makes an I/O Box 1.0: no `C_LOGICAL_ID`, no index, columns in the vendor's order.
     async fn install_box_1_0(&self);
     /// Opens the adapter.
@@ -150,6 +153,7 @@ macro_rules! cases {
                 status_totals_add_up, commands_run_and_end, changed_at_follows_the_dba;
             log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards,
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
+            panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;

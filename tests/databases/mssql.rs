@@ -64,6 +64,7 @@ cases_on_server! {
         host_epoch_moves_by_compare_and_set, host_row_is_taken_over_by_a_new_journal,
         owner_claim_lapses_and_is_retaken, report_writes_only_what_it_has, findings_open_renew_and_clear,
         status_totals_add_up, commands_run_and_end, changed_at_follows_the_dba;
+    panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
     log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards, log_never_lowers_attempts,
         log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
     trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
@@ -169,11 +170,14 @@ impl Fixture for MssqlFixture {
     }
 
     async fn install_control(&self) {
+        self.run_script("001_install.sql").await;
+    }
+
+    async fn run_script(&self, name: &str) {
+        let (_, script) = scripts::MSSQL.iter().find(|(other, _)| *other == name).unwrap();
         // In the user's own schema, since the suite names no schema.
-        let script = scripts::MSSQL_INSTALL
-            .replace("bodrelay.bodrelay_", "dbo.bodrelay_")
-            .replace("bodrelay.tr_", "dbo.tr_");
-        run(&mut self.connection().await, &script).await.unwrap();
+        let script = script.replace("bodrelay.bodrelay_", "dbo.bodrelay_").replace("bodrelay.tr_", "dbo.tr_");
+        run(&mut self.connection().await, &script.replace("DROP SCHEMA bodrelay;", "")).await.unwrap();
     }
 
     async fn install_box_1_0(&self) {

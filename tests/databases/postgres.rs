@@ -31,7 +31,8 @@ impl Fixture for PostgresFixture {
 
     async fn fresh() -> Self {
         let fixture = Self::empty().await;
-        cluster::install(&fixture.client).await;
+        fixture.install_control().await;
+        cluster::install_box(&fixture.client).await;
         // The suite writes what is no time: the oldest sites keep it as text. The other types have tests of their own.
         fixture
             .exec(
@@ -50,6 +51,11 @@ impl Fixture for PostgresFixture {
 
     async fn install_control(&self) {
         self.client.batch_execute(scripts::POSTGRES_INSTALL).await.unwrap();
+    }
+
+    async fn run_script(&self, name: &str) {
+        let (_, script) = scripts::POSTGRES.iter().find(|(other, _)| *other == name).unwrap();
+        self.client.batch_execute(script).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     }
 
     async fn install_box_1_0(&self) {
@@ -580,4 +586,65 @@ async fn statements_enter_by_their_index_and_batches_are_fast() {
     let micros = times.map(|time| time.as_secs_f64() * 1e6 / 5_000.0);
     eprintln!("scan {:.1}, load {:.1}, settle {:.1} µs a row", micros[0], micros[1], micros[2]);
     assert!(micros.iter().sum::<f64>() < 2_000.0, "{micros:?}");
+}
+
+/// Each search of the message log, and each view, enters by an index at a million rows.
+#[tokio::test]
+async fn the_log_is_searched_by_its_indexes_at_a_million_rows() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.run_script("002_panel.sql").await;
+    fixture.exec(crate::conformance::control::CP1).await;
+    fixture
+        .exec(
+            "INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, entry_id, message_id, \
+             noun, document_id, from_logical_id, state, created_at, seen_at, updated_at) \
+             SELECT lpad(to_hex(n), 36, '0'), 'out', 'CP' || n % 10, 'T', n, 'id-' || n, 'Noun' || n % 20, 'D' || n / 7, \
+             'lid://infor.ims.cp' || n % 10, CASE WHEN n % 5000 = 1 THEN 'failed' ELSE 'accepted' END, at, at, at \
+             FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM generate_series(1, 1000000) AS g (n)) AS rows",
+        )
+        .await;
+    fixture.exec("ANALYZE bodrelay_message_log").await;
+    fixture.exec("SET plan_cache_mode = force_custom_plan").await;
+    let all = ["NULL"; 13];
+    let asked = |given: &[(usize, &str)]| {
+        let mut values = all.map(str::to_owned);
+        for (place, value) in given {
+            values[place - 1] = format!("'{value}'");
+        }
+        format!("{}, 100", values.join(", "))
+    };
+    let day = "2026-01-05";
+    for (statement, values, index) in [
+        (sql::LOG_SEARCH_BY_KEY, asked(&[(4, &"0".repeat(36))]), "pk_bodrelay_message_log"),
+        (sql::LOG_SEARCH_BY_MESSAGE_ID, asked(&[(5, "id-77")]), "ix_bodrelay_message_log_message_id"),
+        (sql::LOG_SEARCH_BY_DOCUMENT, asked(&[(8, "Noun7"), (9, "D77")]), "ix_bodrelay_message_log_document"),
+        (sql::LOG_SEARCH_BY_STATE, asked(&[(2, "failed"), (3, "CP1")]), "ix_bodrelay_message_log_state"),
+        (
+            sql::LOG_SEARCH_BY_CREATED,
+            asked(&[(11, day), (12, day), (6, "lid://x")]),
+            "ix_bodrelay_message_log_created",
+        ),
+        (
+            sql::LOG_SEARCH_BY_CREATED,
+            asked(&[(11, day), (12, day), (1, "out")]),
+            "ix_bodrelay_message_log_created",
+        ),
+        (sql::LOG_SEARCH, asked(&[]), "pk_bodrelay_message_log"),
+        (sql::LOG_SEARCH_UPWARDS, asked(&[(13, "0")]), "pk_bodrelay_message_log"),
+    ] {
+        fixture.exec(&format!("PREPARE search AS {statement}")).await;
+        let plan = fixture.rows(&format!("EXPLAIN EXECUTE search({values})")).await.concat().join("\n");
+        fixture.exec("DEALLOCATE search").await;
+        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{index}\n{plan}\n{statement}");
+    }
+    for view in ["bodrelay_errors", "bodrelay_today"] {
+        let plan = fixture.rows(&format!("EXPLAIN SELECT * FROM {view}")).await.concat().join("\n");
+        assert!(
+            plan.contains("ix_bodrelay_message_log_state")
+                && !plan.contains("Seq Scan on bodrelay_message_log"),
+            "{view}\n{plan}"
+        );
+    }
+    let failed = "SELECT count(*) FROM bodrelay_errors";
+    assert_eq!(fixture.value(failed).await, "200", "of the connection points that there are");
 }

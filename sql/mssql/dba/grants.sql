@@ -28,6 +28,9 @@ GRANT VIEW DATABASE STATE TO bodrelay_agent;
 GRANT SELECT ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
 GRANT UPDATE ON dbo.COR_OUTBOX_ENTRY (C_WAS_PROCESSED) TO bodrelay_agent;
 GRANT SELECT ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
+-- Only where a connection point sets outbox_keep_hours, so that processed rows are deleted:
+-- GRANT DELETE ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
+-- GRANT DELETE ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
 
 -- An operator: settings, commands, acknowledging findings, a 9 back to 0.
 GRANT SELECT ON SCHEMA::bodrelay TO bodrelay_operator;

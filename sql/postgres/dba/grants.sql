@@ -4,7 +4,8 @@
 --         needs and no more. Give them to people and to the agent's login: GRANT bodrelay_agent TO the_login.
 --         The control tables are in the schema bodrelay, the I/O Box is found on the search path: where yours are
 --         elsewhere or their names are quoted, change the names below.
--- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (as the owner of the tables, with CREATEROLE)
+-- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (after 001 and 002, as the owner of the tables,
+--         with CREATEROLE)
 -- Locks:  one transaction, some milliseconds.
 -- Twice:  CREATE ROLE fails with "already exists", and nothing changes; the GRANTs alone may run again and again.
 -- Undo:   DROP OWNED BY bodrelay_agent, bodrelay_operator, bodrelay_reader, then DROP ROLE of the three.
@@ -22,8 +23,10 @@ GRANT USAGE ON SCHEMA bodrelay TO bodrelay_reader, bodrelay_agent;
 GRANT SELECT ON
     bodrelay.bodrelay_version, bodrelay.bodrelay_connection_point, bodrelay.bodrelay_document,
     bodrelay.bodrelay_status_rule, bodrelay.bodrelay_command, bodrelay.bodrelay_message_log,
-    bodrelay.bodrelay_attempt, bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host
+    bodrelay.bodrelay_attempt, bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host,
+    bodrelay.bodrelay_setting_history
 TO bodrelay_reader, bodrelay_agent;
+GRANT SELECT ON bodrelay.bodrelay_errors, bodrelay.bodrelay_backlog, bodrelay.bodrelay_today TO bodrelay_reader;
 
 -- Operators change settings, give commands and acknowledge findings.
 GRANT INSERT, UPDATE, DELETE ON
@@ -44,5 +47,7 @@ GRANT UPDATE (state, matched_rows, done_rows, result, started_at, finished_at, h
 -- GRANT USAGE ON SCHEMA, too.
 GRANT SELECT, UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_agent;
 GRANT SELECT ON cor_outbox_headers TO bodrelay_agent;
+-- Only where a connection point sets outbox_keep_hours, so that processed rows are deleted:
+-- GRANT DELETE ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
 
 COMMIT;

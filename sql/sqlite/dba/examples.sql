@@ -17,10 +17,26 @@ FROM bodrelay_status ORDER BY connection_point, direction;
 SELECT severity, code, connection_point, subject, finding_text, remedy, since, seen_count
 FROM bodrelay_finding WHERE cleared_at IS NULL ORDER BY severity, since;
 
--- What failed today, and why?
-SELECT finished_at, connection_point, verb, noun, document_id, entry_id, failure_code, failure_text, remedy
-FROM bodrelay_message_log
-WHERE state = 'failed' AND finished_at >= strftime('%Y-%m-%dT00:00:00.000Z', 'now') ORDER BY finished_at;
+-- How does each connection point stand, and how old is what waits?
+SELECT connection_point, state, reason, waiting_rows, oldest_waiting_minutes, held_rows, failed_rows, last_accepted_at,
+       next_poll_at, host, heartbeat_minutes
+FROM bodrelay_backlog ORDER BY connection_point;
+
+-- What failed, is held, waits for a retry or is in doubt, and what is to be done?
+SELECT connection_point, state, verb, noun, document_id, entry_id, failure_code, failure_text, remedy, seen_at
+FROM bodrelay_errors ORDER BY seen_at DESC LIMIT 50;
+
+-- What went today, by document type?
+SELECT connection_point, verb, noun, messages, accepted, failed, waiting, given_up, attempts, last_finished_at
+FROM bodrelay_today ORDER BY connection_point, verb, noun;
+
+-- Who changed which setting (where audit.sql was run)?
+SELECT changed_at, changed_by, table_name, row_key, column_name, old_value, new_value
+FROM bodrelay_setting_history ORDER BY history_id DESC LIMIT 50;
+
+-- Stop a connection point for a while, and let it go on.
+INSERT INTO bodrelay_command (command, connection_point, reason) VALUES ('pause', 'CP1', 'month end');
+INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', 'CP1');
 
 -- What became of one document?
 SELECT message_key, entry_id, state, in_doubt, attempts, http_status, failure_code, created_at, finished_at
