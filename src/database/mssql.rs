@@ -175,6 +175,10 @@ impl Database for Mssql {
         on!(self.settling, "outbox_reset", |session| outbox::reset(session, entry_ids))
     }
 
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
+        on!(self.settling, "outbox_purge", |session| outbox::purge(session, entry_ids, selection))
+    }
+
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
         on!(self.settling, "outbox_settle", |session| outbox::settle(session, settle))
     }

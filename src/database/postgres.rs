@@ -227,6 +227,13 @@ impl Database for Postgres {
         .await
     }
 
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
+        self.call(&self.outbox, "outbox_purge", |session| async move {
+            outbox::purge(&session, entry_ids, selection).await
+        })
+        .await
+    }
+
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
         self.call(
             &self.outbox,

@@ -72,6 +72,10 @@ statements! {
     LOG_SEARCH = "log_search";
     OUTBOX_PRESENT = "outbox_present";
     OUTBOX_RESET = "outbox_reset";
+    OUTBOX_PURGE_SELECT = "outbox_purge_select";
+    OUTBOX_PURGE_SELECT_BY_LOGICAL_ID = "outbox_purge_select_by_logical_id";
+    OUTBOX_PURGE_HEADERS = "outbox_purge_headers";
+    OUTBOX_PURGE = "outbox_purge";
     LOG_SEARCH_UPWARDS = "log_search_upwards";
     LOG_SEARCH_BY_KEY = "log_search_by_key";
     LOG_SEARCH_BY_MESSAGE_ID = "log_search_by_message_id";

@@ -171,6 +171,8 @@ pub struct ConnectionPoint {
     pub log_all_messages: bool,
     pub log_all_attempts: bool,
     pub log_keep_days: u32,
+    /// Accepted rows of the outbox are deleted so long after their acceptance; `None`: never.
+    pub outbox_keep: Option<Duration>,
     /// Documents of direction `out`, also the disabled ones.
     pub documents: BTreeMap<DocumentType, Document>,
     /// The connection point's own rules laid over those of '*'.
@@ -373,6 +375,11 @@ fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -
         log_all_messages: word("log_messages", &row.log_messages, &[("all", true), ("problems", false)])?,
         log_all_attempts: word("log_attempts", &row.log_attempts, &[("all", true), ("problems", false)])?,
         log_keep_days: number("log_keep_days", row.log_keep_days, 1, 36_500)?,
+        outbox_keep: row
+            .outbox_keep_hours
+            .map(|hours| number("outbox_keep_hours", hours, 1, 1_000_000))
+            .transpose()?
+            .map(|hours: u64| Duration::from_secs(hours * 3_600)),
         documents: BTreeMap::new(),
         status_rules: BTreeMap::new(),
     })
@@ -387,9 +394,6 @@ fn not_in_this_version(row: &ConnectionPointRow) -> Reason<()> {
     }
     if row.receive_mode != "off" {
         return refuse("receive_mode = 'on'", "Set it to 'off'");
-    }
-    if row.outbox_keep_hours.is_some() {
-        return refuse("outbox_keep_hours", "Set it to NULL: processed outbox rows then stay");
     }
     Ok(())
 }

@@ -653,6 +653,7 @@ fn settled(tx: &Transaction<'_>, messages: &[i64], now: i64) -> Result<()> {
         let accepted = json(&accepted);
         tx.prepare_cached(sql::DELIVERED_INSERT)?.execute((&accepted, now))?;
         tx.prepare_cached(sql::LANE_TAIL_RAISE)?.execute((&accepted, now))?;
+        tx.prepare_cached(sql::PURGE_LATE_INSERT)?.execute((&accepted, now))?;
         tx.prepare_cached(sql::MESSAGE_DELETE)?.execute([&accepted])?;
     }
     if !others.is_empty() {

@@ -22,11 +22,11 @@ mod tests;
 
 pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
 pub use open::Opened;
-pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, StoredScope};
+pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope};
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

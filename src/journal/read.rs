@@ -39,6 +39,15 @@ pub struct Pause {
     pub reason: String,
 }
 
+/// Rows of the outbox that have had their time, by `C_ID`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PurgeDue {
+    /// Accepted when rows above them were deleted already.
+    pub late: Vec<i64>,
+    /// The next ones, lowest first.
+    pub next: Vec<i64>,
+}
+
 /// How far a command of `bodrelay_command` is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandProgress {
@@ -336,6 +345,42 @@ impl Journal {
                 .prepare_cached(sql::DELIVERED_OLD)?
                 .query_map((point_id, above, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
+        })
+        .await
+    }
+
+    /// Rows of the outbox that were accepted before a time (ms since 1970) and are not deleted yet; `limit` at most.
+    pub async fn purge_due(&self, point_id: i64, before: i64, limit: i64) -> Result<PurgeDue> {
+        self.query(move |connection| {
+            let mut due = PurgeDue {
+                late: connection
+                    .prepare_cached(sql::PURGE_LATE_READ)?
+                    .query_map((point_id, before, limit), |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?,
+                next: Vec::new(),
+            };
+            let mut statement = connection.prepare_cached(sql::PURGE_NEXT)?;
+            let mut rows = statement.query((point_id, limit))?;
+            while let Some(row) = rows.next()? {
+                // Up to the first one whose time has not come: what is below it is all deleted then.
+                if row.get::<_, i64>(1)? >= before {
+                    break;
+                }
+                due.next.push(row.get(0)?);
+            }
+            Ok(due)
+        })
+        .await
+    }
+
+    /// They are deleted.
+    pub async fn purged(&self, point_id: i64, due: PurgeDue) -> Result<()> {
+        self.transaction(move |tx| {
+            tx.prepare_cached(sql::PURGE_LATE_DELETE)?.execute((point_id, json(&due.late)))?;
+            if let Some(last) = due.next.last() {
+                tx.prepare_cached(sql::PURGE_CURSOR)?.execute((point_id, last))?;
+            }
+            Ok(())
         })
         .await
     }

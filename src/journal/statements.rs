@@ -1,10 +1,11 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 3] = [
+pub(super) const SCRIPTS: [&str; 4] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
+    include_str!("../../sql/journal/004_purge.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -63,6 +64,11 @@ pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
 pub(super) const POINT_LOOKED: &str = include_str!("../../sql/journal/agent/point_looked.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");
+pub(super) const PURGE_CURSOR: &str = include_str!("../../sql/journal/agent/purge_cursor.sql");
+pub(super) const PURGE_LATE_DELETE: &str = include_str!("../../sql/journal/agent/purge_late_delete.sql");
+pub(super) const PURGE_LATE_INSERT: &str = include_str!("../../sql/journal/agent/purge_late_insert.sql");
+pub(super) const PURGE_LATE_READ: &str = include_str!("../../sql/journal/agent/purge_late_read.sql");
+pub(super) const PURGE_NEXT: &str = include_str!("../../sql/journal/agent/purge_next.sql");
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");
 pub(super) const SCOPE_READ: &str = include_str!("../../sql/journal/agent/scope_read.sql");
 pub(super) const SCOPE_WRITE: &str = include_str!("../../sql/journal/agent/scope_write.sql");

@@ -102,6 +102,8 @@ pub(super) struct Point {
     pub reporting: bool,
     pub retaining: bool,
     pub next_retention_at: i64,
+    /// Processed rows could not be deleted.
+    pub not_purged: bool,
     /// Where the tour over the tombstones stands.
     pub tombstones_above: i64,
     /// Slots in use: begun and not answered.
@@ -192,7 +194,8 @@ impl Point {
             reporting: false,
             retaining: false,
             // Not in the first moments, which belong to what waits.
-            next_retention_at: now + 60_000,
+            next_retention_at: now + 10_000,
+            not_purged: false,
             tombstones_above: 0,
             begun: 0,
             posting: 0,

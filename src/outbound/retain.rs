@@ -1,9 +1,12 @@
-//! What has had its time goes: log rows by age, tombstones of rows that are gone, ended messages, in small pieces.
+//! What has had its time goes: log rows by age, processed rows where the DBA wants it, tombstones of rows that are gone,
+//! ended messages, in small pieces.
 //!
-//! A piece a minute and connection point, and the next at once only while the log has more: nobody's lock, nobody's
+//! A piece a minute and connection point, and the next after a second only while there is more: nobody's lock, nobody's
 //! pause. Unresolved failures stay, whatever their age.
 
 use super::{Event, Outbound, SettleFailure, log};
+use crate::database::DatabaseError;
+use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::PointNumber;
 
 const DAY_MS: i64 = 86_400_000;
@@ -11,13 +14,17 @@ const DAY_MS: i64 = 86_400_000;
 const EVERY_MS: i64 = 60_000;
 /// Log rows deleted in one transaction of somebody else's database.
 const LOG_PIECE: i64 = 500;
+/// Rows of the outbox deleted in one transaction.
+const OUTBOX_PIECE: i64 = 250;
 /// Tombstones looked at in one piece.
 const TOMBSTONES: i64 = 1_000;
 
 /// What a piece did.
 pub struct Retained {
-    /// The log has more to delete.
+    /// There is more to delete.
     more: bool,
+    /// Why processed rows could not be deleted.
+    not_purged: Option<String>,
     /// Where the tour over the tombstones goes on.
     above: i64,
 }
@@ -39,8 +46,25 @@ impl Outbound {
         let (database, journal) = (site.database.clone(), self.journal.clone());
         let (name, point_id, above) = (point.name().to_owned(), point.point_id, point.tombstones_above);
         let log_before = now - i64::from(point.settings.log_keep_days) * DAY_MS;
+        let keep = point.settings.outbox_keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+        let selection = point.selection();
         self.work.push(Box::pin(async move {
             let result = async {
+                let mut not_purged = None;
+                let mut more = false;
+                if let Some(keep) = keep {
+                    let due = journal.purge_due(point_id, now.saturating_sub(keep), OUTBOX_PIECE).await?;
+                    more = i64::try_from(due.late.len().max(due.next.len()))
+                        .is_ok_and(|rows| rows >= OUTBOX_PIECE);
+                    let ids: Vec<i64> = due.late.iter().chain(&due.next).copied().collect();
+                    match database.outbox_purge(&ids, &selection).await {
+                        Ok(_) => journal.purged(point_id, due).await?,
+                        Err(error @ DatabaseError::NeedsMending { .. }) => {
+                            not_purged = Some(error.to_string())
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 let purged = database.log_purge(&name, log::time(log_before), LOG_PIECE).await?;
                 let tombstones = journal.delivered_above(point_id, above, TOMBSTONES).await?;
                 let full = i64::try_from(tombstones.len()).is_ok_and(|rows| rows >= TOMBSTONES);
@@ -53,8 +77,12 @@ impl Outbound {
                 let present = if old.is_empty() { Vec::new() } else { database.outbox_present(&old).await? };
                 let gone = old.into_iter().filter(|id| present.binary_search(id).is_err()).collect();
                 journal.forget(point_id, gone, delivered_before, log_before).await?;
-                let more = i64::try_from(purged).is_ok_and(|rows| rows >= LOG_PIECE);
-                Ok::<_, SettleFailure>(Retained { more, above: last.filter(|_| full).unwrap_or(0) })
+                more |= i64::try_from(purged).is_ok_and(|rows| rows >= LOG_PIECE);
+                Ok::<_, SettleFailure>(Retained {
+                    more: more && not_purged.is_none(),
+                    not_purged,
+                    above: last.filter(|_| full).unwrap_or(0),
+                })
             }
             .await;
             Event::Retained(number, result)
@@ -72,6 +100,18 @@ impl Outbound {
                 point.tombstones_above = retained.above;
                 if retained.more {
                     point.next_retention_at = now + 1_000;
+                }
+                let notice =
+                    Notice::new("OUTBOX_NOT_PURGED", Severity::Warning, Some(point.name()), "outbox");
+                let was = std::mem::replace(&mut point.not_purged, retained.not_purged.is_some());
+                match retained.not_purged {
+                    Some(error) => self.notices.push(notice.says(
+                        format!("processed rows cannot be deleted, though outbox_keep_hours is set: {error}"),
+                        "Grant DELETE on the two outbox tables (grants.sql has the statement), or set outbox_keep_hours \
+                         to NULL. Sending goes on.",
+                    )),
+                    None if was => self.notices.push(notice.clears()),
+                    None => {}
                 }
             }
             Err(SettleFailure::Database(error)) => self.database_failed(site, &error),

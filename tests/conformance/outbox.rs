@@ -330,3 +330,35 @@ pub async fn reset_changes_only_failed_rows<F: Fixture>() {
     assert_eq!(fixture.flags().await, [["1", "0"], ["2", "1"], ["3", "0"]]);
     assert_eq!(database.outbox_present(&[77, 3, 1]).await.unwrap(), [1, 3]);
 }
+
+pub async fn purge_deletes_what_is_accepted_and_chosen<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let database = fixture.open();
+    fixture.insert(&[1, 2, 3, 4, 5]).await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID IN (1, 2, 3, 5)").await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID = 4").await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_TENANT_ID = 'U' WHERE C_ID = 2").await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_LOGICAL_ID = 'M' WHERE C_ID = 3").await;
+    for id in 1..=5 {
+        fixture
+            .exec(&format!(
+                "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) VALUES ({id}, 'k', 'v')"
+            ))
+            .await;
+    }
+    let own = Selection { tenant_id: Some("T".into()), logical_id: Some("L".into()), rows_from: None };
+    assert_eq!(database.outbox_purge(&[1, 2, 3, 4, 77], &own).await.unwrap(), 1);
+    let left = "SELECT C_ID FROM COR_OUTBOX_ENTRY ORDER BY C_ID";
+    assert_eq!(
+        fixture.rows(left).await.concat(),
+        ["2", "3", "4", "5"],
+        "only what is asked for, at 1 and its own"
+    );
+    let headers = "SELECT C_OUTBOX_ID FROM COR_OUTBOX_HEADERS ORDER BY C_OUTBOX_ID";
+    assert_eq!(fixture.rows(headers).await.concat(), ["2", "3", "4", "5"]);
+    let tenant = Selection { logical_id: None, ..own };
+    assert_eq!(database.outbox_purge(&[2, 3, 4], &tenant).await.unwrap(), 1);
+    assert_eq!(database.outbox_purge(&[2, 4, 5], &Selection::default()).await.unwrap(), 2);
+    assert_eq!(fixture.rows(left).await.concat(), ["4"]);
+    assert_eq!(database.outbox_purge(&[], &Selection::default()).await.unwrap(), 0);
+}

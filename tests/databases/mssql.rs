@@ -59,7 +59,7 @@ cases_on_server! {
         scan_leaves_old_rows_alone, scan_of_a_1_0_box, load_gives_rows_with_headers, settle_flags_and_logs,
         settle_again_changes_nothing, settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,
         settle_keeps_what_the_application_set, backlog_is_capped, load_stops_at_its_bytes_but_gives_one_row,
-        reset_changes_only_failed_rows;
+        reset_changes_only_failed_rows, purge_deletes_what_is_accepted_and_chosen;
     control: survey_of_a_whole_database, survey_names_each_missing_thing, control_read_gives_what_was_written,
         host_epoch_moves_by_compare_and_set, host_row_is_taken_over_by_a_new_journal,
         owner_claim_lapses_and_is_retaken, report_writes_only_what_it_has, findings_open_renew_and_clear,

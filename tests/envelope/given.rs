@@ -76,6 +76,7 @@ pub fn point() -> ConnectionPoint {
         time_zone: "UTC".parse().unwrap(),
         blackout: None,
         max_messages_per_second: None,
+        outbox_keep: None,
         batch_rows: 500,
         parallel_posts: 16,
         max_document_bytes: 5_242_880,

@@ -637,6 +637,10 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     database.outbox_present(&[1]).await.unwrap();
     site.server.answer("agent:outbox_settle_flags", flags(&[(2, 9), (1, 9), (3, 1)]));
     assert_eq!(database.outbox_reset(&[1, 2, 3]).await.unwrap(), [1, 2]);
+    for logical_id in [None, Some("L".to_owned())] {
+        let selection = Selection { logical_id, ..Selection::default() };
+        assert_eq!(database.outbox_purge(&[1], &selection).await.unwrap(), 1);
+    }
     let is = || Some("x".to_owned());
     let all = LogFilter::default;
     for filter in [

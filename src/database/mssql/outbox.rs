@@ -173,6 +173,31 @@ pub(super) async fn reset(session: &mut Session, entry_ids: &[i64]) -> Result<Ve
     Ok(changed)
 }
 
+pub(super) async fn purge(
+    session: &mut Session,
+    entry_ids: &[i64],
+    selection: &Selection,
+) -> Result<u64, Trouble> {
+    if entry_ids.is_empty() {
+        return Ok(0);
+    }
+    stage_ids(session, entry_ids).await?;
+    let chosen = Chosen::from(selection);
+    session.begin().await?;
+    let tenant: [&dyn ToSql; 2] = [&chosen.tenant_id, &chosen.by_tenant];
+    match selection.logical_id {
+        None => session.execute(sql::OUTBOX_PURGE_SELECT, &tenant).await?,
+        Some(_) => {
+            let values: [&dyn ToSql; 3] = [&chosen.tenant_id, &chosen.by_tenant, &chosen.logical_id];
+            named(session.execute(sql::OUTBOX_PURGE_SELECT_BY_LOGICAL_ID, &values).await)?
+        }
+    };
+    session.execute(sql::OUTBOX_PURGE_HEADERS, &[]).await?;
+    let deleted = session.execute(sql::OUTBOX_PURGE, &[]).await?;
+    session.commit().await?;
+    Ok(deleted)
+}
+
 /// The flags of rows before they are changed.
 async fn flags(session: &mut Session) -> Result<HashMap<i64, i64>, Trouble> {
     let rows = session.query(sql::OUTBOX_SETTLE_FLAGS, &[]).await?;

@@ -116,6 +116,28 @@ pub(super) async fn reset(session: &Session, entry_ids: &[i64]) -> Result<Vec<i6
     Ok(changed)
 }
 
+pub(super) async fn purge(
+    session: &Session,
+    entry_ids: &[i64],
+    selection: &Selection,
+) -> Result<u64, Trouble> {
+    let Selection { tenant_id, logical_id, .. } = selection;
+    session.begin_write().await?;
+    let rows = match logical_id {
+        None => session.query(sql::OUTBOX_PURGE_SELECT, &[&entry_ids, tenant_id]).await?,
+        Some(logical_id) => {
+            session
+                .query(sql::OUTBOX_PURGE_SELECT_BY_LOGICAL_ID, &[&entry_ids, tenant_id, logical_id])
+                .await?
+        }
+    };
+    let own = ids(&rows)?;
+    session.execute(sql::OUTBOX_PURGE_HEADERS, &[&own]).await?;
+    let deleted = session.execute(sql::OUTBOX_PURGE, &[&own]).await?;
+    session.commit().await?;
+    Ok(deleted)
+}
+
 fn ids(rows: &[Row]) -> Result<Vec<i64>, Trouble> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

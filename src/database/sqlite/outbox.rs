@@ -127,6 +127,35 @@ pub(super) fn reset(connection: &mut Connection, entry_ids: &[i64]) -> Result<Ve
     Ok(changed)
 }
 
+pub(super) fn purge(
+    connection: &mut Connection,
+    entry_ids: &[i64],
+    selection: &Selection,
+) -> Result<u64, Trouble> {
+    let transaction = write(connection)?;
+    let Selection { tenant_id, logical_id, .. } = selection;
+    let (mut ids, json) = (Vec::with_capacity(entry_ids.len()), json_ids(entry_ids));
+    let mut take = |row: &Row<'_>| -> rusqlite::Result<()> {
+        ids.push(row.get(0)?);
+        Ok(())
+    };
+    match logical_id {
+        None => for_each(&transaction, sql::OUTBOX_PURGE_SELECT, params![json, tenant_id], &mut take)?,
+        Some(logical_id) => {
+            let values = params![json, tenant_id, logical_id];
+            by_logical_id(
+                &transaction,
+                for_each(&transaction, sql::OUTBOX_PURGE_SELECT_BY_LOGICAL_ID, values, &mut take),
+            )?;
+        }
+    }
+    let json = json_ids(&ids);
+    transaction.prepare_cached(sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
+    let deleted = transaction.prepare_cached(sql::OUTBOX_PURGE)?.execute([&json])?;
+    transaction.commit()?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
 fn ids_of(transaction: &Transaction<'_>, statement: &str, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
     let mut ids = Vec::with_capacity(entry_ids.len());
     for_each(transaction, statement, params![json_ids(entry_ids)], &mut |row| {

@@ -1,0 +1,124 @@
+//! What has had its time goes, and nothing else: processed rows where the DBA wants it, log rows by age, while traffic
+//! runs.
+
+mod site;
+
+use bodrelay::simulator::Options;
+use bodrelay::simulator::script::Fault;
+use site::{Entry, Site};
+
+/// Two hours pass in a table of the journal; how many rows that was.
+fn age(site: &Site, table: &str, which: &str) -> usize {
+    let sql = format!("UPDATE {table} SET settled_at = settled_at - 7200000 WHERE {which}");
+    site.journal().execute(&sql, []).unwrap()
+}
+
+fn rows(site: &Site) -> i64 {
+    site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY")
+}
+
+#[test]
+fn processed_rows_go_when_their_hours_are_over() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-9").times(1));
+        let failed = site.insert(&Entry::new("ITEM-9", 1));
+        let all: Vec<Entry> = (1..=700).map(|version| Entry::new("ITEM-1", version)).collect();
+        let accepted = site.insert_all(&all);
+        let mut agent = site.start();
+        agent.until("all of it", || site.waiting() == 0);
+        agent.term();
+        let first_young = accepted[600];
+        age(&site, "delivered", &format!("entry_id < {first_young}"));
+        site.sql("UPDATE bodrelay_connection_point SET outbox_keep_hours = 1");
+        let mut agent = site.start();
+        let later = site.insert(&Entry::new("ITEM-2", 1));
+        agent.until("the old ones are gone", || rows(&site) == 102);
+        assert_eq!(
+            (site.flag(failed), site.flag(first_young)),
+            (Some(9), Some(1)),
+            "failed and young ones stay"
+        );
+        agent.until("traffic", || site.flag(later) == Some(1));
+        let headers = "SELECT count(*) FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID NOT IN (SELECT C_ID FROM COR_OUTBOX_ENTRY)";
+        assert_eq!(site.number(headers), 0);
+        assert_eq!(site.log().len(), 702, "the log has its own time");
+        // Below all that is deleted, one is accepted late: it has its hours, and then goes too.
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = {failed}"));
+        agent.until("the late one", || site.flag(failed) == Some(1));
+        agent.term();
+        assert_eq!(age(&site, "purge_late", "1 = 1"), 1);
+        let mut agent = site.start();
+        agent.until("the late one is gone", || site.flag(failed).is_none());
+        agent.term();
+        // What was accepted is still known: the same rows written again are not sent again.
+        let posts = site.simulator.ledger().counts().posts;
+        if site.server.is_none() {
+            let again = Entry::new("ITEM-1", 1).entry_id(accepted[0]);
+            site.insert(&again);
+            let mut agent = site.start();
+            agent.until("it is flagged", || site.flag(accepted[0]) == Some(1));
+            agent.term();
+            assert_eq!(site.simulator.ledger().counts().posts, posts);
+        }
+    }
+}
+
+#[test]
+fn a_missing_right_is_said_and_sending_goes_on() {
+    let site = Site::new();
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    site.drain();
+    age(&site, "delivered", "1 = 1");
+    site.sql(
+        "UPDATE bodrelay_connection_point SET outbox_keep_hours = 1; \
+         CREATE TRIGGER no_deletes BEFORE DELETE ON COR_OUTBOX_ENTRY BEGIN SELECT RAISE(ABORT, 'not here'); END",
+    );
+    let mut agent = site.start();
+    agent.until("the finding", || site.has_open_finding("OUTBOX_NOT_PURGED"));
+    let later = site.insert(&Entry::new("ITEM-2", 1));
+    agent.until("sending goes on", || site.flag(later) == Some(1));
+    assert_eq!(site.flag(row), Some(1));
+    agent.term();
+}
+
+/// Ten thousand old rows of the log go in pieces beside the traffic; unresolved failures stay, whatever their age.
+#[test]
+fn old_log_rows_go_while_traffic_runs() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let rows = match site.server {
+            None => {
+                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT \
+                     printf('019c0000-0000-7000-8000-%012d', n), 'out', 'CP1', 'T', n, \
+                     CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'accepted' END"
+            }
+            Some(_) => {
+                "SELECT '019c0000-0000-7000-8000-' || lpad(n::text, 12, '0'), 'out', 'CP1', 'T', n, \
+                        CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'accepted' END"
+            }
+        };
+        let from = if site.server.is_none() { "FROM n" } else { "FROM generate_series(1, 10000) AS g (n)" };
+        let old = "2020-01-01T00:00:00.000Z";
+        let times = match site.server {
+            None => format!("'{old}', '{old}', '{old}'"),
+            Some(_) => format!("timestamptz '{old}', timestamptz '{old}', timestamptz '{old}'"),
+        };
+        site.sql(&format!(
+            "INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, entry_id, state, \
+             seen_at, finished_at, updated_at) {rows}, {times} {from}"
+        ));
+        let mut agent = site.start();
+        let mut version = 0;
+        let left = || {
+            site.number(
+                "SELECT count(*) FROM bodrelay_message_log WHERE seen_at < '2021-01-01T00:00:00.000Z'",
+            )
+        };
+        while left() > 100 {
+            version += 1;
+            let row = site.insert(&Entry::new("ITEM-1", version));
+            agent.until("traffic", || site.flag(row) == Some(1));
+        }
+        assert_eq!(left(), 100, "unresolved failures stay");
+        agent.term();
+    }
+}
