@@ -305,7 +305,7 @@ impl<'a> Agent<'a> {
                 state: status.state,
                 reason: status.reason,
                 in_flight: status.in_flight,
-                is_active: status.is_active,
+                is_counted: status.is_counted,
                 is_gone: status.is_gone,
                 selection: status.selection,
                 accepted_more: status.figures.accepted_more,

@@ -16,7 +16,9 @@ use crate::database::statements::scripts;
 use crate::outbound::Mode;
 use crate::{crash, demo, observe, platform, simulator};
 
+mod describe;
 mod log;
+mod status;
 
 /// Relays Business Object Documents from a database's outbox tables to Infor ION.
 #[derive(Debug, Parser)]
@@ -46,7 +48,19 @@ enum Command {
     },
     /// List messages: what was sent, what failed and why
     Log(log::LogArguments),
-    /// Print a script for the database: install, uninstall or grants
+    /// Show how every connection point stands, as the agents last said
+    Status {
+        /// One JSON object a line, with every column
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a Markdown page of what is set up here: connection points, documents, schedules, agents; no secrets
+    Describe {
+        /// Where to; else standard output
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print a script for the database: install, uninstall, grants, examples, audit
     Sql {
         /// sqlite, postgres or mssql
         dialect: String,
@@ -119,6 +133,8 @@ fn carry_out(arguments: Arguments) -> Result<u8> {
         Command::Once(ref work) => work_on(&read_config(&arguments)?, work, Mode::Once),
         Command::Check { json, print_config } => look(read_config(&arguments), json, print_config),
         Command::Log(ref filters) => list_messages(&read_config(&arguments)?, filters),
+        Command::Status { json } => show_status(&read_config(&arguments)?, json),
+        Command::Describe { ref file } => describe(&read_config(&arguments)?, file.as_deref()),
         Command::Sql { dialect, script, with_iobox } => print_script(&dialect, &script, with_iobox),
         Command::Demo { messages, seed, keep, json } => {
             let messages = usize::try_from(messages)?;
@@ -184,10 +200,32 @@ fn say_found(report: &check::Report, json: bool) -> Result<u8> {
 fn list_messages(config: &Config, filters: &log::LogArguments) -> Result<u8> {
     let listing = runtime()?.block_on(log::search(config, filters))?;
     print(&listing.text)?;
-    for error in &listing.errors {
+    told(&listing.errors)
+}
+
+fn show_status(config: &Config, json: bool) -> Result<u8> {
+    let shown = runtime()?.block_on(status::show(config, json));
+    print(&shown.text)?;
+    told(&shown.errors)
+}
+
+fn describe(config: &Config, file: Option<&std::path::Path>) -> Result<u8> {
+    let page = runtime()?.block_on(describe::page(config, SystemClock.now()));
+    match file {
+        Some(file) => {
+            std::fs::write(file, page).with_context(|| format!("{} cannot be written", file.display()))?
+        }
+        None => print(&page)?,
+    }
+    Ok(0)
+}
+
+/// Databases that could not be read.
+fn told(errors: &[String]) -> Result<u8> {
+    for error in errors {
         let _ = writeln!(std::io::stderr(), "bodrelay: {error}");
     }
-    Ok(if listing.errors.is_empty() { 0 } else { Ending::Unreachable.code() })
+    Ok(if errors.is_empty() { 0 } else { Ending::Unreachable.code() })
 }
 
 fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {

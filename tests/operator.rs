@@ -491,3 +491,68 @@ fn what_was_begun_waits_when_ion_says_no() {
     assert_eq!(site.simulator.ledger().counts().repeats_same, 0);
     assert_eq!(site.ask("SELECT count(*) FROM bodrelay_message_log WHERE in_doubt = 1"), "0");
 }
+
+/// All zeros never hide a backlog: rows of a connection point that is off, or lacks its documents, are counted.
+#[test]
+fn what_waits_is_counted_also_where_nothing_is_sent() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'off'");
+    site.write_row("Sync.SalesOrder", "SO-1", "");
+    let mut running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status", "off");
+    site.wait_for("SELECT waiting_rows FROM bodrelay_status", "1");
+    site.wait_for("SELECT oldest_waiting_at IS NOT NULL FROM bodrelay_status", "1");
+    assert_eq!(running.term(), 0);
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'on'; DELETE FROM bodrelay_document");
+    site.write_row("Sync.SalesOrder", "SO-2", "");
+    let mut running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status", "misconfigured");
+    site.wait_for("SELECT waiting_rows FROM bodrelay_status", "2");
+    assert_eq!(running.term(), 0);
+}
+
+#[test]
+fn status_and_describe_tell_what_is_there() {
+    let site = Site::new();
+    let (code, text, _) = site.run(&["status"]);
+    assert!(code == 0 && text.contains("no agent has said anything yet"), "{text}");
+    site.exec("UPDATE bodrelay_connection_point SET poll_seconds = NULL, poll_cron = '0 6 * * 1-5', description = 'a | b'");
+    let mut running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status", "running");
+    let (code, text, _) = site.run(&["status"]);
+    assert!(
+        code == 0 && text.contains("CP1") && text.contains("running") && text.contains("host1"),
+        "{text}"
+    );
+    let (_, text, _) = site.run(&["status", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!(
+        (&json["database"], &json["connection_point"], &json["waiting_rows"]),
+        (&"erp".into(), &"CP1".into(), &0.into())
+    );
+    let page = site.path("page.md");
+    let (code, _, log) = site.run(&["describe", page.to_str().unwrap()]);
+    assert_eq!(code, 0, "{log}");
+    let page = std::fs::read_to_string(page).unwrap();
+    for part in [
+        "# bodrelay at PLANT1",
+        "DEMO_TST",
+        "lid://infor.ims.cp1",
+        "cron 0 6 * * 1-5 (UTC)",
+        "Sync.SalesOrder",
+        "| 503 | retry |",
+        "host1",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let ionapi: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(site.path("x.ionapi")).unwrap()).unwrap();
+    for secret in ["cs", "saak", "sask"] {
+        assert!(!page.contains(ionapi[secret].as_str().unwrap()), "{secret} is in the page");
+    }
+    assert_eq!(running.term(), 0);
+    std::fs::remove_file(site.path("erp.db")).unwrap();
+    assert_eq!(site.run(&["status"]).0, 3);
+    let (code, page, _) = site.run(&["describe"]);
+    assert!(code == 0 && page.contains("It could not be read"), "{page}");
+}

@@ -185,7 +185,7 @@ fn why(row: &LogRow) -> String {
 }
 
 /// Ids come from documents: what a terminal would take as a command is shown as a blank.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -61,6 +61,9 @@ pub trait Database: Send + Sync {
     /// Every row of `bodrelay_host`.
     async fn host_read(&self) -> Result<Vec<HostRow>>;
 
+    /// Every row of `bodrelay_status`.
+    async fn status_read(&self) -> Result<Vec<StatusRead>>;
+
     /// Writes this agent's row of `bodrelay_host`, if its journal's epoch there is still `expected` (`None`: no row
     /// of this journal). `Ok(false)`: somebody else moved it, nothing was written.
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool>;
@@ -377,6 +380,33 @@ pub struct StatusRow {
     pub next_poll_at: Option<DateTime<Utc>>,
     pub settings_read_at: Option<DateTime<Utc>>,
     pub started_at: DateTime<Utc>,
+}
+
+/// A row of `bodrelay_status` as it is read; see shared/tables.md for each column.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct StatusRead {
+    pub connection_point: String,
+    pub direction: String,
+    pub state: String,
+    pub state_since: DateTime<Utc>,
+    pub state_reason: Option<String>,
+    pub waiting_rows: i64,
+    /// There may be more than `waiting_rows`.
+    pub waiting_capped: bool,
+    pub oldest_waiting_at: Option<DateTime<Utc>>,
+    pub in_flight_rows: i64,
+    pub held_rows: i64,
+    pub failed_rows: i64,
+    pub in_doubt_rows: i64,
+    pub accepted_total: i64,
+    pub failed_total: i64,
+    pub last_accepted_at: Option<DateTime<Utc>>,
+    pub last_failure_at: Option<DateTime<Utc>>,
+    pub last_failure: Option<String>,
+    pub last_poll_at: Option<DateTime<Utc>>,
+    pub next_poll_at: Option<DateTime<Utc>>,
+    pub host: String,
+    pub heartbeat_at: DateTime<Utc>,
 }
 
 /// A finding as it is now. `cleared`: it no longer holds. One open row per (code, connection point, subject, host):

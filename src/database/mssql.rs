@@ -15,7 +15,7 @@ use crate::domain::plan::ControlTables;
 
 use super::{
     Backlog, CommandRow, Database, DatabaseError, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim,
-    Page, Report, Result, Scan, Selection, Settle, Settled, Survey,
+    Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use session::Session;
 use trouble::Trouble;
@@ -136,6 +136,10 @@ impl Database for Mssql {
 
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         on!(self.control, "host_read", |session| control::host_read(session))
+    }
+
+    async fn status_read(&self) -> Result<Vec<StatusRead>> {
+        on!(self.control, "status_read", |session| control::status_read(session))
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

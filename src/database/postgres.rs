@@ -16,7 +16,7 @@ use crate::domain::plan::ControlTables;
 
 use super::{
     Backlog, CommandRow, Database, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, Report,
-    Result, Scan, Selection, Settle, Settled, Survey,
+    Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use listen::Listener;
 use session::{Address, Session};
@@ -168,6 +168,11 @@ impl Database for Postgres {
 
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         self.call(&self.control, "host_read", |session| async move { control::host_read(&session).await })
+            .await
+    }
+
+    async fn status_read(&self) -> Result<Vec<StatusRead>> {
+        self.call(&self.control, "status_read", |session| async move { control::status_read(&session).await })
             .await
     }
 

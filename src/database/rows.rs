@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use super::{CommandRow, HostRow, LogRow};
+use super::{CommandRow, HostRow, LogRow, StatusRead};
 use crate::domain::message::Facts;
 use crate::domain::plan::{ConnectionPointRow, DocumentRow, StatusRuleRow};
 
@@ -164,6 +164,33 @@ pub(super) fn host<C: Cells>(row: &C) -> Result<HostRow, C::Error> {
         refused_reason: row.text(10)?,
         started_at: row.required_time(11)?,
         heartbeat_at: row.required_time(12)?,
+    })
+}
+
+/// The columns of status_read.
+pub(super) fn status<C: Cells>(row: &C) -> Result<StatusRead, C::Error> {
+    Ok(StatusRead {
+        connection_point: row.required(0)?,
+        direction: row.required(1)?,
+        state: row.required(2)?,
+        state_since: row.required_time(3)?,
+        state_reason: row.text(4)?,
+        waiting_rows: row.number(5)?,
+        waiting_capped: row.flag(6)?,
+        oldest_waiting_at: row.time(7)?,
+        in_flight_rows: row.number(8)?,
+        held_rows: row.number(9)?,
+        failed_rows: row.number(10)?,
+        in_doubt_rows: row.number(11)?,
+        accepted_total: row.number(12)?,
+        failed_total: row.number(13)?,
+        last_accepted_at: row.time(14)?,
+        last_failure_at: row.time(15)?,
+        last_failure: row.text(16)?,
+        last_poll_at: row.time(17)?,
+        next_poll_at: row.time(18)?,
+        host: row.required(19)?,
+        heartbeat_at: row.required_time(20)?,
     })
 }
 

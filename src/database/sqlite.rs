@@ -23,7 +23,7 @@ use crate::sqlite_thread::SqliteThread;
 
 use super::{
     Backlog, CommandRow, Database, DatabaseError, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim,
-    Page, Report, Result, Scan, Selection, Settle, Settled, Survey,
+    Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use trouble::Trouble;
 
@@ -303,6 +303,10 @@ impl Database for Sqlite {
 
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         self.call("host_read", control::host_read).await
+    }
+
+    async fn status_read(&self) -> Result<Vec<StatusRead>> {
+        self.call("status_read", control::status_read).await
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

@@ -46,6 +46,7 @@ statements! {
     OWNER_INSERT = "owner_insert";
     OWNER_READ = "owner_read";
     OWNER_RELEASE = "owner_release";
+    STATUS_READ = "status_read";
     REPORT_HOST = "report_host";
     REPORT_CONNECTION_POINT = "report_connection_point";
     REPORT_DOCUMENT_REFUSED = "report_document_refused";

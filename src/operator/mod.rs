@@ -48,7 +48,7 @@ pub struct PointReport {
     pub state: &'static str,
     pub reason: Option<String>,
     pub in_flight: i64,
-    pub is_active: bool,
+    pub is_counted: bool,
     /// It is no longer in the plan, and nothing of it is under way.
     pub is_gone: bool,
     pub selection: Selection,
@@ -481,8 +481,8 @@ impl Desk {
             return Ok(None);
         }
         memory.figures = figures;
-        let count_due = point.is_active && memory.counted_at.is_none_or(|at| now - at >= BEAT);
-        let backlog = if count_due || stopping && point.is_active {
+        let count_due = point.is_counted && memory.counted_at.is_none_or(|at| now - at >= BEAT);
+        let backlog = if count_due || stopping && point.is_counted {
             memory.counted_at = Some(now);
             Some(self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?)
         } else {

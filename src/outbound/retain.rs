@@ -36,7 +36,7 @@ impl Outbound {
         let site = &self.sites[point.site];
         if self.stopping
             || point.retaining
-            || !point.is_active()
+            || !(point.recovered && point.planned && point.blocked.is_none())
             || now < point.next_retention_at
             || site.not_before > now
         {

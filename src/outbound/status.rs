@@ -17,8 +17,8 @@ pub struct PointStatus {
     pub state: &'static str,
     pub reason: Option<String>,
     pub in_flight: i64,
-    /// It may look at rows: waiting ones are worth counting.
-    pub is_active: bool,
+    /// Its rows can be counted: also where it is off, paused, or has no documents, so that no figure hides a backlog.
+    pub is_counted: bool,
     /// It is no longer in the plan, and nothing of it is under way.
     pub is_gone: bool,
     pub selection: crate::database::Selection,
@@ -56,7 +56,7 @@ impl Outbound {
                 state,
                 reason,
                 in_flight: i64::try_from(point.begun).unwrap_or(i64::MAX),
-                is_active: point.is_active(),
+                is_counted: point.recovered && point.planned,
                 is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
                 selection: point.selection(),
                 figures,

@@ -261,6 +261,14 @@ pub async fn status_totals_add_up<F: Fixture>() {
         [["20", "2", "5", "1", "2026-01-30T00:00:00.000Z", "2026-01-31T11:00:00.000Z", "why", "4", "j1"]],
         "totals grow, what was not counted stays, another journal writes nothing"
     );
+    let read = database.status_read().await.unwrap();
+    let [row] = read.as_slice() else { panic!("{read:?}") };
+    assert_eq!(
+        (row.connection_point.as_str(), row.state.as_str(), row.host.as_str()),
+        ("CP1", "running", "h1")
+    );
+    assert_eq!((row.accepted_total, row.waiting_rows, row.waiting_capped), (20, 5, true));
+    assert_eq!(row.oldest_waiting_at, Some(at("2026-01-30T00:00:00Z")));
 }
 
 pub async fn report_writes_only_what_it_has<F: Fixture>() {

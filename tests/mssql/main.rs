@@ -655,6 +655,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         database.log_search(&filter).await.unwrap();
     }
     assert_eq!(database.log_purge("CP1", now, 10).await.unwrap(), 1);
+    assert_eq!(database.status_read().await.unwrap(), []);
 
     let mut run = std::collections::BTreeSet::new();
     for seen in site.server.seen() {

@@ -2,7 +2,7 @@
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::mssql as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim};
+use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Row, Session};
@@ -25,6 +25,10 @@ pub(super) async fn command_read(session: &mut Session) -> Result<Vec<CommandRow
 
 pub(super) async fn host_read(session: &mut Session) -> Result<Vec<HostRow>, Trouble> {
     all(session, sql::HOST_READ, rows::host).await
+}
+
+pub(super) async fn status_read(session: &mut Session) -> Result<Vec<StatusRead>, Trouble> {
+    all(session, sql::STATUS_READ, rows::status).await
 }
 
 async fn all<T>(

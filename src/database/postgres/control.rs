@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim};
+use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Session, Value};
@@ -34,6 +34,13 @@ pub(super) async fn host_read(session: &Session) -> Result<Vec<HostRow>, Trouble
     let hosts = all(session, sql::HOST_READ, rows::host).await?;
     session.commit().await?;
     Ok(hosts)
+}
+
+pub(super) async fn status_read(session: &Session) -> Result<Vec<StatusRead>, Trouble> {
+    session.begin_read().await?;
+    let statuses = all(session, sql::STATUS_READ, rows::status).await?;
+    session.commit().await?;
+    Ok(statuses)
 }
 
 async fn all<T>(

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::sqlite as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim};
+use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::trouble::Trouble;
@@ -28,6 +28,10 @@ pub(super) fn command_read(connection: &mut Connection) -> Result<Vec<CommandRow
 
 pub(super) fn host_read(connection: &mut Connection) -> Result<Vec<HostRow>, Trouble> {
     all(&read(connection)?, sql::HOST_READ, |row| rows::host(row))
+}
+
+pub(super) fn status_read(connection: &mut Connection) -> Result<Vec<StatusRead>, Trouble> {
+    all(&read(connection)?, sql::STATUS_READ, |row| rows::status(row))
 }
 
 fn all<T>(
