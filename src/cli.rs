@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::database::statements::scripts;
 use crate::outbound::Mode;
-use crate::{crash, demo, observe, platform, simulator};
+use crate::{crash, demo, journal, observe, platform, simulator};
 
 mod describe;
 mod log;
@@ -59,6 +59,12 @@ enum Command {
         /// Where to; else standard output
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+    /// Copy the journal into a new file, checked, also while the agent runs: what to put back when the journal is lost
+    Backup {
+        /// The new file; one that exists is not overwritten
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Print a script for the database: install, uninstall, grants, examples, audit
     Sql {
@@ -135,6 +141,7 @@ fn carry_out(arguments: Arguments) -> Result<u8> {
         Command::Log(ref filters) => list_messages(&read_config(&arguments)?, filters),
         Command::Status { json } => show_status(&read_config(&arguments)?, json),
         Command::Describe { ref file } => describe(&read_config(&arguments)?, file.as_deref()),
+        Command::Backup { ref file } => copy_journal(&read_config(&arguments)?, file),
         Command::Sql { dialect, script, with_iobox } => print_script(&dialect, &script, with_iobox),
         Command::Demo { messages, seed, keep, json } => {
             let messages = usize::try_from(messages)?;
@@ -226,6 +233,26 @@ fn told(errors: &[String]) -> Result<u8> {
         let _ = writeln!(std::io::stderr(), "bodrelay: {error}");
     }
     Ok(if errors.is_empty() { 0 } else { Ending::Unreachable.code() })
+}
+
+fn copy_journal(config: &Config, file: &std::path::Path) -> Result<u8> {
+    let journal = app::journal_path(config);
+    let copy = journal::backup(&journal, file)
+        .with_context(|| format!("the journal was not copied to {}", file.display()))?;
+    say(format_args!(
+        "{} bytes in {}, checked: the journal {}",
+        copy.bytes,
+        file.display(),
+        copy.journal_id
+    ))?;
+    say(format_args!(
+        "To restore it: stop the agent, move {0} and the files {0}-wal and {0}-shm away, put this copy there as {0}, \
+         and start the agent. It sees that its journal is older than the database (finding JOURNAL_RESTORED), looks at \
+         the row of every message that the copy has open, and marks what may have been sent since in doubt; those go \
+         out under the same ids. A newer journal that can still be read is always the better one.",
+        journal.display()
+    ))?;
+    Ok(0)
 }
 
 fn print_script(dialect: &str, script: &str, with_iobox: bool) -> Result<u8> {

@@ -13,6 +13,7 @@ use crate::domain::failure::Failure;
 use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 
 mod apply;
+mod backup;
 mod open;
 mod read;
 mod record;
@@ -21,6 +22,7 @@ mod statements;
 mod tests;
 
 pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
+pub use backup::{Backup, backup};
 pub use open::Opened;
 pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope};
 pub use record::Record;

@@ -460,13 +460,27 @@ impl Site {
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bodrelay"));
         command.arg(verb).arg("--config").arg(self.path("bodrelay.toml"));
-        command.env_remove("BODRELAY_CRASH_AT");
+        command.env_remove("BODRELAY_CRASH_AT").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
         command
     }
 
     /// Starts `run`.
     pub fn start(&self) -> Agent {
         Agent::spawn(self.command("run"), self.path("agent.log"))
+    }
+
+    /// Starts `run` with these environment variables.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Agent {
+        let mut command = self.command("run");
+        command.envs(variables.iter().copied());
+        Agent::spawn(command, self.path("agent.log"))
+    }
+
+    /// Runs a command to its end: exit code, what it printed, what it complained of.
+    pub fn command_output(&self, verb: &str, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(verb).args(arguments).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
     /// Starts another `run` beside, with a host name and a state directory of its own.
