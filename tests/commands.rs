@@ -182,6 +182,17 @@ fn what_was_accepted_goes_once_more_under_a_new_id() {
         let came = site.arrivals_of("ITEM-1");
         let ids: BTreeSet<&str> = came.iter().map(|arrival| &*arrival.message_id).collect();
         assert_eq!((came.len(), ids.len()), (4, 3));
+        agent.kill();
+        // One that dies when ION has it, and before the table says that the command is done: it is not done again.
+        let command = ask(site, resend, &of("ITEM-1"));
+        let mut agent = site.start_armed("after_record:1");
+        assert_eq!(agent.wait().signal(), Some(SIGABRT), "{}", agent.log());
+        let mut agent = site.start();
+        agent.until("the command's end", || is_over(site, command));
+        agent.until("its end", || site.states_of(rows[0]) == ["accepted"; 4]);
+        let later = site.insert(&Entry::new("ITEM-5", 1));
+        agent.until("other work", || site.flag(later) == Some(1));
+        assert_eq!(site.arrivals_of("ITEM-1").len(), 5);
         assert!(!site.has_finding("ANOTHER_SENDER"), "its own flag is nobody else's");
         agent.term();
     });

@@ -40,8 +40,10 @@ pub struct CommandPage {
 struct Page {
     matched: i64,
     done: i64,
-    /// Where the next page begins; `None`: this was the last.
-    next: Option<String>,
+    /// The last key that was looked at: what is behind it is never done again.
+    after_key: Option<String>,
+    /// Another page follows.
+    more: bool,
     effects: Vec<Effect>,
     /// For the DBA, beside the figures.
     remarks: Vec<String>,
@@ -201,8 +203,8 @@ impl Outbound {
         progress.done += page.done;
         let room = REMARKS.saturating_sub(remarks.len());
         remarks.extend(page.remarks.into_iter().take(room));
-        if let Some(next) = &page.next {
-            progress.after_key.clone_from(next);
+        if let Some(key) = page.after_key {
+            progress.after_key = key;
         }
         if !command.dry_run {
             let reason = command.reason.clone().unwrap_or_default();
@@ -218,7 +220,7 @@ impl Outbound {
                 self.command_is_at(site, &command, progress.clone());
             }
         }
-        if page.next.is_some() {
+        if page.more {
             self.command_results.push((site, self.result(&command, "running", &progress, "goes on".into())));
             return self.command_next_page(site, command, Some(progress), remarks);
         }

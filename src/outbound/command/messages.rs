@@ -112,7 +112,7 @@ pub(super) async fn resend(job: &Job) -> Result<Page, CommandError> {
     Ok(page)
 }
 
-/// A page of the log, and where the next one begins.
+/// A page of the log.
 async fn rows(job: &Job, states: &[&str]) -> Result<(Page, Vec<LogRow>), CommandError> {
     let command = &job.command;
     let mut rows = job
@@ -132,10 +132,10 @@ async fn rows(job: &Job, states: &[&str]) -> Result<(Page, Vec<LogRow>), Command
             ..LogFilter::default()
         })
         .await?;
-    let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
-    let next = rows.last().filter(|_| is_full).map(|row| row.message_key.clone());
+    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
+    let after_key = rows.last().map(|row| row.message_key.clone());
     rows.retain(|row| states.contains(&row.state.as_str()));
-    Ok((Page { next, ..Page::default() }, rows))
+    Ok((Page { after_key, more, ..Page::default() }, rows))
 }
 
 /// What the journal knows of rows of the log, where it is still what they say.

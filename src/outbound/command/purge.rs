@@ -19,12 +19,10 @@ pub(super) async fn purge(job: &Job) -> Result<Page, CommandError> {
     let mut left = names.into_iter().filter(|name| *name > job.progress.after_key.as_str());
     let Some(name) = left.next() else { return Ok(Page::default()) };
     let deleted = i64::try_from(job.database.log_purge(name, before, PAGE).await?).unwrap_or(i64::MAX);
-    let next = match (deleted >= PAGE, left.next()) {
-        (true, _) => Some(job.progress.after_key.clone()),
-        (false, Some(_)) => Some(name.to_owned()),
-        (false, None) => None,
-    };
-    Ok(Page { matched: deleted, done: deleted, next, ..Page::default() })
+    let is_empty = deleted < PAGE;
+    let after_key = is_empty.then(|| name.to_owned());
+    let more = !is_empty || left.next().is_some();
+    Ok(Page { matched: deleted, done: deleted, after_key, more, ..Page::default() })
 }
 
 /// A dry run: a page of the log is looked at.
@@ -36,13 +34,13 @@ async fn count(job: &Job) -> Result<Page, CommandError> {
         ..LogFilter::default()
     };
     let rows = job.database.log_search(&filter).await?;
-    let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
+    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
     let goes = rows.iter().filter(|row| {
         let is_ours = job.targets.iter().any(|target| target.settings.name == row.connection_point);
         let is_settled = !matches!(row.state.as_str(), "pending" | "in_flight" | "failed");
         is_ours && is_settled && row.finished_at < job.command.to_at && row.finished_at.is_some()
     });
     let matched = i64::try_from(goes.count()).unwrap_or(i64::MAX);
-    let next = rows.last().filter(|_| is_full).map(|row| row.message_key.clone());
-    Ok(Page { matched, done: matched, next, ..Page::default() })
+    let after_key = rows.last().map(|row| row.message_key.clone());
+    Ok(Page { matched, done: matched, after_key, more, ..Page::default() })
 }
