@@ -26,6 +26,10 @@ use crate::operator::{Desk, Heard, Identity, PointReport, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform;
 
+mod watch;
+
+use watch::Watch;
+
 /// How a run ended, as exit codes say it (tables.md, "Exit codes").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -162,11 +166,13 @@ struct Agent<'a> {
     notices: Vec<Notice>,
     misconfigured: bool,
     unreachable: Vec<bool>,
+    watch: Watch,
 }
 
 impl<'a> Agent<'a> {
     async fn open(config: &'a Config, mode: Mode) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let watch = Watch::new(config, mode)?;
         let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
         let clients = clients(config)?;
         let identity = Identity {
@@ -204,6 +210,7 @@ impl<'a> Agent<'a> {
             logical_ids: BTreeMap::new(),
             notices: Vec::new(),
             misconfigured: false,
+            watch,
         })
     }
 
@@ -212,16 +219,20 @@ impl<'a> Agent<'a> {
         control.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop = Box::pin(stop);
         let mut deadline = None;
+        self.watch.ready();
         loop {
+            self.watch.turned();
             self.outbound.advance();
             let wake = self.sleep_for();
             tokio::select! {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
+                ask = self.watch.asked() => self.watch.answer(ask, self.config, &self.outbound),
                 _ = control.tick() => self.start_rounds(false),
                 () = &mut stop, if deadline.is_none() => {
                     tracing::info!("stops: nothing new begins, what is out is recorded and settled");
                     self.outbound.stop();
+                    self.watch.stops();
                     let patience = Duration::from_secs(self.config.agent.shutdown_seconds);
                     deadline = Some(tokio::time::Instant::now() + patience);
                 }
@@ -239,7 +250,8 @@ impl<'a> Agent<'a> {
 
     fn sleep_for(&self) -> Duration {
         let wait = self.outbound.next_wake() - SystemClock.now().timestamp_millis();
-        Duration::from_millis(u64::try_from(wait).unwrap_or(1).clamp(1, 60_000))
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(1).clamp(1, 60_000));
+        self.watch.alive_every().map_or(wait, |every| wait.min(every))
     }
 
     /// `once`: every database was looked at, every command is done, nothing is runnable.
@@ -355,6 +367,7 @@ impl<'a> Agent<'a> {
     fn hear(&mut self, index: usize, desk: Desk, mut heard: Heard) -> Result<(), JournalError> {
         self.desks[index] = Some(desk);
         self.heard[index] += 1;
+        self.watch.heard(index, &heard);
         self.unreachable[index] = heard.error.is_some();
         if let Some(error) = heard.fatal {
             return Err(error);

@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod watching;
+
+pub use watching::Metrics;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +21,7 @@ pub struct Config {
     pub agent: Agent,
     #[serde(default)]
     pub log: Log,
+    pub metrics: Option<Metrics>,
     #[serde(default)]
     pub ion: Vec<Ion>,
     #[serde(default)]
@@ -289,6 +294,7 @@ impl Config {
         }
         unique("[[ion]] name", self.ion.iter().map(|ion| &ion.name))?;
         unique("[[database]] name", self.database.iter().map(|database| &database.name))?;
+        self.metrics.iter().try_for_each(Metrics::check)?;
         self.ion.iter().try_for_each(Ion::check)?;
         self.database.iter().try_for_each(DatabaseSettings::check)
     }

@@ -64,6 +64,91 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// Puts `bytes` in the place of a file: written beside it and renamed, so that a reader never sees half a file; nobody but
+/// the owner ever may open it.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // A left-over of a run that was killed; create_new would refuse it.
+    let _ = std::fs::remove_file(&beside);
+    let mut file = options.open(&beside)?;
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+/// What started this process and wants to know how it goes: systemd with `Type=notify`, by datagrams to the socket in
+/// `NOTIFY_SOCKET` (sd_notify(3)). Nobody, on Windows and where the variable is not set.
+#[derive(Debug, Default)]
+pub struct ServiceManager {
+    #[cfg(unix)]
+    socket: Option<std::os::unix::net::UnixDatagram>,
+    /// A sign of life is expected this often.
+    watchdog: Option<std::time::Duration>,
+}
+
+impl ServiceManager {
+    /// As the environment names it.
+    ///
+    /// # Errors
+    /// It is named and cannot be reached: it would wait for a word that never comes.
+    #[cfg(unix)]
+    pub fn from_environment() -> io::Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+        let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
+            return Ok(Self::default());
+        };
+        let address = match name.as_bytes() {
+            #[cfg(target_os = "linux")]
+            [b'@', abstract_name @ ..] => {
+                <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(abstract_name)?
+            }
+            _ => SocketAddr::from_pathname(&name)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect_addr(&address)?;
+        let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
+        let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|microseconds| is_ours && *microseconds > 0);
+        Ok(Self { socket: Some(socket), watchdog: watchdog.map(std::time::Duration::from_micros) })
+    }
+
+    /// There is none on this system.
+    #[cfg(not(unix))]
+    pub fn from_environment() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// The longest silence that it bears.
+    pub fn watchdog(&self) -> Option<std::time::Duration> {
+        self.watchdog
+    }
+
+    /// Tells it assignments, a line each, as in `READY=1`. Not waited for: where its queue is full, the next word counts.
+    #[cfg(unix)]
+    pub fn tell(&self, state: &str) -> io::Result<()> {
+        match self.socket.as_ref().map(|socket| socket.send(state.as_bytes())) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody listens.
+    #[cfg(not(unix))]
+    pub fn tell(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Where the configuration file is when nobody says.
 pub fn default_config() -> std::path::PathBuf {
     #[cfg(windows)]

@@ -8,7 +8,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Agent, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat, MinTls, Rotate,
+    Agent, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat, Metrics,
+    MinTls, Rotate,
 };
 
 /// The file as it would be if it said everything.
@@ -16,6 +17,9 @@ pub fn effective(config: &Config) -> String {
     let mut out = String::new();
     table(&mut out, "[agent]", agent(&config.agent));
     table(&mut out, "[log]", log(&config.log));
+    if let Some(settings) = &config.metrics {
+        table(&mut out, "[metrics]", metrics(settings));
+    }
     for settings in &config.ion {
         table(&mut out, "[[ion]]", ion(settings));
     }
@@ -74,6 +78,10 @@ fn log(log: &Log) -> [(&'static str, Value); 5] {
         ("rotate", json!(rotate)),
         ("keep_days", json!(log.keep_days)),
     ]
+}
+
+fn metrics(metrics: &Metrics) -> [(&'static str, Value); 2] {
+    [("listen", json!(metrics.listen.to_string())), ("allow_remote", json!(metrics.allow_remote))]
 }
 
 fn ion(ion: &Ion) -> [(&'static str, Value); 17] {

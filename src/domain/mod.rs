@@ -10,6 +10,7 @@ pub mod failure;
 pub mod ids;
 pub mod lanes;
 pub mod message;
+pub mod meter;
 pub mod notice;
 pub mod outcome;
 pub mod pace;

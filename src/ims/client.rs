@@ -138,6 +138,11 @@ impl Client {
         self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 
+    /// Since the token in use was issued; `None` while there is none.
+    pub fn token_age(&self) -> Option<Duration> {
+        self.session_now().token.age()
+    }
+
     /// Reads the credential again now, changed or not (the command `reload_credentials`).
     pub async fn reload_credentials(&self) -> Result<()> {
         let client = self.clone();

@@ -4,7 +4,6 @@
 //! when something is to be sent, one renewal serves all that wait for it, a refusal by ION forces at most one renewal
 //! a minute, and the token is kept in a file so that `once` from cron does not ask each time.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,6 +39,9 @@ pub struct Bearer {
     pub header: HeaderValue,
     renew_at: Instant,
     expires_at: Instant,
+    /// How old it was when it became current: one from the file has lived before.
+    age_then: Duration,
+    current_since: Instant,
 }
 
 impl Bearer {
@@ -117,6 +119,12 @@ impl Token {
             tries: AtomicU64::new(0),
             renewal: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Since the token in use was issued; `None`: there is none, or it has expired.
+    pub fn age(&self) -> Option<Duration> {
+        let bearer = self.current().filter(|it| Instant::now() < it.expires_at)?;
+        Some(bearer.age_then + bearer.current_since.elapsed())
     }
 
     fn current(&self) -> Option<Arc<Bearer>> {
@@ -372,6 +380,8 @@ impl Token {
             header,
             renew_at: now + left.saturating_sub(after_renewal),
             expires_at: now + left,
+            age_then: life.saturating_sub(left),
+            current_since: now,
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(bearer.clone());
         Ok(bearer)
@@ -425,23 +435,6 @@ fn read_issued(body: &[u8]) -> Result<Issued, &'static str> {
     })
 }
 
-/// Writes beside and renames, so that a reader never sees half a file; nobody but the owner ever may open it.
 fn write_cache(path: &Path, cached: &Cached) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // A left-over of a run that was killed; create_new would refuse it.
-    let _ = std::fs::remove_file(&beside);
-    let mut file = options.open(&beside)?;
-    let written = serde_json::to_vec(cached)
-        .map_err(std::io::Error::other)
-        .and_then(|json| file.write_all(&json))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written
+    crate::platform::replace_file(path, &serde_json::to_vec(cached).map_err(std::io::Error::other)?)
 }

@@ -74,6 +74,15 @@ impl Findings {
         self.known.insert(key, Finding { row, changed: true, written_at: None });
     }
 
+    /// How many are open, by code and severity; those that an earlier life left open are not among them.
+    pub fn open(&self) -> BTreeMap<(String, &'static str), u64> {
+        let mut open = BTreeMap::new();
+        for row in self.known.values().map(|finding| &finding.row).filter(|row| !row.cleared) {
+            *open.entry((row.code.clone(), row.severity)).or_default() += 1;
+        }
+        open
+    }
+
     /// What the table does not say yet.
     pub fn to_write(&self, now: DateTime<Utc>) -> Vec<FindingRow> {
         self.known.values().filter(|finding| due(finding, now)).map(|finding| cut(&finding.row)).collect()

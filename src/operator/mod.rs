@@ -14,6 +14,7 @@ use crate::database::{
     StatusRow, Survey,
 };
 use crate::domain::command::Kind;
+use crate::domain::meter::{Unfinished, Waiting};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Plan, Surroundings};
 use crate::journal::{Journal, JournalError, KnownDatabase};
@@ -93,6 +94,10 @@ pub struct Heard {
     pub in_doubt_before: Option<i64>,
     /// The journal's number of the database, once it was met.
     pub database_id: Option<i64>,
+    /// What is not done, by connection point.
+    pub unfinished: BTreeMap<String, Unfinished>,
+    /// Open findings by code and severity.
+    pub findings: BTreeMap<(String, &'static str), u64>,
     pub error: Option<String>,
     pub fatal: Option<JournalError>,
 }
@@ -132,6 +137,14 @@ struct Memory {
     accepted_more: i64,
     failed_more: i64,
     figures: (i64, i64, i64, i64),
+    waiting: Option<Waiting>,
+}
+
+impl Memory {
+    fn unfinished(&self) -> Unfinished {
+        let (_, held, failed, in_doubt) = self.figures;
+        Unfinished { held, failed, in_doubt, waiting: self.waiting }
+    }
 }
 
 /// Who carries a command out.
@@ -196,6 +209,9 @@ impl Desk {
             }
             Err(RoundError::Journal(error)) => heard.fatal = Some(error),
         }
+        heard.findings = self.findings.open();
+        heard.unfinished =
+            self.statuses.iter().map(|(name, memory)| (name.clone(), memory.unfinished())).collect();
         heard
     }
 
@@ -484,7 +500,13 @@ impl Desk {
         let count_due = point.is_counted && memory.counted_at.is_none_or(|at| now - at >= BEAT);
         let backlog = if count_due || stopping && point.is_counted {
             memory.counted_at = Some(now);
-            Some(self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?)
+            let backlog = self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?;
+            memory.waiting = Some(Waiting {
+                rows: backlog.waiting_rows,
+                oldest_at: backlog.oldest.map(|at| at.timestamp_millis()),
+                counted_at: now.timestamp_millis(),
+            });
+            Some(backlog)
         } else {
             None
         };

@@ -394,6 +394,8 @@ impl Outbound {
         if state.is_final() {
             point.figures.failed_here += 1;
             point.figures.failed_more += 1;
+            let document_type = point.type_number(&record.document_type);
+            point.meter.ended(document_type, state);
             point.note_failure(&record);
             point.start_unsettled_clock(now);
             self.bytes_used -= bytes;

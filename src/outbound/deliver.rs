@@ -241,6 +241,7 @@ impl Outbound {
         let document_type = open.record.document_type.clone();
         self.bytes_used -= bytes;
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
+        point.meter.tried(&posted.answer, meaning.class, posted.duration_ms);
         let verdict = self.scopes.answered(&Answered {
             path,
             meaning,
@@ -339,7 +340,7 @@ impl Outbound {
         let Some(open) = point.messages.get_mut(&message) else { return };
         open.record.delivery = *delivery;
         open.record.logged = false;
-        let entry_id = open.record.entry_id;
+        let (entry_id, document_type) = (open.record.entry_id, open.path.document_type);
         match delivery.state {
             State::Pending | State::InFlight => {}
             State::Accepted => {
@@ -355,6 +356,7 @@ impl Outbound {
             }
             State::Discarded | State::Withdrawn | State::Superseded => {}
         }
+        point.meter.ended(document_type, delivery.state);
         if delivery.state.is_final() {
             point.start_unsettled_clock(now);
             point.unsettled.push_back(message);

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::crash;
 use crate::database::{Database, DatabaseError};
 use crate::domain::message::Parcel;
+use crate::domain::meter::JournalMeter;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::outcome::Answer;
 use crate::domain::pace::Pace;
@@ -31,6 +32,7 @@ mod command;
 mod deliver;
 mod inquire;
 mod log;
+mod measure;
 mod point;
 mod rebuild;
 mod recover;
@@ -41,6 +43,7 @@ mod status;
 
 use collect::{CollectError, Collected};
 pub use command::CommandPage;
+pub use measure::Measured;
 pub use point::{Blocked, Figures};
 use point::{Point, SettledBatch};
 pub use recover::Restored;
@@ -195,6 +198,7 @@ pub struct Outbound {
     commands_waiting: Vec<(usize, crate::database::CommandRow)>,
     command_results: Vec<(usize, crate::database::CommandResult)>,
     delivered_memory_days: u32,
+    journal_meter: JournalMeter,
     stopping: bool,
     fatal: Option<JournalError>,
 }
@@ -241,6 +245,7 @@ impl Outbound {
             commands_waiting: Vec::new(),
             command_results: Vec::new(),
             delivered_memory_days,
+            journal_meter: JournalMeter::default(),
             stopping: false,
             fatal: None,
         })
@@ -648,12 +653,17 @@ impl Outbound {
         self.committing = false;
         let applied = match result {
             Ok(applied) => applied,
-            Err(error @ JournalError::NoRoom { .. }) => return self.not_committed(changes, thens, &error),
+            Err(error @ JournalError::NoRoom { .. }) => {
+                self.journal_meter.commits_failed += 1;
+                return self.not_committed(changes, thens, &error);
+            }
             Err(error) => {
                 self.fatal = Some(error);
                 return;
             }
         };
+        self.journal_meter.commits += 1;
+        self.journal_meter.changes += changes.len() as u64;
         if self.no_room {
             self.no_room = false;
             self.notices.push(journal_notice().clears());

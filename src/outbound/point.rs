@@ -9,6 +9,7 @@ use crate::database::{Selection, Settled};
 use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
+use crate::domain::meter::{PointMeter, TYPES_MAX};
 use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
 use crate::domain::schedule::Schedule;
@@ -133,6 +134,7 @@ pub(super) struct Point {
     /// When the last run of a cron schedule ended.
     pub looked_at: Option<i64>,
     pub figures: Figures,
+    pub meter: PointMeter,
 }
 
 /// What the status table is told.
@@ -213,6 +215,7 @@ impl Point {
             pace,
             looked_at: None,
             figures: Figures::default(),
+            meter: PointMeter::default(),
         }
     }
 
@@ -283,6 +286,11 @@ impl Point {
         self.types.push(name.clone());
         self.type_numbers.insert(name, number);
         number
+    }
+
+    /// The names of the types that are counted apart, by number.
+    pub fn counted_types(&self) -> &[Arc<str>] {
+        &self.types[..self.types.len().min(TYPES_MAX)]
     }
 
     pub fn type_name(&self, number: TypeNumber) -> &str {

@@ -93,6 +93,7 @@ impl Outbound {
                 // Put back in their order; the rows of `reflag` are found again by the next sweep. Whether the database
                 // did it nevertheless is not known: the rows are compared before they are flagged.
                 let point = self.point(number);
+                point.meter.settles_failed += 1;
                 for message in messages.into_iter().rev() {
                     point.unsettled.push_front(message);
                     if let Some(open) = point.messages.get_mut(&message) {
@@ -107,6 +108,8 @@ impl Outbound {
             }
         };
         self.database_answered(site);
+        self.point(number).meter.settles += 1;
+        self.point(number).meter.settled += messages.len() as u64;
         let name = self.point(number).name().to_owned();
         if !batch.settled.already_flagged.is_empty() {
             self.point(number).another_sender_until = now + ANOTHER_SENDER_MS;

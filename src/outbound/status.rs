@@ -90,7 +90,7 @@ impl Outbound {
         totals
     }
 
-    fn state_of(&self, index: usize) -> (&'static str, Option<String>) {
+    pub(super) fn state_of(&self, index: usize) -> (&'static str, Option<String>) {
         let point = &self.points[index];
         match &point.blocked {
             _ if !point.planned => return ("off", None),
