@@ -83,6 +83,14 @@ impl Findings {
         open
     }
 
+    /// A finding of this code and subject that an earlier life left open is over, unless this life has found it too.
+    pub fn clear_former(&mut self, notice: Notice, now: DateTime<Utc>) {
+        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
+        if !self.known.contains_key(&key) {
+            self.take(notice.clears(), now);
+        }
+    }
+
     /// What the table does not say yet.
     pub fn to_write(&self, now: DateTime<Utc>) -> Vec<FindingRow> {
         self.known.values().filter(|finding| due(finding, now)).map(|finding| cut(&finding.row)).collect()

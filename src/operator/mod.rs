@@ -114,6 +114,8 @@ pub struct Desk {
     claimed: Option<Claimed>,
     owned: HashMap<String, DateTime<Utc>>,
     applied: std::collections::BTreeSet<String>,
+    /// The last round could not reach the database.
+    is_away: bool,
     findings: Findings,
     statuses: HashMap<String, Memory>,
     results: Vec<CommandResult>,
@@ -178,6 +180,7 @@ impl Desk {
             database,
             journal,
             clock,
+            is_away: false,
             findings: Findings::new(&identity.host),
             identity,
             started_at,
@@ -197,10 +200,20 @@ impl Desk {
         let now = self.clock.now();
         self.take_in(&said, now);
         match self.try_round(&said, &mut heard, now).await {
-            Ok(()) => {}
+            Ok(()) => {
+                if std::mem::take(&mut self.is_away) {
+                    self.findings.take(self.away().clears(), now);
+                }
+            }
             Err(RoundError::Database(error)) => {
                 // Whatever comes back may be another file: it is looked at anew.
                 self.claimed = None;
+                self.is_away = true;
+                let notice = self.away().says(
+                    error.to_string(),
+                    "The agent tries again by itself; look at the database if it lasts.",
+                );
+                self.findings.take(notice, now);
                 tracing::warn!(database = self.name, error = %error, "the control tables are read again in a moment");
                 heard.error = Some(error.to_string());
             }
@@ -213,6 +226,25 @@ impl Desk {
         heard.unfinished =
             self.statuses.iter().map(|(name, memory)| (name.clone(), memory.unfinished())).collect();
         heard
+    }
+
+    fn away(&self) -> Notice {
+        Notice::new("DATABASE_UNAVAILABLE", Severity::Error, None, self.name.clone())
+    }
+
+    /// What an earlier life of this agent could not take back: these are found anew in every life, if they hold.
+    fn clear_former_findings(&mut self, now: DateTime<Utc>) {
+        let mut former = vec![
+            self.away(),
+            Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir"),
+            Notice::new("JOURNAL_FULL", Severity::Error, None, "journal"),
+        ];
+        let unusable =
+            |name: &String| Notice::new("CREDENTIAL_UNUSABLE", Severity::Error, None, name.clone());
+        former.extend(self.identity.ions.keys().map(unusable));
+        for notice in former {
+            self.findings.clear_former(notice, now);
+        }
     }
 
     /// Keeps what is to be said until it is written.
@@ -247,6 +279,7 @@ impl Desk {
                 return Ok(());
             }
             let commands = self.database.command_read().await?;
+            self.clear_former_findings(now);
             match self.claim(&survey, &commands, now).await? {
                 Guard::Passed { verify } => heard.verify = verify,
                 Guard::Refused(reason) => heard.refused = Some(reason),
@@ -287,13 +320,15 @@ impl Desk {
                 "the database lacks something"
             );
         }
+        let notice = Notice::new("DATABASE_LACKS", Severity::Error, None, self.name.clone());
         if survey.problems.is_empty() {
+            self.findings.take(notice.clears(), now);
             return false;
         }
         let said: Vec<_> =
             survey.problems.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect();
-        let notice = Notice::new("DATABASE_LACKS", Severity::Error, None, self.name.clone())
-            .says(said.join("; "), "Run the script that is named, then wait for the next look.");
+        let notice =
+            notice.says(said.join("; "), "Run the script that is named, then wait for the next look.");
         self.findings.take(notice, now);
         heard.refused = Some(said.join("; "));
         true

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bodrelay::clock::Clock;
+use bodrelay::domain::notice::{Notice, Severity};
 use bodrelay::journal::Journal;
 use bodrelay::operator::{Desk, Identity, Said};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -63,7 +64,8 @@ pub async fn the_epoch_is_raised_hourly<F: Fixture>() {
         clock.forward(61);
     }
     assert_eq!(epoch(&fixture).await, first + 4, "one for the fault, one each for three rounds");
-    assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_finding").await, "0");
+    let open = "SELECT count(*) FROM bodrelay_finding WHERE cleared_at IS NULL";
+    assert_eq!(fixture.value(open).await, "0");
 }
 
 pub async fn a_cloned_journal_is_found_within_the_hour<F: Fixture>() {
@@ -88,4 +90,38 @@ pub async fn a_cloned_journal_is_found_within_the_hour<F: Fixture>() {
     let finding =
         "SELECT count(*) FROM bodrelay_finding WHERE code = 'JOURNAL_CLONED' AND cleared_at IS NULL";
     assert_eq!(fixture.value(finding).await, "1");
+}
+
+/// What could not be said while the database was away is said when it is back, and taken back; also what an earlier
+/// life could not take back.
+pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    let journal = folder.path().join("journal.sqlite");
+    fixture.exec("ALTER TABLE bodrelay_host RENAME TO bodrelay_away").await;
+    let mut first = desk(&fixture, &journal, &clock, "h1");
+    let heard = first.round(Said::default()).await;
+    assert!(heard.refused.is_some(), "a table is missing: {heard:?}");
+    fixture.exec("ALTER TABLE bodrelay_away RENAME TO bodrelay_host").await;
+    let full = Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir").says("full", "make room");
+    let said = Said { notices: vec![full.clone()], ..Said::default() };
+    assert_eq!(first.round(said).await.refused, None);
+    let open = "SELECT code FROM bodrelay_finding WHERE cleared_at IS NULL ORDER BY code";
+    assert_eq!(fixture.rows(open).await.concat(), ["DISK_NEARLY_FULL"]);
+    fixture.exec("ALTER TABLE bodrelay_command RENAME TO bodrelay_away").await;
+    assert!(first.round(Said::default()).await.error.is_some());
+    fixture.exec("ALTER TABLE bodrelay_away RENAME TO bodrelay_command").await;
+    for _ in 0..2 {
+        // Told in the first round, taken back in the next.
+        assert_eq!(first.round(Said::default()).await.error, None);
+    }
+    let all = "SELECT code FROM bodrelay_finding WHERE code = 'DATABASE_UNAVAILABLE' AND cleared_at IS NULL";
+    assert_eq!(fixture.rows(all).await.len(), 0, "it is back");
+    drop(first);
+    let mut second = desk(&fixture, &journal, &clock, "h1");
+    assert_eq!(second.round(Said::default()).await.refused, None);
+    assert_eq!(fixture.rows(open).await.len(), 0, "a life that does not find it takes it back");
+    let mut third = desk(&fixture, &folder.path().join("other.sqlite"), &clock, "h2");
+    let said = Said { notices: vec![full], ..Said::default() };
+    third.round(said).await;
+    assert_eq!(fixture.rows(open).await.len(), 1, "one that does leaves it open");
 }
