@@ -556,3 +556,51 @@ fn status_and_describe_tell_what_is_there() {
     let (code, page, _) = site.run(&["describe"]);
     assert!(code == 0 && page.contains("It could not be read"), "{page}");
 }
+
+fn no_finding(code: &str) -> String {
+    format!("SELECT count(*) = 0 FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL")
+}
+
+/// What somebody forgot, each provoked and taken back.
+#[test]
+fn forgotten_things_are_findings() {
+    let site = Site::new();
+    site.exec(
+        "UPDATE bodrelay_connection_point SET after_failure = 'hold'; DROP INDEX IX_COR_OUTBOX_HEADERS_ENTRY",
+    );
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-1").times(1));
+    // Of a type that nobody listed, since years: all other figures look well.
+    let old = site.write_row("Sync.Nobody", "N-1", "");
+    site.exec(&format!(
+        "UPDATE COR_OUTBOX_ENTRY SET C_CREATED_DATE_TIME = '2020-01-01T00:00:00Z' WHERE C_ID = {old}"
+    ));
+    let ids = ["a", "b"].map(|text| site.write_row("Sync.SalesOrder", "SO-1", text));
+    let mut running = site.start();
+    for code in ["MESSAGES_HELD", "BACKLOG_OLD", "DATABASE_ADVICE", "TYPE_NOT_LISTED"] {
+        site.wait_for(&finding(code), "1");
+    }
+    let text = "SELECT finding_text FROM bodrelay_finding WHERE code = 'MESSAGES_HELD'";
+    assert!(site.ask(text).starts_with("1 messages wait"), "{}", site.ask(text));
+    site.exec("INSERT INTO bodrelay_command (command, connection_point, document_id, failure_code, reason) VALUES ('discard', 'CP1', 'SO-1', 'HTTP_400', 'no')");
+    site.wait_for(&flag(ids[1]), "1");
+    site.wait_for(&no_finding("MESSAGES_HELD"), "1");
+    site.exec("INSERT INTO bodrelay_command (command, connection_point) VALUES ('pause', 'CP1')");
+    site.wait_for("SELECT state FROM bodrelay_status", "paused");
+    assert_eq!(running.term(), 0);
+    let journal = rusqlite::Connection::open(site.path("state/journal.sqlite")).unwrap();
+    assert_eq!(journal.execute("UPDATE pause SET since = since - 90000000", []).unwrap(), 1);
+    drop(journal);
+    site.exec(&format!(
+        "DELETE FROM COR_OUTBOX_ENTRY WHERE C_ID = {old}; CREATE INDEX x ON COR_OUTBOX_HEADERS (C_OUTBOX_ID)"
+    ));
+    let mut running = site.start();
+    site.wait_for(&finding("PAUSED_LONG"), "1");
+    site.wait_for(&no_finding("DATABASE_ADVICE"), "1");
+    site.wait_for(&no_finding("BACKLOG_OLD"), "1");
+    site.exec("INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', 'CP1'); DELETE FROM bodrelay_document");
+    site.wait_for(&no_finding("PAUSED_LONG"), "1");
+    site.wait_for(&finding("NO_DOCUMENTS"), "1");
+    site.exec("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'SalesOrder')");
+    site.wait_for(&no_finding("NO_DOCUMENTS"), "1");
+    assert_eq!(running.term(), 0);
+}

@@ -1,6 +1,6 @@
 //! Findings between notice and table: one open finding for each code, connection point and subject.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -24,11 +24,13 @@ struct Finding {
 pub(super) struct Findings {
     host: String,
     known: BTreeMap<Key, Finding>,
+    /// What this life has cleared once, found or not.
+    looked_at: BTreeSet<Key>,
 }
 
 impl Findings {
     pub fn new(host: &str) -> Self {
-        Self { host: host.to_owned(), known: BTreeMap::new() }
+        Self { host: host.to_owned(), known: BTreeMap::new(), looked_at: BTreeSet::new() }
     }
 
     pub fn take(&mut self, notice: Notice, now: DateTime<Utc>) {
@@ -81,6 +83,16 @@ impl Findings {
             *open.entry((row.code.clone(), row.severity)).or_default() += 1;
         }
         open
+    }
+
+    /// A finding that holds, or (where it was open, or may be from an earlier life) no longer does.
+    pub fn hold(&mut self, notice: Notice, holds: bool, now: DateTime<Utc>) {
+        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
+        if holds {
+            self.take(notice, now);
+        } else if self.known.contains_key(&key) || self.looked_at.insert(key) {
+            self.take(notice.clears(), now);
+        }
     }
 
     /// A finding of this code and subject that an earlier life left open is over, unless this life has found it too.

@@ -21,6 +21,7 @@ use crate::journal::{Journal, JournalError, KnownDatabase};
 
 mod claim;
 mod findings;
+mod watch;
 
 pub use claim::Guard;
 use findings::Findings;
@@ -52,6 +53,11 @@ pub struct PointReport {
     pub is_counted: bool,
     /// It is no longer in the plan, and nothing of it is under way.
     pub is_gone: bool,
+    /// `send_mode` is `on`, and no pause or blackout holds.
+    pub is_meant_to_send: bool,
+    /// It is switched on, and no document is listed for it.
+    pub lacks_documents: bool,
+    pub paused_since: Option<DateTime<Utc>>,
     pub selection: Selection,
     pub accepted_more: i64,
     pub failed_more: i64,
@@ -280,6 +286,7 @@ impl Desk {
             }
             let commands = self.database.command_read().await?;
             self.clear_former_findings(now);
+            self.advise(&survey, now);
             match self.claim(&survey, &commands, now).await? {
                 Guard::Passed { verify } => heard.verify = verify,
                 Guard::Refused(reason) => heard.refused = Some(reason),
@@ -455,7 +462,7 @@ impl Desk {
         tables: &crate::domain::plan::ControlTables,
         now: DateTime<Utc>,
     ) -> Result<Report, RoundError> {
-        let mut report = Report { findings: self.findings.to_write(now), ..Report::default() };
+        let mut report = Report::default();
         if let Some(claimed) = self.claimed
             && (said.stopping || now - claimed.beat_at >= BEAT)
         {
@@ -469,6 +476,8 @@ impl Desk {
                 report.statuses.push(row);
             }
         }
+        // Last: the figures above may be findings, too.
+        report.findings = self.findings.to_write(now);
         Ok(report)
     }
 
@@ -545,6 +554,8 @@ impl Desk {
         } else {
             None
         };
+        self.watch(point, counts, backlog.as_ref(), now);
+        let memory = self.statuses.entry(point.connection_point.clone()).or_default();
         Ok(Some(StatusRow {
             connection_point: point.connection_point.clone(),
             direction: "out",

@@ -21,6 +21,11 @@ pub struct PointStatus {
     pub is_counted: bool,
     /// It is no longer in the plan, and nothing of it is under way.
     pub is_gone: bool,
+    /// `send_mode` is `on`, and no pause or blackout holds.
+    pub is_meant_to_send: bool,
+    /// It is switched on, and no document is listed for it.
+    pub lacks_documents: bool,
+    pub paused_since: Option<DateTime<Utc>>,
     pub selection: crate::database::Selection,
     pub figures: Figures,
     pub next_poll_at: Option<DateTime<Utc>>,
@@ -57,6 +62,13 @@ impl Outbound {
                 reason,
                 in_flight: i64::try_from(point.begun).unwrap_or(i64::MAX),
                 is_counted: point.recovered && point.planned,
+                is_meant_to_send: point.planned
+                    && point.settings.send_mode == SendMode::On
+                    && !point.is_halted(),
+                lacks_documents: point.planned
+                    && point.settings.send_mode == SendMode::On
+                    && point.settings.documents.is_empty(),
+                paused_since: point.pause.as_ref().map(|pause| log::time(pause.since)),
                 is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
                 selection: point.selection(),
                 figures,

@@ -1,0 +1,92 @@
+//! Findings about how it goes: what waits too long, what is held, what was forgotten in a pause, what would help.
+//!
+//! Each is one for a connection point, clears by itself, and is judged from figures that a round has anyway.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Desk, PointReport};
+use crate::database::{Backlog, Survey};
+use crate::domain::notice::{Notice, Severity};
+use crate::journal::Counts;
+
+/// Rows that wait for longer are said aloud.
+const OLD: TimeDelta = TimeDelta::hours(1);
+/// A pause that lasts longer may have been forgotten.
+const LONG_PAUSE: TimeDelta = TimeDelta::hours(24);
+
+impl Desk {
+    /// What the figures of a connection point say.
+    pub(super) fn watch(
+        &mut self,
+        point: &PointReport,
+        counts: Counts,
+        backlog: Option<&Backlog>,
+        now: DateTime<Utc>,
+    ) {
+        let name = point.connection_point.as_str();
+        let held = Notice::new("MESSAGES_HELD", Severity::Warning, Some(name), "messages").says(
+            format!("{} messages wait for a failed one of the same document (after_failure = 'hold')", counts.held),
+            "SELECT held_by, verb, noun, document_id FROM bodrelay_errors WHERE held_by IS NOT NULL; held_by is the \
+             message_key of the failed one. Correct and resubmit it, or discard it: the others then go on.",
+        );
+        self.findings.hold(held, counts.held > 0, now);
+        let since = point.paused_since.filter(|since| now - *since > LONG_PAUSE);
+        let paused = Notice::new("PAUSED_LONG", Severity::Warning, Some(name), "pause").says(
+            format!("it is paused since {}: nothing is sent", shown(since.unwrap_or(now))),
+            format!(
+                "If nobody needs the pause any more: INSERT INTO bodrelay_command (command, connection_point) VALUES \
+                 ('resume', '{name}')"
+            ),
+        );
+        self.findings.hold(paused, since.is_some(), now);
+        let no_documents = Notice::new("NO_DOCUMENTS", Severity::Error, Some(name), "documents").says(
+            "bodrelay_document has no row of direction 'out' for it: nothing is sent",
+            format!(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'out', \
+                 'Sync', 'SalesOrder'), one row for each document type."
+            ),
+        );
+        self.findings.hold(no_documents, point.lacks_documents, now);
+        if let Some(backlog) = backlog {
+            self.watch_backlog(point, backlog, now);
+        }
+    }
+
+    /// Rows that wait where they should go: all other figures may look well.
+    fn watch_backlog(&mut self, point: &PointReport, backlog: &Backlog, now: DateTime<Utc>) {
+        let old = backlog.oldest.filter(|oldest| point.is_meant_to_send && now - *oldest > OLD);
+        let more = if backlog.capped { " or more" } else { "" };
+        let last = point.last_accepted_at.map_or_else(
+            || "nothing was accepted since the agent was started".to_owned(),
+            |at| format!("the last one was accepted at {}", shown(at)),
+        );
+        let why = point.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let notice = Notice::new("BACKLOG_OLD", Severity::Warning, Some(&point.connection_point), "outbox").says(
+            format!(
+                "{}{more} rows wait at 0, the oldest since {}; it is {}{why}; {last}",
+                backlog.waiting_rows,
+                shown(old.unwrap_or(now)),
+                point.state
+            ),
+            "Look at the other findings of this connection point first, then at bodrelay_errors. If rows of one type \
+             wait: is it listed in bodrelay_document, and enabled?",
+        );
+        self.findings.hold(notice, old.is_some(), now);
+    }
+
+    /// What the survey thinks would help.
+    pub(super) fn advise(&mut self, survey: &Survey, now: DateTime<Utc>) {
+        let said: Vec<String> =
+            survey.advice.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect();
+        let notice = Notice::new("DATABASE_ADVICE", Severity::Warning, None, self.name.clone())
+            .says(said.join("; "), "It works without, only slower: do it when it suits.");
+        match said.is_empty() {
+            true => self.findings.clear_former(notice, now),
+            false => self.findings.take(notice, now),
+        }
+    }
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
