@@ -134,6 +134,18 @@ pub enum AnswerClass {
     Suspend,
 }
 
+impl AnswerClass {
+    /// As the tables say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+            Self::Suspend => "suspend",
+        }
+    }
+}
+
 /// How a scope backs off: wait n = min(step · n, max).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {

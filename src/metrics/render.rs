@@ -3,7 +3,6 @@
 use super::Reading;
 use super::text::Page;
 use crate::domain::meter::{OUTCOMES, PointReading, Status, TYPES_MAX, Unfinished};
-use crate::domain::plan::AnswerClass;
 
 /// The states of a connection point (tables.md, `bodrelay_status`).
 const STATES: [&str; 10] = [
@@ -80,17 +79,11 @@ fn messages(page: &mut Page, reading: &Reading) {
                 }
                 Status::Word(word) => word,
             };
-            let class = match class {
-                AnswerClass::Accepted => "accepted",
-                AnswerClass::Retry => "retry",
-                AnswerClass::Reject => "reject",
-                AnswerClass::Suspend => "suspend",
-            };
             let labels = [
                 ("connection_point", &*point.connection_point),
                 ("direction", "out"),
                 ("status", status),
-                ("answer_class", class),
+                ("answer_class", class.as_str()),
             ];
             page.count(&labels, times);
         }

@@ -270,7 +270,7 @@ impl Outbound {
             started_at: posted.started_at,
             duration_ms: posted.duration_ms,
             http_status: posted.answer.status(),
-            answer_class: class_name(meaning.class),
+            answer_class: meaning.class.as_str(),
             in_doubt: meaning.in_doubt,
             failure_code: (verdict != Verdict::Accepted).then(|| posted.answer.code()),
             answer_text: (verdict != Verdict::Accepted).then(|| posted.answer.text().to_owned()),
@@ -281,7 +281,7 @@ impl Outbound {
         let note = Note {
             now,
             http_status: posted.answer.status(),
-            answer_class: Some(class_name(meaning.class)),
+            answer_class: Some(meaning.class.as_str()),
             failure,
             wire_bytes: Some(posted.wire_bytes),
             attempt,
@@ -549,15 +549,5 @@ fn answer_text(answer: &Answer) -> String {
         Answer::NotConnected { what } | Answer::NoToken { what, .. } | Answer::Unanswered { what } => {
             what.clone()
         }
-    }
-}
-
-/// As the tables say a class.
-pub(super) fn class_name(class: AnswerClass) -> &'static str {
-    match class {
-        AnswerClass::Accepted => "accepted",
-        AnswerClass::Retry => "retry",
-        AnswerClass::Reject => "reject",
-        AnswerClass::Suspend => "suspend",
     }
 }
