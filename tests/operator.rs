@@ -34,6 +34,26 @@ fn check_of_a_healthy_site() {
 }
 
 #[test]
+fn check_lists_what_the_running_agent_found() {
+    let site = Site::new();
+    let _running = site.start();
+    site.write_row("Sync.ItemMaster", "IM-1", "");
+    site.wait_for(&finding("TYPE_NOT_LISTED"), "1");
+    assert_eq!(site.check(), (1, vec!["TYPE_NOT_LISTED".to_owned()]));
+    let (_, text, _) = site.run(&["check"]);
+    assert!(text.contains("found by the agent of host1 since"), "{text}");
+    // What check finds itself is not said twice, and what is cleared is not said at all.
+    site.simulator.set_accepted(Some([].into()));
+    site.exec(
+        "INSERT INTO bodrelay_finding (code, severity, connection_point, subject, finding_text, remedy, since, \
+         last_seen_at, host) VALUES ('TYPE_NOT_ACCEPTED', 'error', 'CP1', 'Sync.SalesOrder', 't', 'r', \
+         '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', 'host9'); \
+         UPDATE bodrelay_finding SET cleared_at = since WHERE code = 'TYPE_NOT_LISTED'",
+    );
+    assert_eq!(site.check(), (1, vec!["TYPE_NOT_ACCEPTED".to_owned()]));
+}
+
+#[test]
 fn check_names_each_broken_thing() {
     let accept = |names: &[&str]| Some(names.iter().map(|it| (*it).to_owned()).collect());
     type Break<'a> = Box<dyn Fn(&Site) + 'a>;
@@ -375,7 +395,8 @@ fn a_copied_database_is_refused_until_it_is_accepted() {
     site.once(0);
     assert_eq!((site.ask(&flag(id)), site.stored()), ("1".into(), 1));
     assert_eq!(site.ask("SELECT state FROM bodrelay_command"), "done");
-    assert_eq!(site.check(), (0, vec![]));
+    // What the agent found in the row itself is listed, and is no error.
+    assert_eq!(site.check(), (0, vec!["ENVELOPE_INCOMPLETE".to_owned()]));
 }
 
 #[test]

@@ -11,13 +11,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Database, FindingRow};
 use crate::domain::notice::{Notice, Severity};
 
 mod ion;
 mod machine;
 mod orphans;
 mod print;
+mod reported;
 mod schedules;
 mod settings;
 mod site;
@@ -40,6 +41,8 @@ pub struct Section {
     /// What was seen, in a few words.
     pub seen: Vec<String>,
     pub notices: Vec<Notice>,
+    /// What agents found and have not cleared, beside that.
+    pub reported: Vec<FindingRow>,
     /// What the file names cannot be used at all.
     pub wrong_file: bool,
     /// The other side could not be reached, so less was looked at.
@@ -97,7 +100,9 @@ impl Report {
 
     /// How many findings have this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.sections.iter().flat_map(|it| &it.notices).filter(|it| it.severity == severity).count()
+        let found = self.sections.iter().flat_map(|it| &it.notices).filter(|it| it.severity == severity);
+        let reported = self.sections.iter().flat_map(|it| &it.reported);
+        found.count() + reported.filter(|it| it.severity == severity.as_str()).count()
     }
 }
 
@@ -128,6 +133,7 @@ pub async fn run(config: &Config, databases: Vec<Arc<dyn Database>>, now: DateTi
     for (name, client) in credentials {
         sections.push(ion::look(&name, client, &points).await);
     }
+    reported::leave_out_doubles(&mut sections);
     Report { sections }
 }
 

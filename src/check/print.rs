@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Report;
-use crate::domain::notice::{Notice, Severity};
+use super::{Report, Section};
+use crate::domain::notice::Severity;
 
 /// Columns of the oldest console that somebody may look at this on.
 const WIDTH: usize = 80;
@@ -18,10 +18,10 @@ pub fn as_text(report: &Report) -> String {
         if !section.seen.is_empty() {
             wrap(&mut out, "  seen    ", &section.seen.join("; "));
         }
-        let mut notices: Vec<&Notice> = section.notices.iter().collect();
-        notices.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
-        for notice in notices {
-            finding(&mut out, notice);
+        let mut shown = shown(section);
+        shown.sort_by_key(|it| std::cmp::Reverse(it.severity));
+        for it in shown {
+            finding(&mut out, &it);
         }
         out.push('\n');
     }
@@ -29,7 +29,41 @@ pub fn as_text(report: &Report) -> String {
     out
 }
 
-fn finding(out: &mut String, notice: &Notice) {
+/// A finding, whoever has it.
+struct Shown<'a> {
+    severity: Severity,
+    code: &'a str,
+    connection_point: Option<&'a str>,
+    subject: &'a str,
+    text: &'a str,
+    remedy: &'a str,
+    /// The agent that reports it, and since when; `None`: check has found it now.
+    reported: Option<String>,
+}
+
+fn shown(section: &Section) -> Vec<Shown<'_>> {
+    let found = section.notices.iter().map(|notice| Shown {
+        severity: notice.severity,
+        code: notice.code,
+        connection_point: notice.connection_point.as_deref(),
+        subject: &notice.subject,
+        text: &notice.text,
+        remedy: &notice.remedy,
+        reported: None,
+    });
+    let reported = section.reported.iter().map(|row| Shown {
+        severity: Severity::parse(row.severity),
+        code: &row.code,
+        connection_point: row.connection_point.as_deref(),
+        subject: &row.subject,
+        text: &row.finding_text,
+        remedy: &row.remedy,
+        reported: Some(format!("the agent of {} since {}", row.host, super::site::stamp(row.since))),
+    });
+    found.chain(reported).collect()
+}
+
+fn finding(out: &mut String, notice: &Shown<'_>) {
     let severity = match notice.severity {
         Severity::Error => "  ERROR   ",
         Severity::Warning => "  warning ",
@@ -40,8 +74,11 @@ fn finding(out: &mut String, notice: &Notice) {
         None => format!("{}, {}", notice.code, notice.subject),
     };
     wrap(out, severity, &about);
-    wrap(out, INDENT, &notice.text);
-    wrap(out, "       -> ", &notice.remedy);
+    if let Some(reported) = &notice.reported {
+        wrap(out, INDENT, &format!("found by {reported}:"));
+    }
+    wrap(out, INDENT, notice.text);
+    wrap(out, "       -> ", notice.remedy);
 }
 
 fn verdict(report: &Report) -> String {
@@ -89,12 +126,12 @@ pub fn as_json(report: &Report) -> String {
     let findings: Vec<_> = report
         .sections
         .iter()
-        .flat_map(|section| section.notices.iter().map(move |notice| (section, notice)))
+        .flat_map(|section| shown(section).into_iter().map(move |notice| (section, notice)))
         .map(|(section, notice)| {
             serde_json::json!({
                 "group": section.title, "code": notice.code, "severity": notice.severity.as_str(),
                 "connection_point": notice.connection_point, "subject": notice.subject,
-                "finding_text": notice.text, "remedy": notice.remedy,
+                "finding_text": notice.text, "remedy": notice.remedy, "reported_by": notice.reported,
             })
         })
         .collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DATABASE_LIMIT, Section, aside, orphans, schedules};
+use super::{DATABASE_LIMIT, Section, aside, orphans, reported, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::{SCRIPT_KNOWN, SCRIPT_NEEDED};
 use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey};
@@ -116,6 +116,9 @@ async fn look_in(
     if let Err(error) = orphans::look(database, &control, section).await {
         section
             .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody chooses", &error) });
+    }
+    if let Err(error) = reported::look(database, section).await {
+        section.finds(Notice { severity: Severity::Warning, ..unreachable("bodrelay_finding", &error) });
     }
     Ok(plan.connection_points.into_values().collect())
 }

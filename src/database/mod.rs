@@ -64,6 +64,9 @@ pub trait Database: Send + Sync {
     /// Every row of `bodrelay_status`.
     async fn status_read(&self) -> Result<Vec<StatusRead>>;
 
+    /// Open findings of every agent, worst first, 500 at most; `seen_more` is how often each was seen in all.
+    async fn finding_read(&self) -> Result<Vec<FindingRow>>;
+
     /// Writes this agent's row of `bodrelay_host`, if its journal's epoch there is still `expected` (`None`: no row
     /// of this journal). `Ok(false)`: somebody else moved it, nothing was written.
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool>;

@@ -14,8 +14,8 @@ use crate::config::DatabaseSettings;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, CommandRow, Database, DatabaseError, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim,
-    Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
+    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use session::Session;
 use trouble::Trouble;
@@ -140,6 +140,10 @@ impl Database for Mssql {
 
     async fn status_read(&self) -> Result<Vec<StatusRead>> {
         on!(self.control, "status_read", |session| control::status_read(session))
+    }
+
+    async fn finding_read(&self) -> Result<Vec<FindingRow>> {
+        on!(self.control, "finding_read", |session| control::finding_read(session))
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

@@ -15,8 +15,8 @@ use crate::config::DatabaseSettings;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, CommandRow, Database, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, Report,
-    Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page,
+    Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use listen::Listener;
 use session::{Address, Session};
@@ -174,6 +174,15 @@ impl Database for Postgres {
     async fn status_read(&self) -> Result<Vec<StatusRead>> {
         self.call(&self.control, "status_read", |session| async move { control::status_read(&session).await })
             .await
+    }
+
+    async fn finding_read(&self) -> Result<Vec<FindingRow>> {
+        self.call(
+            &self.control,
+            "finding_read",
+            |session| async move { control::finding_read(&session).await },
+        )
+        .await
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

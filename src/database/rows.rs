@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use super::{CommandRow, HostRow, LogRow, StatusRead};
+use super::{CommandRow, FindingRow, HostRow, LogRow, StatusRead};
 use crate::domain::message::Facts;
+use crate::domain::notice::Severity;
 use crate::domain::plan::{ConnectionPointRow, DocumentRow, StatusRuleRow};
 
 /// A row as a driver gives it.
@@ -145,6 +146,24 @@ pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
         dry_run: row.flag(13)?,
         state: row.required(14)?,
         until_at: row.time(15)?,
+    })
+}
+
+/// The columns of finding_read.
+pub(super) fn finding<C: Cells>(row: &C) -> Result<FindingRow, C::Error> {
+    let severity = row.required(1)?;
+    Ok(FindingRow {
+        code: row.required(0)?,
+        severity: Severity::parse(&severity).as_str(),
+        connection_point: row.text(2)?,
+        subject: row.required(3)?,
+        finding_text: row.required(4)?,
+        remedy: row.required(5)?,
+        since: row.required_time(6)?,
+        last_seen_at: row.required_time(7)?,
+        seen_more: row.number(8)?,
+        cleared: false,
+        host: row.required(9)?,
     })
 }
 

@@ -22,8 +22,8 @@ use crate::platform::file_identity;
 use crate::sqlite_thread::SqliteThread;
 
 use super::{
-    Backlog, CommandRow, Database, DatabaseError, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim,
-    Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
+    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use trouble::Trouble;
 
@@ -307,6 +307,10 @@ impl Database for Sqlite {
 
     async fn status_read(&self) -> Result<Vec<StatusRead>> {
         self.call("status_read", control::status_read).await
+    }
+
+    async fn finding_read(&self) -> Result<Vec<FindingRow>> {
+        self.call("finding_read", control::finding_read).await
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

@@ -40,6 +40,7 @@ statements! {
     CONTROL_READ_STATUS_RULES = "control_read_status_rules";
     COMMAND_READ = "command_read";
     HOST_READ = "host_read";
+    FINDING_READ = "finding_read";
     HOST_CLAIM = "host_claim";
     HOST_INSERT = "host_insert";
     OWNER_CLAIM = "owner_claim";

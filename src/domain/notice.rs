@@ -23,6 +23,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// From `bodrelay_finding.severity`; what its CHECK does not know counts as the worst.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "info" => Self::Info,
+            "warning" => Self::Warning,
+            _ => Self::Error,
+        }
+    }
+
     /// As `bodrelay_finding.severity` says it.
     pub fn as_str(self) -> &'static str {
         match self {

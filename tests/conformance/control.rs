@@ -397,11 +397,26 @@ pub async fn findings_open_renew_and_clear<F: Fixture>() {
             ["CP1", "300", "first", "2", ten, ten, "1"],
         ]
     );
+    let read = database.finding_read().await.unwrap();
+    let read: Vec<_> = read.iter().map(|it| (it.connection_point.as_deref(), it.seen_more)).collect();
+    assert_eq!(read, [(Some("CP1"), 5), (None, 2), (Some("CP1"), 2)]);
     database.control_report(&report(vec![cleared, finding()])).await.unwrap();
     let open = "SELECT count(*) FROM bodrelay_finding WHERE cleared_at IS NULL AND connection_point = 'CP1' \
                 AND subject = 'Sync.Item'";
     assert_eq!(fixture.value(open).await, "1", "what comes back after it was cleared is a new row");
     assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_finding").await, "4");
+    let worst = FindingRow {
+        code: "WORST".into(),
+        severity: "error",
+        since: at("2026-02-01T00:00:00Z"),
+        host: "h2".into(),
+        ..finding()
+    };
+    let least = FindingRow { code: "LEAST".into(), severity: "info", seen_more: 1, ..finding() };
+    database.control_report(&report(vec![least.clone(), worst.clone()])).await.unwrap();
+    let read = database.finding_read().await.unwrap();
+    assert_eq!(read.len(), 5, "open ones only");
+    assert_eq!((&read[0], &read[4]), (&worst, &least), "worst first, as written");
 }
 
 pub async fn commands_run_and_end<F: Fixture>() {

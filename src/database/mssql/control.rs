@@ -2,7 +2,7 @@
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::mssql as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Row, Session};
@@ -29,6 +29,10 @@ pub(super) async fn host_read(session: &mut Session) -> Result<Vec<HostRow>, Tro
 
 pub(super) async fn status_read(session: &mut Session) -> Result<Vec<StatusRead>, Trouble> {
     all(session, sql::STATUS_READ, rows::status).await
+}
+
+pub(super) async fn finding_read(session: &mut Session) -> Result<Vec<FindingRow>, Trouble> {
+    all(session, sql::FINDING_READ, rows::finding).await
 }
 
 async fn all<T>(

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Session, Value};
@@ -41,6 +41,13 @@ pub(super) async fn status_read(session: &Session) -> Result<Vec<StatusRead>, Tr
     let statuses = all(session, sql::STATUS_READ, rows::status).await?;
     session.commit().await?;
     Ok(statuses)
+}
+
+pub(super) async fn finding_read(session: &Session) -> Result<Vec<FindingRow>, Trouble> {
+    session.begin_read().await?;
+    let findings = all(session, sql::FINDING_READ, rows::finding).await?;
+    session.commit().await?;
+    Ok(findings)
 }
 
 async fn all<T>(

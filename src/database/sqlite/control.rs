@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::sqlite as sql;
-use crate::database::{CommandRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::trouble::Trouble;
@@ -32,6 +32,10 @@ pub(super) fn host_read(connection: &mut Connection) -> Result<Vec<HostRow>, Tro
 
 pub(super) fn status_read(connection: &mut Connection) -> Result<Vec<StatusRead>, Trouble> {
     all(&read(connection)?, sql::STATUS_READ, |row| rows::status(row))
+}
+
+pub(super) fn finding_read(connection: &mut Connection) -> Result<Vec<FindingRow>, Trouble> {
+    all(&read(connection)?, sql::FINDING_READ, |row| rows::finding(row))
 }
 
 fn all<T>(
