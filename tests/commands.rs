@@ -125,6 +125,34 @@ fn a_resubmit_is_done_once() {
     });
 }
 
+/// The message log is told of problems only, and these have had none: a discard finds what waits all the same.
+#[test]
+fn a_discard_finds_what_the_log_does_not_know() {
+    on_both(|site| {
+        site.sql("UPDATE bodrelay_connection_point SET log_messages = 'problems', parallel_posts = 1");
+        site.simulator.add_fault(Fault::refuse(500).for_document("ITEM-1"));
+        let rows: Vec<i64> = (1..=3).map(|version| site.insert(&Entry::new("ITEM-1", version))).collect();
+        let mut agent = site.start();
+        agent.until("a refusal", || site.simulator.ledger().counts().posts > 0);
+        let by_document = "command, connection_point, noun, document_id, reason, dry_run";
+        let (figures, text) =
+            told(site, &mut agent, by_document, "'discard', 'CP1', 'ItemMaster', 'ITEM-1', 'not wanted', 1");
+        assert_eq!((&*figures, &*text), ("done 3 0", "dry run: 3 of 3 would be changed; nothing was"));
+        let other = "'discard', 'CP1', 'ItemMaster', 'ITEM-2', 'not wanted', 0";
+        assert_eq!(told(site, &mut agent, by_document, other).0, "done 0 0");
+        let this = "'discard', 'CP1', 'ItemMaster', 'ITEM-1', 'not wanted', 0";
+        told(site, &mut agent, by_document, this);
+        agent.until("those that waited", || rows[1..].iter().all(|row| site.flag(*row) == Some(9)));
+        for row in &rows[1..] {
+            assert_eq!(site.states_of(*row), ["discarded"]);
+        }
+        let (figures, text) =
+            told(site, &mut agent, "command, connection_point, noun", "'resend', 'CP1', 'ItemMaster'");
+        assert!(figures.starts_with("refused") && text.contains("from_at"), "{figures} {text}");
+        agent.term();
+    });
+}
+
 #[test]
 fn what_was_accepted_goes_once_more_under_a_new_id() {
     on_both(|site| {

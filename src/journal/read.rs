@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::apply::{Attempt, json};
 use super::record::Record;
 use super::{Journal, Result, statements as sql};
+use crate::domain::delivery::State;
 use crate::domain::ids::LaneKey;
 
 /// A database that this journal has met.
@@ -201,20 +202,17 @@ impl Journal {
         self.records(numbers).await
     }
 
-    /// The newest message of each of these rows.
-    pub async fn newest_of(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<Record>> {
-        let numbers = self
-            .query(move |connection| {
-                let mut statement = connection.prepare_cached(sql::MESSAGE_GENERATIONS)?;
-                let mut numbers = Vec::new();
-                for entry_id in entry_ids {
-                    numbers.extend(
-                        statement.query_row((point_id, entry_id), |row| row.get::<_, i64>(0)).optional()?,
-                    );
-                }
-                Ok(numbers)
-            })
-            .await?;
+    /// A page of messages in these states above a number, in the order of their rows: of each row its newest message.
+    pub async fn page(
+        &self,
+        point_ids: Vec<i64>,
+        states: &[State],
+        above: i64,
+        limit: i64,
+    ) -> Result<Vec<Record>> {
+        let states: Vec<i64> = states.iter().map(|state| *state as i64).collect();
+        let numbers =
+            self.numbers(sql::MESSAGE_PAGE, (json(&point_ids), json(&states), above, limit)).await?;
         self.records(numbers).await
     }
 

@@ -44,6 +44,7 @@ pub(super) const MESSAGE_HOLD: &str = include_str!("../../sql/journal/agent/mess
 pub(super) const MESSAGE_IN_FLIGHT: &str = include_str!("../../sql/journal/agent/message_in_flight.sql");
 pub(super) const MESSAGE_INSERT: &str = include_str!("../../sql/journal/agent/message_insert.sql");
 pub(super) const MESSAGE_LOGGED: &str = include_str!("../../sql/journal/agent/message_logged.sql");
+pub(super) const MESSAGE_PAGE: &str = include_str!("../../sql/journal/agent/message_page.sql");
 pub(super) const MESSAGE_PENDING: &str = include_str!("../../sql/journal/agent/message_pending.sql");
 pub(super) const MESSAGE_RECORDS: &str = include_str!("../../sql/journal/agent/message_records.sql");
 pub(super) const MESSAGE_RELEASE: &str = include_str!("../../sql/journal/agent/message_release.sql");

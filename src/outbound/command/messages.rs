@@ -1,4 +1,4 @@
-//! resubmit, discard and resend: a page of the message log at a time, each row checked against the journal.
+//! resubmit and discard: a page of the journal's messages at a time; resend: a page of the message log.
 //!
 //! `resubmit` does what a DBA would do by hand, it sets flag 9 to 0, and the ordinary path does the rest. `resend` makes
 //! a new message of the same row, whose flag stays 1. Neither passes a later accepted version of the same document,
@@ -7,62 +7,62 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{CommandError, Effect, Job, PAGE, Page, Target};
 use crate::bod;
 use crate::crash;
-use crate::database::{LogFilter, LogRow};
+use crate::database::{CommandRow, LogFilter, LogRow};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{LaneKey, resend_message_id};
 use crate::domain::message::{Facts, Judged, Verdict};
 use crate::journal::Record;
 
+/// Versions of one document that a command may name at once.
+const VERSIONS: i64 = 5_000;
 /// Bytes of rows that are read at once.
 const BYTES: usize = 8 * 1024 * 1024;
 
 /// Flag 9 becomes 0 for failed and discarded messages that ended before the command was begun.
 pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
-    let (mut page, rows) = rows(job, &["failed", "discarded"]).await?;
+    let (mut page, records) = open_messages(job, &[State::Failed, State::Discarded]).await?;
     let mut overtaken = 0;
-    for target in &job.targets {
-        let mut ids = Vec::new();
-        for record in records(job, target, &rows).await? {
-            let ended = record.finished_at.is_some_and(|at| at <= job.progress.begun_at);
-            let state = record.delivery.state;
-            if !ended || !record.delivery.settled || !matches!(state, State::Failed | State::Discarded) {
-                continue;
-            }
-            page.matched += 1;
-            match is_overtaken(job, target, record.lane, record.entry_id).await? {
-                true => overtaken += 1,
-                false => ids.push(record.entry_id),
-            }
+    let mut ids = Vec::new();
+    for record in records {
+        let ended = record.finished_at.is_some_and(|at| at <= job.progress.begun_at);
+        if !ended || !record.delivery.settled {
+            continue;
         }
-        ids.sort_unstable();
-        let done = match job.command.dry_run {
-            true => ids.len(),
-            false if ids.is_empty() => 0,
-            false => job.database.outbox_reset(&ids).await?.len(),
-        };
-        page.done += i64::try_from(done).unwrap_or(i64::MAX);
-        crash::point("after_reset");
+        page.matched += 1;
+        match is_overtaken(job, record.point_id, record.lane, record.entry_id).await? {
+            true => overtaken += 1,
+            false => ids.push(record.entry_id),
+        }
     }
+    ids.sort_unstable();
+    let done = match job.command.dry_run {
+        true => ids.len(),
+        false if ids.is_empty() => 0,
+        false => job.database.outbox_reset(&ids).await?.len(),
+    };
+    page.done += i64::try_from(done).unwrap_or(i64::MAX);
+    crash::point("after_reset");
     page.remarks.extend(said_overtaken(overtaken));
     Ok(page)
 }
 
 /// Messages that wait, and failed ones.
 pub(super) async fn discard(job: &Job) -> Result<Page, CommandError> {
-    let (mut page, rows) = rows(job, &["pending", "failed"]).await?;
-    for target in &job.targets {
-        for record in records(job, target, &rows).await? {
-            page.matched += 1;
-            let state = record.delivery.state;
-            if state == State::Pending || state == State::Failed && record.delivery.settled {
-                page.done += 1;
-                page.effects.push(Effect::Discard(target.number, Box::new(record)));
-            }
+    let (mut page, records) = open_messages(job, &[State::Pending, State::Failed]).await?;
+    for record in records {
+        page.matched += 1;
+        let Some(target) = job.targets.iter().find(|target| target.point_id == record.point_id) else {
+            continue;
+        };
+        if record.delivery.state == State::Pending || record.delivery.settled {
+            page.done += 1;
+            page.effects.push(Effect::Discard(target.number, Box::new(record)));
         }
     }
     Ok(page)
@@ -70,7 +70,10 @@ pub(super) async fn discard(job: &Job) -> Result<Page, CommandError> {
 
 /// Accepted messages go once more, under new ids, as far as their rows still hold what was sent.
 pub(super) async fn resend(job: &Job) -> Result<Page, CommandError> {
-    let (mut page, mut rows) = rows(job, &["accepted"]).await?;
+    let (mut page, mut rows) = accepted(job).await?;
+    if page.refused.is_some() {
+        return Ok(page);
+    }
     if job.command.message_key.is_none() {
         // What was itself sent once more is not meant: else a row would go twice.
         rows.retain(|row| row.facts.resend_of.is_none());
@@ -95,7 +98,7 @@ pub(super) async fn resend(job: &Job) -> Result<Page, CommandError> {
                 continue;
             }
             let record = record(job, target, row, judged);
-            if is_overtaken(job, target, record.lane, record.entry_id).await? {
+            if is_overtaken(job, target.point_id, record.lane, record.entry_id).await? {
                 overtaken += 1;
             } else {
                 page.done += 1;
@@ -112,9 +115,19 @@ pub(super) async fn resend(job: &Job) -> Result<Page, CommandError> {
     Ok(page)
 }
 
-/// A page of the log.
-async fn rows(job: &Job, states: &[&str]) -> Result<(Page, Vec<LogRow>), CommandError> {
+/// A page of accepted messages of the log; all versions of one document are one page.
+async fn accepted(job: &Job) -> Result<(Page, Vec<LogRow>), CommandError> {
     let command = &job.command;
+    let refused = |why: &str| (Page { refused: Some(why.into()), ..Page::default() }, Vec::new());
+    let is_one_document = command.noun.is_some() && command.document_id.is_some();
+    if command.message_key.is_none() && !is_one_document && command.from_at.is_none() {
+        return Ok(refused(
+            "give message_key, noun with document_id, or from_at: all that ever was accepted is hardly meant",
+        ));
+    }
+    let first_key = command.from_at.map(earliest_key).unwrap_or_default();
+    let above = job.progress.after_key.clone().max(first_key);
+    let limit = if is_one_document { VERSIONS } else { PAGE };
     let mut rows = job
         .database
         .log_search(&LogFilter {
@@ -127,27 +140,60 @@ async fn rows(job: &Job, states: &[&str]) -> Result<(Page, Vec<LogRow>), Command
             failure_code: command.failure_code.clone(),
             created_from: command.from_at,
             created_to: command.to_at,
-            after_key: Some(job.progress.after_key.clone()),
-            limit: PAGE,
+            // Upwards by key, unless the index of documents finds them all at once.
+            after_key: (!is_one_document).then(|| above.clone()),
+            limit,
             ..LogFilter::default()
         })
         .await?;
-    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE);
-    let after_key = rows.last().map(|row| row.message_key.clone());
-    rows.retain(|row| states.contains(&row.state.as_str()));
+    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
+    if more && is_one_document {
+        return Ok(refused(
+            "the document has too many versions for one command: give message_key or from_at",
+        ));
+    }
+    rows.retain(|row| row.message_key > above);
+    let after_key = rows.iter().map(|row| &row.message_key).max().cloned();
+    rows.retain(|row| row.state == "accepted");
     Ok((Page { after_key, more, ..Page::default() }, rows))
 }
 
-/// What the journal knows of rows of the log, where it is still what they say.
-async fn records(job: &Job, target: &Target, rows: &[LogRow]) -> Result<Vec<Record>, CommandError> {
-    let wanted: HashMap<&str, i64> = rows
-        .iter()
-        .filter(|row| row.connection_point == target.settings.name)
-        .filter_map(|row| Some((row.message_key.as_str(), row.entry_id?)))
-        .collect();
-    let mut records = job.journal.newest_of(target.point_id, wanted.values().copied().collect()).await?;
-    records.retain(|record| wanted.contains_key(record.message_key.to_string().as_str()));
-    Ok(records)
+/// A page of the journal's messages in these states: what the message log says of them may be old, or, where it is
+/// told of problems only, nothing.
+async fn open_messages(job: &Job, states: &[State]) -> Result<(Page, Vec<Record>), CommandError> {
+    let point_ids = job.targets.iter().map(|target| target.point_id).collect();
+    // A command that an older version began kept keys of the log: it starts anew, and finds nothing to do twice.
+    let above = job.progress.after_key.parse().unwrap_or_default();
+    let mut records = job.journal.page(point_ids, states, above, PAGE).await?;
+    let more = i64::try_from(records.len()).is_ok_and(|records| records >= PAGE);
+    let after_key = records.iter().map(|record| record.message).max().map(|last| last.to_string());
+    records.retain(|record| is_meant(&job.command, record));
+    Ok((Page { after_key, more, ..Page::default() }, records))
+}
+
+/// Whether the filters of a command meet a message.
+fn is_meant(command: &CommandRow, record: &Record) -> bool {
+    let facts = &record.facts;
+    let is = |wanted: &Option<String>, value: Option<&str>| {
+        wanted.as_ref().is_none_or(|wanted| value == Some(wanted.as_str()))
+    };
+    let created = facts.created_at;
+    is(&command.message_key, Some(&record.message_key.to_string()))
+        && is(&command.verb, facts.verb.as_deref())
+        && is(&command.noun, facts.noun.as_deref())
+        && is(&command.document_id, facts.document_id.as_deref())
+        && is(&command.failure_code, record.failure.as_ref().map(|failure| &*failure.code))
+        && command.from_at.is_none_or(|from| created.is_some_and(|created| created >= from))
+        && command.to_at.is_none_or(|to| created.is_some_and(|created| created <= to))
+}
+
+/// No message of rows created since then has a smaller key: keys grow with the time at which a row was seen, and a row
+/// is seen after it was created, by clocks that differ by less than a day.
+fn earliest_key(from: DateTime<Utc>) -> String {
+    let since = (from - TimeDelta::days(1)).timestamp_millis().clamp(0, (1 << 48) - 1);
+    let hex = format!("{since:012x}");
+    let (high, low) = hex.split_at(8);
+    format!("{high}-{low}")
 }
 
 /// The rows of the outbox as they are now, by `C_ID`.
@@ -166,13 +212,8 @@ async fn judged(job: &Job, target: &Target, rows: &[&LogRow]) -> Result<HashMap<
     Ok(found)
 }
 
-async fn is_overtaken(
-    job: &Job,
-    target: &Target,
-    lane: LaneKey,
-    entry_id: i64,
-) -> Result<bool, CommandError> {
-    Ok(!job.command.out_of_order && job.journal.is_overtaken(target.point_id, lane, entry_id).await?)
+async fn is_overtaken(job: &Job, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool, CommandError> {
+    Ok(!job.command.out_of_order && job.journal.is_overtaken(point_id, lane, entry_id).await?)
 }
 
 fn said_overtaken(count: usize) -> Option<String> {
