@@ -34,7 +34,7 @@ impl Findings {
     }
 
     pub fn take(&mut self, notice: Notice, now: DateTime<Utc>) {
-        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
+        let key = key(&notice);
         if notice.cleared {
             if let Some(finding) = self.known.get_mut(&key) {
                 finding.changed |= !finding.row.cleared;
@@ -87,18 +87,19 @@ impl Findings {
 
     /// A finding that holds, or (where it was open, or may be from an earlier life) no longer does.
     pub fn hold(&mut self, notice: Notice, holds: bool, now: DateTime<Utc>) {
-        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
         if holds {
-            self.take(notice, now);
-        } else if self.known.contains_key(&key) || self.looked_at.insert(key) {
-            self.take(notice.clears(), now);
+            return self.take(notice, now);
+        }
+        match self.known.contains_key(&key(&notice)) {
+            true => self.take(notice.clears(), now),
+            false => self.clear_former(notice, now),
         }
     }
 
-    /// A finding of this code and subject that an earlier life left open is over, unless this life has found it too.
+    /// What an earlier life may have left open is over, said once; unless this life has found it too.
     pub fn clear_former(&mut self, notice: Notice, now: DateTime<Utc>) {
-        let key = (notice.code, notice.connection_point.clone(), notice.subject.clone());
-        if !self.known.contains_key(&key) {
+        let key = key(&notice);
+        if !self.known.contains_key(&key) && self.looked_at.insert(key) {
             self.take(notice.clears(), now);
         }
     }
@@ -117,6 +118,10 @@ impl Findings {
         }
         self.known.retain(|_, finding| finding.changed || !finding.row.cleared);
     }
+}
+
+fn key(notice: &Notice) -> Key {
+    (notice.code, notice.connection_point.clone(), notice.subject.clone())
 }
 
 fn due(finding: &Finding, now: DateTime<Utc>) -> bool {

@@ -80,10 +80,7 @@ impl Desk {
             survey.advice.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect();
         let notice = Notice::new("DATABASE_ADVICE", Severity::Warning, None, self.name.clone())
             .says(said.join("; "), "It works without, only slower: do it when it suits.");
-        match said.is_empty() {
-            true => self.findings.clear_former(notice, now),
-            false => self.findings.take(notice, now),
-        }
+        self.findings.hold(notice, !said.is_empty(), now);
     }
 }
 

@@ -1,6 +1,6 @@
 //! begin → post → record: a lane's next message goes out, and what ION answers is judged and recorded.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::log::time;
 use super::point::{Point, UNSETTLED_MAX};
@@ -10,7 +10,7 @@ use crate::crash;
 use crate::database::DatabaseError;
 use crate::domain::delivery::{Event as Happens, State};
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::message::{Parcel, Park, Verdict as Judgement};
+use crate::domain::message::{Entry, Parcel, Park, Verdict as Judgement};
 use crate::domain::outcome::{Answer, ScopeKind};
 use crate::domain::plan::{AfterFailure, AnswerClass};
 use crate::domain::waiting::{Answered, Limits, Path, PointNumber, Scope, Verdict};
@@ -423,9 +423,11 @@ impl Outbound {
             ids.sort_unstable();
             let result = async {
                 let loaded = database.outbox_load(&ids, bytes).await?;
+                let by_id: HashMap<i64, &Entry> =
+                    loaded.entries.iter().map(|entry| (entry.entry_id, entry)).collect();
                 let mut found = Vec::with_capacity(known.len());
                 for (message, entry_id, identity, flags) in known {
-                    let reread = match loaded.entries.iter().find(|entry| entry.entry_id == entry_id) {
+                    let reread = match by_id.get(&entry_id) {
                         None if loaded.not_loaded.contains(&entry_id) => Reread::NotNow,
                         None => Reread::Gone,
                         Some(entry) if !flags.contains(&entry.was_processed) => {

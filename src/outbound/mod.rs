@@ -548,7 +548,9 @@ impl Outbound {
                 at(until);
             }
             at(point.blackout_changes_at);
-            if let Some(pace) = point.pace.filter(|_| !point.to_post.is_empty()) {
+            // A place on the wire that is taken reports by an event.
+            let waits_for_pace = !point.to_post.is_empty() && point.posting < point.settings.parallel_posts;
+            if let Some(pace) = point.pace.filter(|_| waits_for_pace) {
                 at(pace.ready_at());
             }
             if self.may_collect(point, now) {

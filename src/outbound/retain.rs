@@ -57,12 +57,15 @@ impl Outbound {
                     more = i64::try_from(due.late.len().max(due.next.len()))
                         .is_ok_and(|rows| rows >= OUTBOX_PIECE);
                     let ids: Vec<i64> = due.late.iter().chain(&due.next).copied().collect();
-                    match database.outbox_purge(&ids, &selection).await {
-                        Ok(_) => journal.purged(point_id, due).await?,
-                        Err(error @ DatabaseError::NeedsMending { .. }) => {
-                            not_purged = Some(error.to_string())
+                    // Nobody's database and no journal is touched for nothing.
+                    if !ids.is_empty() {
+                        match database.outbox_purge(&ids, &selection).await {
+                            Ok(_) => journal.purged(point_id, due).await?,
+                            Err(error @ DatabaseError::NeedsMending { .. }) => {
+                                not_purged = Some(error.to_string())
+                            }
+                            Err(error) => return Err(error.into()),
                         }
-                        Err(error) => return Err(error.into()),
                     }
                 }
                 let purged = database.log_purge(&name, log::time(log_before), LOG_PIECE).await?;
