@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::alerts::Teller;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseKind, DatabaseSettings};
 use crate::database::Database;
@@ -167,6 +168,7 @@ struct Agent<'a> {
     misconfigured: bool,
     unreachable: Vec<bool>,
     watch: Watch,
+    teller: Teller,
 }
 
 impl<'a> Agent<'a> {
@@ -188,6 +190,7 @@ impl<'a> Agent<'a> {
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());
             desks.push(Some(desk));
         }
+        let teller = Teller::new(config, opened.journal.clone(), mode == Mode::Once).await?;
         let outbound = Outbound::new(
             &config.agent.host,
             mode,
@@ -211,6 +214,7 @@ impl<'a> Agent<'a> {
             notices: Vec::new(),
             misconfigured: false,
             watch,
+            teller,
         })
     }
 
@@ -227,6 +231,7 @@ impl<'a> Agent<'a> {
             tokio::select! {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
+                tried = self.teller.next() => self.teller.tried(tried, SystemClock.now().timestamp_millis()).await,
                 ask = self.watch.asked() => self.watch.answer(ask, self.config, &self.outbound),
                 _ = control.tick() => self.start_rounds(false),
                 () = &mut stop, if deadline.is_none() => {
@@ -277,14 +282,15 @@ impl<'a> Agent<'a> {
             Ok::<_, anyhow::Error>(())
         };
         match tokio::time::timeout(PATIENCE, last).await {
-            Ok(result) => result,
-            Err(_) => {
-                tracing::warn!(
-                    "a database did not answer: its status table does not say that the agent has stopped"
-                );
-                Ok(())
-            }
+            Ok(result) => result?,
+            Err(_) => tracing::warn!(
+                "a database did not answer: its status table does not say that the agent has stopped"
+            ),
         }
+        if self.mode == Mode::Once {
+            self.teller.tell_all(SystemClock.now().timestamp_millis(), PATIENCE).await;
+        }
+        Ok(())
     }
 
     fn ending(&self) -> Ending {
@@ -333,6 +339,7 @@ impl<'a> Agent<'a> {
             });
         }
         self.notices.extend(self.outbound.take_notices());
+        self.notices.extend(self.teller.take_notices());
         for notice in std::mem::take(&mut self.notices) {
             for (index, said) in said.iter_mut().enumerate() {
                 if self.concerns(index, &notice, said) {
@@ -371,6 +378,11 @@ impl<'a> Agent<'a> {
         self.desks[index] = Some(desk);
         self.heard[index] += 1;
         self.watch.heard(index, &heard);
+        let now = SystemClock.now().timestamp_millis();
+        self.teller.heard(index, std::mem::take(&mut heard.findings), now);
+        if self.mode == Mode::Run && !self.outbound.is_stopping() {
+            self.teller.advance(now);
+        }
         self.unreachable[index] = heard.error.is_some();
         if let Some(error) = heard.fatal {
             return Err(error);

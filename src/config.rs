@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 mod watching;
 
-pub use watching::Metrics;
+pub use watching::{Alerts, Metrics};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +22,7 @@ pub struct Config {
     #[serde(default)]
     pub log: Log,
     pub metrics: Option<Metrics>,
+    pub alerts: Option<Alerts>,
     #[serde(default)]
     pub ion: Vec<Ion>,
     #[serde(default)]
@@ -262,6 +263,7 @@ impl Config {
         };
         resolve(&mut self.agent.state_dir);
         self.log.file.iter_mut().for_each(resolve);
+        self.alerts.iter_mut().flat_map(Alerts::paths).for_each(resolve);
         for ion in &mut self.ion {
             for path in
                 [&mut ion.credentials, &mut ion.client_secret_file, &mut ion.password_file, &mut ion.ca_file]
@@ -295,6 +297,7 @@ impl Config {
         unique("[[ion]] name", self.ion.iter().map(|ion| &ion.name))?;
         unique("[[database]] name", self.database.iter().map(|database| &database.name))?;
         self.metrics.iter().try_for_each(Metrics::check)?;
+        self.alerts.iter().try_for_each(Alerts::check)?;
         self.ion.iter().try_for_each(Ion::check)?;
         self.database.iter().try_for_each(DatabaseSettings::check)
     }

@@ -5,7 +5,7 @@
 //! | level | modules | what they are for |
 //! |---|---|---|
 //! | the door | `cli`, `app` | commands, and the one place that puts everything together |
-//! | the work | `outbound`, `operator`, `check`, `metrics`, `demo` | the outgoing path; the control tables; what is wrong and what to do; the figures for who watches; the show |
+//! | the work | `outbound`, `operator`, `check`, `metrics`, `alerts`, `demo` | the outgoing path; the control tables; what is wrong and what to do; the figures for who watches; who is told; the show |
 //! | the outside | `database`, `journal`, `ims`, `simulator` | the site's database; the agent's own file; ION, and a stand-in for it |
 //! | the tools | `bod`, `config`, `clock`, `crash`, `observe`, `sqlite_thread`, `platform` | XML; the file; small things that are the same everywhere |
 //! | the rules | `domain` | pure values and decisions: no clock, no driver, no async |
@@ -25,6 +25,7 @@
     reason = "a closed pipe must not panic: use writeln, or tracing"
 )]
 
+pub mod alerts;
 pub mod app;
 pub mod bod;
 pub mod check;

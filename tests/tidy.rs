@@ -63,7 +63,7 @@ fn level(module: &str) -> Option<u8> {
         "main" | "lib" => 6,
         "cli" => 5,
         "app" | "demo" => 4,
-        "outbound" | "inbound" | "operator" | "check" | "metrics" => 3,
+        "outbound" | "inbound" | "operator" | "check" | "metrics" | "alerts" => 3,
         "database" | "journal" | "ims" | "observe" => 2,
         "bod" | "config" | "clock" | "crash" | "sqlite_thread" | "platform" => 1,
         "domain" => 0,

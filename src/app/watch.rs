@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::database::FindingRow;
 use crate::domain::meter::Unfinished;
 use crate::metrics::{Ask, DatabaseReading, Listener, Reading, Turns};
 use crate::operator::Heard;
@@ -21,7 +22,7 @@ struct Known {
     heard_at: Option<Instant>,
     trouble: Option<String>,
     unfinished: BTreeMap<String, Unfinished>,
-    findings: BTreeMap<(String, &'static str), u64>,
+    findings: Vec<FindingRow>,
     refused: Vec<(String, String)>,
 }
 
@@ -82,8 +83,8 @@ impl Watch {
             (point, unfinished)
         });
         let mut findings = BTreeMap::new();
-        for (kind, count) in self.known.iter().flat_map(|known| &known.findings) {
-            *findings.entry(kind.clone()).or_default() += count;
+        for row in self.known.iter().flat_map(|known| &known.findings) {
+            *findings.entry((row.code.clone(), row.severity)).or_default() += 1;
         }
         // Whoever asked may have gone.
         let _ = ask.reply.send(Reading {

@@ -73,7 +73,12 @@ impl Section {
 #[derive(Debug, Default)]
 pub struct Report {
     pub sections: Vec<Section>,
+    /// Findings that a DBA knows of, until when: they are shown, and count as nothing.
+    acknowledged: BTreeMap<FindingKey, DateTime<Utc>>,
 }
+
+/// Code, connection point, subject.
+type FindingKey = (String, Option<String>, String);
 
 impl Report {
     /// The configuration file cannot be used: nothing else was looked at.
@@ -84,7 +89,7 @@ impl Report {
         );
         let section =
             Section { notices: vec![notice], wrong_file: true, ..Section::new("configuration file") };
-        Self { sections: vec![section] }
+        Self { sections: vec![section], ..Self::default() }
     }
 
     /// 2 the file is wrong, 3 a database or ION could not be reached, 1 an error finding, else 0.
@@ -100,9 +105,8 @@ impl Report {
 
     /// How many findings have this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        let found = self.sections.iter().flat_map(|it| &it.notices).filter(|it| it.severity == severity);
-        let reported = self.sections.iter().flat_map(|it| &it.reported);
-        found.count() + reported.filter(|it| it.severity == severity.as_str()).count()
+        let shown = self.sections.iter().flat_map(|section| print::shown(self, section));
+        shown.filter(|it| it.severity == severity && it.acknowledged.is_none()).count()
     }
 }
 
@@ -133,8 +137,9 @@ pub async fn run(config: &Config, databases: Vec<Arc<dyn Database>>, now: DateTi
     for (name, client) in credentials {
         sections.push(ion::look(&name, client, &points).await);
     }
+    let acknowledged = reported::acknowledged(&sections, now);
     reported::leave_out_doubles(&mut sections);
-    Report { sections }
+    Report { sections, acknowledged }
 }
 
 fn file(config: &Config) -> Section {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
+
 use super::{Report, Section};
 use crate::domain::notice::Severity;
 
@@ -18,8 +20,8 @@ pub fn as_text(report: &Report) -> String {
         if !section.seen.is_empty() {
             wrap(&mut out, "  seen    ", &section.seen.join("; "));
         }
-        let mut shown = shown(section);
-        shown.sort_by_key(|it| std::cmp::Reverse(it.severity));
+        let mut shown = shown(report, section);
+        shown.sort_by_key(|it| (it.acknowledged.is_some(), std::cmp::Reverse(it.severity)));
         for it in shown {
             finding(&mut out, &it);
         }
@@ -30,8 +32,8 @@ pub fn as_text(report: &Report) -> String {
 }
 
 /// A finding, whoever has it.
-struct Shown<'a> {
-    severity: Severity,
+pub(super) struct Shown<'a> {
+    pub severity: Severity,
     code: &'a str,
     connection_point: Option<&'a str>,
     subject: &'a str,
@@ -39,9 +41,12 @@ struct Shown<'a> {
     remedy: &'a str,
     /// The agent that reports it, and since when; `None`: check has found it now.
     reported: Option<String>,
+    /// A DBA knows of it, until then.
+    pub acknowledged: Option<DateTime<Utc>>,
 }
 
-fn shown(section: &Section) -> Vec<Shown<'_>> {
+/// The findings of a section, check's own first.
+pub(super) fn shown<'a>(report: &Report, section: &'a Section) -> Vec<Shown<'a>> {
     let found = section.notices.iter().map(|notice| Shown {
         severity: notice.severity,
         code: notice.code,
@@ -50,6 +55,7 @@ fn shown(section: &Section) -> Vec<Shown<'_>> {
         text: &notice.text,
         remedy: &notice.remedy,
         reported: None,
+        acknowledged: None,
     });
     let reported = section.reported.iter().map(|row| Shown {
         severity: Severity::parse(row.severity),
@@ -59,15 +65,22 @@ fn shown(section: &Section) -> Vec<Shown<'_>> {
         text: &row.finding_text,
         remedy: &row.remedy,
         reported: Some(format!("the agent of {} since {}", row.host, super::site::stamp(row.since))),
+        acknowledged: None,
     });
-    found.chain(reported).collect()
+    let mut shown: Vec<_> = found.chain(reported).collect();
+    for it in &mut shown {
+        let key = (it.code.to_owned(), it.connection_point.map(str::to_owned), it.subject.to_owned());
+        it.acknowledged = report.acknowledged.get(&key).copied();
+    }
+    shown
 }
 
 fn finding(out: &mut String, notice: &Shown<'_>) {
-    let severity = match notice.severity {
-        Severity::Error => "  ERROR   ",
-        Severity::Warning => "  warning ",
-        Severity::Info => "  note    ",
+    let severity = match (notice.acknowledged, notice.severity) {
+        (Some(_), _) => "  known   ",
+        (None, Severity::Error) => "  ERROR   ",
+        (None, Severity::Warning) => "  warning ",
+        (None, Severity::Info) => "  note    ",
     };
     let about = match &notice.connection_point {
         Some(point) => format!("{}, {point}, {}", notice.code, notice.subject),
@@ -76,6 +89,13 @@ fn finding(out: &mut String, notice: &Shown<'_>) {
     wrap(out, severity, &about);
     if let Some(reported) = &notice.reported {
         wrap(out, INDENT, &format!("found by {reported}:"));
+    }
+    if let Some(until) = notice.acknowledged {
+        let until = match until == DateTime::<Utc>::MAX_UTC {
+            true => "as long as it lasts".to_owned(),
+            false => format!("until {}", super::site::stamp(until)),
+        };
+        wrap(out, INDENT, &format!("acknowledged {until}: it does not count"));
     }
     wrap(out, INDENT, notice.text);
     wrap(out, "       -> ", notice.remedy);
@@ -126,12 +146,13 @@ pub fn as_json(report: &Report) -> String {
     let findings: Vec<_> = report
         .sections
         .iter()
-        .flat_map(|section| shown(section).into_iter().map(move |notice| (section, notice)))
+        .flat_map(|section| shown(report, section).into_iter().map(move |notice| (section, notice)))
         .map(|(section, notice)| {
             serde_json::json!({
                 "group": section.title, "code": notice.code, "severity": notice.severity.as_str(),
                 "connection_point": notice.connection_point, "subject": notice.subject,
                 "finding_text": notice.text, "remedy": notice.remedy, "reported_by": notice.reported,
+                "acknowledged": notice.acknowledged.is_some(),
             })
         })
         .collect();

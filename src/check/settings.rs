@@ -8,8 +8,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Agent, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat, Metrics,
-    MinTls, Rotate,
+    Agent, Alerts, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat,
+    Metrics, MinTls, Rotate,
 };
 
 /// The file as it would be if it said everything.
@@ -20,6 +20,7 @@ pub fn effective(config: &Config) -> String {
     if let Some(settings) = &config.metrics {
         table(&mut out, "[metrics]", metrics(settings));
     }
+    table(&mut out, "[alerts]", alerts(&config.alerts.clone().unwrap_or_default()));
     for settings in &config.ion {
         table(&mut out, "[[ion]]", ion(settings));
     }
@@ -82,6 +83,31 @@ fn log(log: &Log) -> [(&'static str, Value); 5] {
 
 fn metrics(metrics: &Metrics) -> [(&'static str, Value); 2] {
     [("listen", json!(metrics.listen.to_string())), ("allow_remote", json!(metrics.allow_remote))]
+}
+
+fn alerts(alerts: &Alerts) -> [(&'static str, Value); 9] {
+    let proxy = alerts.proxy.as_ref().map(|proxy| without_password(proxy.expose_secret()));
+    [
+        // The path may be a key: many receivers name their channel so.
+        ("webhook_url", json!(alerts.webhook_url.as_deref().map(host_only))),
+        ("webhook_header_file", paths(&alerts.webhook_header_file)),
+        ("ca_file", paths(&alerts.ca_file)),
+        ("proxy", json!(proxy)),
+        ("minimum_severity", json!(alerts.minimum_severity.as_str())),
+        ("raise_after_seconds", json!(alerts.raise_after_seconds)),
+        ("clear_after_seconds", json!(alerts.clear_after_seconds)),
+        ("reminder_hours", json!(alerts.reminder_hours)),
+        ("timeout_seconds", json!(alerts.timeout_seconds)),
+    ]
+}
+
+/// An address without its path, its query and its password.
+fn host_only(url: &str) -> String {
+    let url = without_password(url);
+    match url.find("://").and_then(|scheme| url[scheme + 3..].find('/').map(|path| scheme + 3 + path)) {
+        Some(path) => format!("{}/***", &url[..path]),
+        None => url,
+    }
 }
 
 fn ion(ion: &Ion) -> [(&'static str, Value); 17] {

@@ -428,6 +428,8 @@ pub struct FindingRow {
     pub seen_more: i64,
     pub cleared: bool,
     pub host: String,
+    /// A DBA knows of it until then: it is read, never written.
+    pub acknowledged_until: Option<DateTime<Utc>>,
 }
 
 /// How a command ended, or how far it is.

@@ -152,6 +152,12 @@ pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
 /// The columns of finding_read.
 pub(super) fn finding<C: Cells>(row: &C) -> Result<FindingRow, C::Error> {
     let severity = row.required(1)?;
+    let acknowledged_until = match (row.time(10)?, row.time(11)?) {
+        (_, Some(until)) => Some(until),
+        // Without an end: for as long as it is open.
+        (Some(_), None) => Some(DateTime::<Utc>::MAX_UTC),
+        (None, None) => None,
+    };
     Ok(FindingRow {
         code: row.required(0)?,
         severity: Severity::parse(&severity).as_str(),
@@ -164,6 +170,7 @@ pub(super) fn finding<C: Cells>(row: &C) -> Result<FindingRow, C::Error> {
         seen_more: row.number(8)?,
         cleared: false,
         host: row.required(9)?,
+        acknowledged_until,
     })
 }
 

@@ -1,5 +1,38 @@
 //! What the operator should hear of: the content of a finding, raised or cleared.
 
+use serde::{Deserialize, Serialize};
+
+/// Codes of what happened once, not of what is so: each is over when it has not happened again for days.
+const EVENTS: &[&str] = &[
+    "BODID_DIFFERS",
+    "BODTYPE_MALFORMED",
+    "DATABASE_RESTORED",
+    "DOCUMENT_ID_PATH_EMPTY",
+    "ENVELOPE_INCOMPLETE",
+    "FROM_LOGICAL_ID_DIFFERS",
+    "HEADER_BLANKS",
+    "HEADER_KEY_CASE",
+    "HEADER_NOT_SENT",
+    "INSTANCES_DIFFER",
+    "JOURNAL_LOST",
+    "JOURNAL_RESTORED",
+    "LOG_NOT_READ_WHOLE",
+    "MESSAGE_ID_TOO_LONG",
+    "NO_DOCUMENT_ID",
+    "ROW_CHANGED_AFTER_SEND",
+    "SENDER_LOGICAL_ID_DIFFERS",
+    "SENT_BEFORE",
+    "SEVERAL_INSTANCES",
+    "TENANT_DIFFERS",
+    "TRAILING_BYTES",
+    "WOULD_FAIL",
+];
+
+/// Whether a code is of something that happened, not of something that is so.
+pub fn is_event(code: &str) -> bool {
+    EVENTS.contains(&code)
+}
+
 /// A finding as the part that noticed it says it. Its code is stable for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -15,7 +48,8 @@ pub struct Notice {
     pub cleared: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     Info,
     Warning,

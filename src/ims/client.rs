@@ -21,17 +21,14 @@ use secrecy::ExposeSecret;
 use super::accepted::{Accepted, document_names};
 use super::answer::{self, MAX_ANSWER, Whole, cause_of, text_of};
 use super::credentials::{Credential, Source, Stamp};
+use super::http::Reach;
 use super::token::{Bearer, Token};
 use super::wire::{self, Composer};
-use crate::config::{Ion, MinTls};
+use crate::config::Ion;
 use crate::domain::message::Parcel;
 use crate::domain::outcome::Answer;
 use crate::domain::plan::ImsMethod;
 
-/// Idle connections kept to one host: the most that a connection point may post in parallel.
-const IDLE_CONNECTIONS: usize = 256;
-/// Gateways close idle connections after a minute or more; ours go first.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// The list of accepted documents may be long, bytes.
 const MAX_LIST: usize = 4 * 1024 * 1024;
 /// A changed credential file is looked for at most so often, milliseconds.
@@ -97,7 +94,15 @@ impl Client {
     /// settings say so.
     pub fn new(settings: &Ion, state_dir: &Path) -> Result<Self> {
         let what = || format!("[[ion]] {} cannot be used", settings.name);
-        let http = http_client(settings).with_context(what)?;
+        let reach = Reach {
+            ca_file: settings.ca_file.as_deref(),
+            proxy: settings.proxy.as_ref(),
+            no_proxy: settings.no_proxy.as_deref(),
+            min_tls: settings.min_tls,
+            connect_timeout: Duration::from_secs(settings.connect_timeout_seconds),
+            request_timeout: Duration::from_secs(settings.request_timeout_seconds),
+        };
+        let http = reach.client().with_context(what)?;
         let source = Source::new(settings);
         // Looked at before it is read: a change in between is seen later, never missed.
         let stamp = source.stamp();
@@ -386,46 +391,4 @@ fn cache_name(name: &str) -> String {
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
     let hash = crate::domain::ids::Digest::of(name.as_bytes()).to_string();
     format!("token-{plain}-{}.json", &hash[..8])
-}
-
-fn http_client(settings: &Ion) -> Result<reqwest::Client> {
-    let request_timeout = Duration::from_secs(settings.request_timeout_seconds);
-    let min_tls = match settings.min_tls {
-        MinTls::Tls12 => reqwest::tls::Version::TLS_1_2,
-        MinTls::Tls13 => reqwest::tls::Version::TLS_1_3,
-    };
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("bodrelay/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        // What the environment names as a proxy is not what the configuration says.
-        .no_proxy()
-        .tcp_nodelay(true)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds).min(request_timeout))
-        .timeout(request_timeout)
-        .tls_version_min(min_tls);
-    if let Some(path) = &settings.ca_file {
-        let pem =
-            std::fs::read(path).with_context(|| format!("ca_file {} cannot be read", path.display()))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .ok()
-            .filter(|certificates| !certificates.is_empty())
-            .with_context(|| format!("ca_file {} holds no PEM certificate", path.display()))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if let Some(proxy) = &settings.proxy {
-        builder = builder.proxy(proxy_of(proxy.expose_secret(), settings.no_proxy.as_deref())?);
-    }
-    builder.build().context("the HTTP client cannot be set up")
-}
-
-fn proxy_of(text: &str, no_proxy: Option<&str>) -> Result<reqwest::Proxy> {
-    // The causes are left out of these errors: they could quote the proxy's password.
-    let wrong = "proxy is not http://host:port (with user:password@ before the host where it asks for one)";
-    let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-    let proxy = url.and_then(|url| reqwest::Proxy::all(url).ok()).context(wrong)?;
-    Ok(proxy.no_proxy(no_proxy.and_then(reqwest::NoProxy::from_string)))
 }

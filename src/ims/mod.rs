@@ -2,13 +2,16 @@
 //!
 //! `wire` knows bytes and neither sockets nor credentials, so that the client, the simulator and a receiver share it.
 //! `credentials` reads the `.ionapi` file, `token` keeps the one token that a credential may use, `client` posts.
+//! `http` makes the HTTP client for whoever needs one.
 
 mod accepted;
 mod answer;
 pub mod client;
 pub mod credentials;
+mod http;
 pub mod token;
 pub mod wire;
 
 pub use accepted::Accepted;
 pub use client::Client;
+pub use http::Reach;

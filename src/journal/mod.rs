@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::domain::failure::Failure;
 use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 
+mod alert;
 mod apply;
 mod backup;
 mod open;
@@ -28,7 +29,7 @@ pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

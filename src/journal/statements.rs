@@ -1,14 +1,18 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 4] = [
+pub(super) const SCRIPTS: [&str; 5] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
     include_str!("../../sql/journal/004_purge.sql"),
+    include_str!("../../sql/journal/005_alerts.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
+pub(super) const ALERT_DELETE: &str = include_str!("../../sql/journal/agent/alert_delete.sql");
+pub(super) const ALERT_READ: &str = include_str!("../../sql/journal/agent/alert_read.sql");
+pub(super) const ALERT_WRITE: &str = include_str!("../../sql/journal/agent/alert_write.sql");
 pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
 pub(super) const ATTEMPT_INSERT: &str = include_str!("../../sql/journal/agent/attempt_insert.sql");
 pub(super) const ATTEMPT_READ: &str = include_str!("../../sql/journal/agent/attempt_read.sql");

@@ -1,56 +1,51 @@
 //! Findings between notice and table: one open finding for each code, connection point and subject.
+//!
+//! What an earlier life left open is taken over: it goes on if it is found again, and is over if it is not. Each that
+//! appears or clears is a line of the diagnostic log, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::database::FindingRow;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Severity, is_event};
 
 /// Findings kept in memory; more than anyone reads.
 const MAX: usize = 2_000;
 /// One that is only seen again is written this often.
 const AGAIN: TimeDelta = TimeDelta::seconds(60);
+/// So long somebody may want to read of what happened once: over a weekend.
+const EVENT_LASTS: TimeDelta = TimeDelta::hours(72);
+/// What a life has not found again by then is over; what is so is noticed long before.
+const FOUND_AGAIN_WITHIN: TimeDelta = TimeDelta::minutes(15);
+/// The same for a life that ends sooner (`once`), from when it was last seen.
+const SEEN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
-type Key = (&'static str, Option<String>, String);
+type Key = (String, Option<String>, String);
 
 struct Finding {
     row: FindingRow,
     /// Something a reader would see has changed.
     changed: bool,
     written_at: Option<DateTime<Utc>>,
+    /// An earlier life left it open, and this one has not found it.
+    is_former: bool,
 }
 
 pub(super) struct Findings {
     host: String,
     known: BTreeMap<Key, Finding>,
-    /// What this life has cleared once, found or not.
-    looked_at: BTreeSet<Key>,
 }
 
 impl Findings {
     pub fn new(host: &str) -> Self {
-        Self { host: host.to_owned(), known: BTreeMap::new(), looked_at: BTreeSet::new() }
+        Self { host: host.to_owned(), known: BTreeMap::new() }
     }
 
     pub fn take(&mut self, notice: Notice, now: DateTime<Utc>) {
-        let key = key(&notice);
-        if notice.cleared {
-            if let Some(finding) = self.known.get_mut(&key) {
-                finding.changed |= !finding.row.cleared;
-                finding.row.cleared = true;
-                return;
-            }
-        } else if let Some(finding) = self.known.get_mut(&key) {
-            let row = &mut finding.row;
-            finding.changed |= row.cleared || row.finding_text != notice.text;
-            row.since = if row.cleared { now } else { row.since };
-            row.cleared = false;
-            row.finding_text = notice.text;
-            row.remedy = notice.remedy;
-            row.last_seen_at = now;
-            row.seen_more += 1;
-            return;
+        let key = (notice.code.to_owned(), notice.connection_point.clone(), cut(&notice.subject, 300));
+        if let Some(finding) = self.known.get_mut(&key) {
+            return finding.take(notice, now);
         }
         if self.known.len() >= MAX {
             tracing::warn!(
@@ -64,7 +59,7 @@ impl Findings {
             code: notice.code.into(),
             severity: notice.severity.as_str(),
             connection_point: notice.connection_point,
-            subject: notice.subject.chars().take(300).collect(),
+            subject: key.2.clone(),
             finding_text: notice.text,
             remedy: notice.remedy,
             since: now,
@@ -72,41 +67,70 @@ impl Findings {
             seen_more: 1,
             cleared: notice.cleared,
             host: self.host.clone(),
+            acknowledged_until: None,
         };
-        self.known.insert(key, Finding { row, changed: true, written_at: None });
-    }
-
-    /// How many are open, by code and severity; those that an earlier life left open are not among them.
-    pub fn open(&self) -> BTreeMap<(String, &'static str), u64> {
-        let mut open = BTreeMap::new();
-        for row in self.known.values().map(|finding| &finding.row).filter(|row| !row.cleared) {
-            *open.entry((row.code.clone(), row.severity)).or_default() += 1;
+        if !row.cleared {
+            appears(&row);
         }
-        open
+        self.known.insert(key, Finding { row, changed: true, written_at: None, is_former: false });
     }
 
-    /// A finding that holds, or (where it was open, or may be from an earlier life) no longer does.
+    /// What the table holds of this agent: findings of an earlier life, and what a DBA has acknowledged.
+    pub fn read(&mut self, rows: Vec<FindingRow>) {
+        for row in rows.into_iter().filter(|row| row.host == self.host) {
+            let key = (row.code.clone(), row.connection_point.clone(), row.subject.clone());
+            match self.known.get_mut(&key) {
+                Some(finding) => finding.row.acknowledged_until = row.acknowledged_until,
+                None => {
+                    let written_at = Some(row.last_seen_at);
+                    let row = FindingRow { seen_more: 0, ..row };
+                    self.known.insert(key, Finding { row, changed: false, written_at, is_former: true });
+                }
+            }
+        }
+    }
+
+    /// What is open; findings that an earlier life left are among them until they are over.
+    pub fn open(&self) -> Vec<FindingRow> {
+        self.known.values().map(|finding| &finding.row).filter(|row| !row.cleared).cloned().collect()
+    }
+
+    /// A finding that holds, or (where it was open) no longer does.
     pub fn hold(&mut self, notice: Notice, holds: bool, now: DateTime<Utc>) {
         if holds {
             return self.take(notice, now);
         }
-        match self.known.contains_key(&key(&notice)) {
-            true => self.take(notice.clears(), now),
-            false => self.clear_former(notice, now),
+        let key = (notice.code.to_owned(), notice.connection_point.clone(), cut(&notice.subject, 300));
+        if self.known.contains_key(&key) {
+            self.take(notice.clears(), now);
         }
     }
 
-    /// What an earlier life may have left open is over, said once; unless this life has found it too.
-    pub fn clear_former(&mut self, notice: Notice, now: DateTime<Utc>) {
-        let key = key(&notice);
-        if !self.known.contains_key(&key) && self.looked_at.insert(key) {
-            self.take(notice.clears(), now);
+    /// Ends what has had its time: events that did not happen again, and what this life, begun at `since`, does not
+    /// find any more.
+    pub fn age(&mut self, since: DateTime<Utc>, is_last: bool, now: DateTime<Utc>) {
+        for finding in self.known.values_mut().filter(|finding| !finding.row.cleared) {
+            let unseen = now - finding.row.last_seen_at;
+            let is_over = if is_event(&finding.row.code) {
+                unseen > EVENT_LASTS
+            } else {
+                finding.is_former && (now - since > FOUND_AGAIN_WITHIN || is_last && unseen > SEEN_WITHIN)
+            };
+            if is_over {
+                finding.clear();
+            }
         }
     }
 
     /// What the table does not say yet.
     pub fn to_write(&self, now: DateTime<Utc>) -> Vec<FindingRow> {
-        self.known.values().filter(|finding| due(finding, now)).map(|finding| cut(&finding.row)).collect()
+        let due = self.known.values().filter(|finding| due(finding, now));
+        due.map(|Finding { row, .. }| FindingRow {
+            finding_text: cut(&row.finding_text, 2000),
+            remedy: cut(&row.remedy, 2000),
+            ..row.clone()
+        })
+        .collect()
     }
 
     /// The table says it now.
@@ -120,18 +144,50 @@ impl Findings {
     }
 }
 
-fn key(notice: &Notice) -> Key {
-    (notice.code, notice.connection_point.clone(), notice.subject.clone())
+impl Finding {
+    fn take(&mut self, notice: Notice, now: DateTime<Utc>) {
+        self.is_former = false;
+        if notice.cleared {
+            return self.clear();
+        }
+        let row = &mut self.row;
+        self.changed |= row.cleared || row.finding_text != notice.text;
+        row.finding_text = notice.text;
+        row.remedy = notice.remedy;
+        row.severity = notice.severity.as_str();
+        row.last_seen_at = now;
+        row.seen_more += 1;
+        if row.cleared {
+            row.since = now;
+            row.cleared = false;
+            row.acknowledged_until = None;
+            appears(row);
+        }
+    }
+
+    fn clear(&mut self) {
+        if !self.row.cleared {
+            self.row.cleared = true;
+            self.changed = true;
+            let FindingRow { code, connection_point, subject, .. } = &self.row;
+            tracing::info!(code, connection_point, subject, "a finding is over");
+        }
+    }
+}
+
+fn appears(row: &FindingRow) {
+    let FindingRow { code, connection_point, subject, finding_text: text, .. } = row;
+    match Severity::parse(row.severity) {
+        Severity::Error => tracing::error!(code, connection_point, subject, text, "a finding"),
+        Severity::Warning => tracing::warn!(code, connection_point, subject, text, "a finding"),
+        Severity::Info => tracing::info!(code, connection_point, subject, text, "a finding"),
+    }
 }
 
 fn due(finding: &Finding, now: DateTime<Utc>) -> bool {
     finding.changed || finding.row.seen_more > 0 && finding.written_at.is_none_or(|at| now - at >= AGAIN)
 }
 
-fn cut(row: &FindingRow) -> FindingRow {
-    FindingRow {
-        finding_text: row.finding_text.chars().take(2000).collect(),
-        remedy: row.remedy.chars().take(2000).collect(),
-        ..row.clone()
-    }
+fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
 }

@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::database::{
-    CommandResult, CommandRow, Database, DatabaseError, HostRow, Owner, OwnerClaim, Report, Selection,
-    StatusRow, Survey,
+    CommandResult, CommandRow, Database, DatabaseError, FindingRow, HostRow, Owner, OwnerClaim, Report,
+    Selection, StatusRow, Survey,
 };
 use crate::domain::command::Kind;
 use crate::domain::meter::{Unfinished, Waiting};
@@ -102,8 +102,8 @@ pub struct Heard {
     pub database_id: Option<i64>,
     /// What is not done, by connection point.
     pub unfinished: BTreeMap<String, Unfinished>,
-    /// Open findings by code and severity.
-    pub findings: BTreeMap<(String, &'static str), u64>,
+    /// What is open.
+    pub findings: Vec<FindingRow>,
     pub error: Option<String>,
     pub fatal: Option<JournalError>,
 }
@@ -123,6 +123,7 @@ pub struct Desk {
     /// The last round could not reach the database.
     is_away: bool,
     findings: Findings,
+    findings_read_at: Option<DateTime<Utc>>,
     statuses: HashMap<String, Memory>,
     results: Vec<CommandResult>,
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
@@ -188,6 +189,7 @@ impl Desk {
             clock,
             is_away: false,
             findings: Findings::new(&identity.host),
+            findings_read_at: None,
             identity,
             started_at,
             known: None,
@@ -238,21 +240,6 @@ impl Desk {
         Notice::new("DATABASE_UNAVAILABLE", Severity::Error, None, self.name.clone())
     }
 
-    /// What an earlier life of this agent could not take back: these are found anew in every life, if they hold.
-    fn clear_former_findings(&mut self, now: DateTime<Utc>) {
-        let mut former = vec![
-            self.away(),
-            Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir"),
-            Notice::new("JOURNAL_FULL", Severity::Error, None, "journal"),
-        ];
-        let unusable =
-            |name: &String| Notice::new("CREDENTIAL_UNUSABLE", Severity::Error, None, name.clone());
-        former.extend(self.identity.ions.keys().map(unusable));
-        for notice in former {
-            self.findings.clear_former(notice, now);
-        }
-    }
-
     /// Keeps what is to be said until it is written.
     fn take_in(&mut self, said: &Said, now: DateTime<Utc>) {
         for notice in &said.notices {
@@ -285,7 +272,7 @@ impl Desk {
                 return Ok(());
             }
             let commands = self.database.command_read().await?;
-            self.clear_former_findings(now);
+            self.read_findings(now).await?;
             self.advise(&survey, now);
             match self.claim(&survey, &commands, now).await? {
                 Guard::Passed { verify } => heard.verify = verify,
@@ -306,6 +293,9 @@ impl Desk {
             self.disown(&plan, said).await?;
         }
         self.read_commands(&plan, heard).await?;
+        if self.findings_read_at.is_none_or(|at| now - at >= BEAT) {
+            self.read_findings(now).await?;
+        }
         let report = self.report(said, &plan, &tables, now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
         let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
@@ -314,6 +304,13 @@ impl Desk {
         self.written(beat, &statuses, &plan, now);
         heard.closed_commands = closed;
         heard.plan = Some(plan);
+        Ok(())
+    }
+
+    /// What an earlier life left open, and what a DBA has acknowledged.
+    async fn read_findings(&mut self, now: DateTime<Utc>) -> Result<(), RoundError> {
+        self.findings.read(self.database.finding_read().await?);
+        self.findings_read_at = Some(now);
         Ok(())
     }
 
@@ -477,6 +474,7 @@ impl Desk {
             }
         }
         // Last: the figures above may be findings, too.
+        self.findings.age(self.started_at, said.stopping, now);
         report.findings = self.findings.to_write(now);
         Ok(report)
     }

@@ -30,6 +30,15 @@ impl Desk {
              message_key of the failed one. Correct and resubmit it, or discard it: the others then go on.",
         );
         self.findings.hold(held, counts.held > 0, now);
+        let last = point.last_failure.as_ref().map(|last| format!("; the last: {last}")).unwrap_or_default();
+        let failed = Notice::new("MESSAGES_FAILED", Severity::Warning, Some(name), "message log").says(
+            format!("{} messages failed and wait for a decision{last}", counts.failed),
+            format!(
+                "'bodrelay log --state failed --connection-point {name}' lists them, and the view bodrelay_errors; mend \
+                 what they name, then use the commands resubmit or discard."
+            ),
+        );
+        self.findings.hold(failed, counts.failed > 0, now);
         let since = point.paused_since.filter(|since| now - *since > LONG_PAUSE);
         let paused = Notice::new("PAUSED_LONG", Severity::Warning, Some(name), "pause").says(
             format!("it is paused since {}: nothing is sent", shown(since.unwrap_or(now))),

@@ -430,17 +430,14 @@ impl Outbound {
                 point.reflag.push(reserved.entry_id);
                 point.start_unsettled_clock(now);
                 let name = point.name().to_owned();
-                self.notices.push(
-                    Notice::new("SENT_BEFORE", Severity::Warning, Some(&name), format!("C_ID {}", reserved.entry_id))
-                        .says(
-                            format!(
-                                "the row with C_ID {} was set to 0, but ION accepted the very same document before; \
-                                 it is flagged 1 again and was not sent",
-                                reserved.entry_id
-                            ),
-                            "If ION is to get it once more, use the command 'resend': it goes under a new id.",
-                        ),
-                );
+                self.notices.push(Notice::new("SENT_BEFORE", Severity::Warning, Some(&name), "outbox").says(
+                    format!(
+                        "rows were set to 0 though ION accepted the very same documents before; they are \
+                                 flagged 1 again and were not sent (the last: C_ID {})",
+                        reserved.entry_id
+                    ),
+                    "If ION is to get it once more, use the command 'resend': it goes under a new id.",
+                ));
             }
             Applied::Later => {
                 point.wanted.insert(reserved.entry_id);

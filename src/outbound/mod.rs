@@ -321,6 +321,15 @@ impl Outbound {
             point.observed_up_to = 0;
         }
         self.release_held(number, &before);
+        for document_type in settings.documents.keys().filter(|it| !before.documents.contains_key(it)) {
+            let notice = Notice::new(
+                "TYPE_NOT_LISTED",
+                Severity::Error,
+                Some(&settings.name),
+                document_type.to_string(),
+            );
+            self.notices.push(notice.clears());
+        }
         // Whatever was judged by other settings is judged again before it is posted.
         self.drop_parcels(number, |_| true);
         for reason in ["unlisted", "disabled", "behind"] {
@@ -410,6 +419,10 @@ impl Outbound {
     /// Nothing new begins; what is out is recorded and settled.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
     /// Everything that was out has been recorded and settled, as far as the database can be reached.

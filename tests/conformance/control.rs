@@ -333,6 +333,7 @@ fn finding() -> FindingRow {
         seen_more: 1,
         cleared: false,
         host: "h1".into(),
+        acknowledged_until: None,
     }
 }
 

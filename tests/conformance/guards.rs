@@ -118,10 +118,34 @@ pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
     assert_eq!(fixture.rows(all).await.len(), 0, "it is back");
     drop(first);
     let mut second = desk(&fixture, &journal, &clock, "h1");
-    assert_eq!(second.round(Said::default()).await.refused, None);
-    assert_eq!(fixture.rows(open).await.len(), 0, "a life that does not find it takes it back");
-    let mut third = desk(&fixture, &folder.path().join("other.sqlite"), &clock, "h2");
+    let happened =
+        Notice::new("SENT_BEFORE", Severity::Warning, Some("CP1"), "outbox").says("row 1", "nothing");
+    let said = Said { notices: vec![happened], ..Said::default() };
+    assert_eq!(second.round(said).await.refused, None);
+    assert_eq!(
+        fixture.rows(open).await.concat(),
+        ["DISK_NEARLY_FULL", "SENT_BEFORE"],
+        "it may still find it"
+    );
+    clock.forward(16);
+    second.round(Said::default()).await;
+    assert_eq!(
+        fixture.rows(open).await.concat(),
+        ["SENT_BEFORE"],
+        "a life that does not find it takes it back"
+    );
+    drop(second);
+    // What happened once stays over a weekend, and over restarts; runs that end at once take back what is old.
+    let mut third = desk(&fixture, &journal, &clock, "h1");
     let said = Said { notices: vec![full], ..Said::default() };
     third.round(said).await;
-    assert_eq!(fixture.rows(open).await.len(), 1, "one that does leaves it open");
+    drop(third);
+    let last = || Said { stopping: true, ..Said::default() };
+    for (minutes, left) in [(50, 2), (20, 1), (70 * 60, 1), (60, 0)] {
+        clock.forward(minutes);
+        let mut short = desk(&fixture, &journal, &clock, "h1");
+        short.round(Said::default()).await;
+        short.round(last()).await;
+        assert_eq!(fixture.rows(open).await.len(), left, "after {minutes} minutes more");
+    }
 }

@@ -605,6 +605,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         seen_more: 1,
         cleared: false,
         host: "h1".into(),
+        acknowledged_until: None,
     };
     let command = CommandResult {
         command_id: 1,

@@ -3,7 +3,8 @@
 -- Parameters: none.
 -- Locks: reads only.
 SELECT
-    code, severity, connection_point, subject, finding_text, remedy, since, last_seen_at, seen_count, host
+    code, severity, connection_point, subject, finding_text, remedy, since, last_seen_at, seen_count, host,
+    acknowledged_at, acknowledged_until
 FROM bodrelay_finding
 WHERE cleared_at IS NULL
 ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, finding_id
