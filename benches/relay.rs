@@ -228,7 +228,7 @@ fn announce() -> Anyhow<()> {
         outbox.client.batch_execute(notify).await
     })?;
     let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
-    std::fs::write(folder.path().join("demo.ionapi"), simulator.ionapi_json())?;
+    bodrelay::platform::replace_file(&folder.path().join("demo.ionapi"), simulator.ionapi_json().as_bytes())?;
     let mut agent = start(folder.path(), &outbox.keys())?;
     let mut stored = simulator.ledger().stored();
     let mut times = outbox.runtime.block_on(async {
@@ -269,7 +269,7 @@ struct Figures {
 
 fn relay(folder: &Path, outbox: &dyn Outbox, entries: usize, log_messages: &str) -> Anyhow<Figures> {
     let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
-    std::fs::write(folder.join("demo.ionapi"), simulator.ionapi_json())?;
+    bodrelay::platform::replace_file(&folder.join("demo.ionapi"), simulator.ionapi_json().as_bytes())?;
     outbox.fill(entries, log_messages)?;
     let all = outbox.done()? + entries as i64;
     let mut agent = start(folder, &outbox.keys())?;

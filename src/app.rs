@@ -151,6 +151,9 @@ pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Endin
     Ok(ending)
 }
 
+/// Percent of the disk of the state directory.
+const DISK_USED_MAX: u64 = 90;
+
 type Round = (usize, Desk, Heard);
 
 struct Agent<'a> {
@@ -166,6 +169,7 @@ struct Agent<'a> {
     refused_elsewhere: Vec<Vec<(String, String)>>,
     notices: Vec<Notice>,
     misconfigured: bool,
+    disk_filling: bool,
     unreachable: Vec<bool>,
     watch: Watch,
     teller: Teller,
@@ -177,6 +181,18 @@ impl<'a> Agent<'a> {
         let watch = Watch::new(config, mode)?;
         let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
         let clients = clients(config)?;
+        let mut notices = Vec::new();
+        if let Some(kind) = platform::network_file_system(&config.agent.state_dir) {
+            let notice = Notice::new("STATE_DIR_NOT_LOCAL", Severity::Error, None, "state_dir");
+            notices.push(notice.says(
+                format!(
+                    "{} is on a network file system ({kind}): its locks do not hold, so that two agents could send \
+                     the same rows, and the journal can be damaged",
+                    config.agent.state_dir.display()
+                ),
+                "Stop the agent, move state_dir to a local disk, start it again.",
+            ));
+        }
         let identity = Identity {
             host: config.agent.host.clone(),
             location: config.agent.location.clone(),
@@ -211,8 +227,9 @@ impl<'a> Agent<'a> {
             desks,
             rounds: FuturesUnordered::new(),
             logical_ids: BTreeMap::new(),
-            notices: Vec::new(),
+            notices,
             misconfigured: false,
+            disk_filling: false,
             watch,
             teller,
         })
@@ -328,6 +345,7 @@ impl<'a> Agent<'a> {
                 is_meant_to_send: status.is_meant_to_send,
                 lacks_documents: status.lacks_documents,
                 paused_since: status.paused_since,
+                is_new: status.is_new,
                 selection: status.selection,
                 accepted_more: status.figures.accepted_more,
                 failed_more: status.figures.failed_more,
@@ -464,5 +482,20 @@ impl<'a> Agent<'a> {
             self.notices.push(notice.clears());
         }
         self.outbound.set_low_space(low);
+        let used = fs4::total_space(folder).ok().filter(|total| *total > 0).map(|total| {
+            let free = fs4::available_space(folder).unwrap_or(total);
+            100 - free.saturating_mul(100) / total
+        });
+        let notice = Notice::new("DISK_FILLING", Severity::Warning, None, "state_dir");
+        match used.filter(|used| *used > DISK_USED_MAX) {
+            Some(used) => self.notices.push(notice.says(
+                format!("the disk of {} is {used} % full ({free_mb} MB left)", folder.display()),
+                "Make room before it is full: below minimum_free_mb nothing new is sent. The journal itself needs \
+                 little.",
+            )),
+            None if self.disk_filling => self.notices.push(notice.clears()),
+            None => {}
+        }
+        self.disk_filling = used.is_some_and(|used| used > DISK_USED_MAX);
     }
 }

@@ -64,6 +64,19 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// Whether users beside the owner may read a file.
+#[cfg(unix)]
+pub fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+/// Not looked at: access lists are no business of a mode.
+#[cfg(windows)]
+pub fn others_may_read(_: &Path) -> bool {
+    false
+}
+
 /// Puts `bytes` in the place of a file: written beside it and renamed, so that a reader never sees half a file; nobody but
 /// the owner ever may open it.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -124,6 +124,7 @@ fn a_row_that_commits_late_is_sent_late() {
     assert_eq!(site.arrivals_of("ITEM-1").len(), 1);
     server.commit(open);
     agent.until("the first version", || site.flag(late[0]) == Some(1));
+    agent.until("the finding", || site.has_open_finding("ROW_COMMITTED_LATE"));
     agent.term();
     let variations: Vec<_> = site.arrivals_of("ITEM-1").iter().map(|arrival| arrival.variation_id).collect();
     assert_eq!(variations, [Some(2), Some(1)]);

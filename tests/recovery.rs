@@ -117,6 +117,43 @@ fn a_lost_journal_repeats_under_the_same_id_and_says_so() {
     assert!(site.log_of(ids[0])[0].in_doubt, "the row may have been posted by the life that is lost");
 }
 
+/// What a DBA stopped stays stopped, also where the file that knew it is gone.
+#[test]
+fn a_pause_outlives_the_journal() {
+    let site = Site::new();
+    let state = || site.text("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'");
+    let ask = |command: &str| {
+        site.sql(&format!(
+            "INSERT INTO bodrelay_command (command, connection_point, reason) VALUES ('{command}', '*', 'month end')"
+        ));
+    };
+    let lose = || {
+        std::fs::remove_dir_all(site.path("state")).unwrap();
+        site.sql("UPDATE bodrelay_status SET heartbeat_at = '2026-01-01T00:00:00.000Z'");
+    };
+    let mut agent = site.start();
+    agent.until("its own", || state().as_deref() == Some("running"));
+    ask("pause");
+    agent.until("the pause", || state().as_deref() == Some("paused"));
+    agent.kill();
+    lose();
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    let mut agent = site.start();
+    agent.until("the pause again", || state().as_deref() == Some("paused"));
+    let reason =
+        site.text("SELECT state_reason FROM bodrelay_status WHERE connection_point = 'CP1'").unwrap();
+    assert!(reason.contains("month end"), "{reason}");
+    assert_eq!(site.flag(row), Some(0));
+    ask("resume");
+    agent.until("it goes", || site.flag(row) == Some(1));
+    agent.kill();
+    lose();
+    let row = site.insert(&Entry::new("ITEM-2", 1));
+    let mut agent = site.start();
+    agent.until("it goes on", || site.flag(row) == Some(1));
+    agent.term();
+}
+
 #[test]
 fn a_lost_journal_gets_its_open_and_failed_messages_back_from_the_log() {
     let site = Site::new();

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use crate::config::{Alerts as Settings, Config};
 use crate::database::FindingRow;
-use crate::domain::alert::{Alert, Alerts, Key, Limits, NOT_DELIVERED, OpenFinding, Told};
+use crate::domain::alert::{Alert, Alerts, Key, Limits, NOT_DELIVERED, OpenFinding, Told, Turn};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::Journal;
 
@@ -115,7 +115,16 @@ impl Teller {
         match result {
             Ok(()) => {
                 let Key { code, connection_point, subject, .. } = &alert.key;
-                tracing::info!(turn = ?alert.turn, code, connection_point, subject, "an alert was told");
+                // Without a receiver it stands in the log already; that it lasts does not.
+                match (&self.webhook, alert.turn) {
+                    (Some(_), turn) => {
+                        tracing::info!(?turn, code, connection_point, subject, "an alert was told")
+                    }
+                    (None, Turn::Reminder) => {
+                        tracing::warn!(code, connection_point, subject, "a finding lasts")
+                    }
+                    (None, Turn::Raised | Turn::Cleared) => {}
+                }
                 if std::mem::take(&mut self.failures) > 0 {
                     self.notices.push(notice.clears());
                 }

@@ -230,6 +230,7 @@ pub(super) fn warn(
     point: &ConnectionPoint,
     settings: &Document,
     named: &Named,
+    bytes: usize,
     warnings: &mut Vec<Warning>,
 ) {
     let mut add = |code, text: String| warnings.push(Warning { code, text });
@@ -246,6 +247,10 @@ pub(super) fn warn(
     .collect();
     if !incomplete.is_empty() {
         add("ENVELOPE_INCOMPLETE", format!("the document lacks {}", incomplete.join(", ")));
+    }
+    if bytes > settings.max_document_bytes / 5 * 4 {
+        let text = format!("it has {bytes} of the {} bytes that are allowed", settings.max_document_bytes);
+        add("DOCUMENT_NEARLY_TOO_LARGE", text);
     }
     let counted = i64::try_from(envelope.instances).unwrap_or(i64::MAX);
     if counted > 1 && matches!(envelope.verb.as_str(), "Sync" | "Process") {

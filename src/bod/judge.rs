@@ -246,7 +246,7 @@ impl Case<'_> {
         let parameters = self.parameters(document_type, envelope)?;
         checks::lengths(headers, envelope, &parameters)?;
         let (payload, encoding) = opened.encoded(self.point.encoding)?;
-        checks::warn(headers, envelope, self.point, settings, &self.named, warnings);
+        checks::warn(headers, envelope, self.point, settings, &self.named, opened.document.len(), warnings);
         Ok(Parcel { parameters: Parameters { encoding, ..parameters }, payload })
     }
 

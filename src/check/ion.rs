@@ -49,6 +49,9 @@ pub(super) async fn look(name: &str, client: Result<Client>, points: &[Connectio
         Some(answer) => answer,
         None => late(),
     };
+    for remark in client.remarks() {
+        section.finds(Notice::new(remark.code, remark.severity, None, name).says(remark.text, remark.remedy));
+    }
     if !pinged(name, &ping, &mut section) {
         return section;
     }
@@ -109,8 +112,9 @@ fn pinged(name: &str, ping: &Answer, section: &mut Section) -> bool {
         }
         Answer::Http { status: 401 | 403, .. } => section.finds(finding("CREDENTIAL_REFUSED").says(
             format!("a token was given, but IMS does not let it in: {}", said(ping)),
-            "Check that the authorized app is active, has the scope of ION, and that the API gateway's client id in \
-             the IMS connection point is the ci of the .ionapi file.",
+            "Check that the authorized app is active, that its service account has the scope of ION (sc in the .ionapi \
+             file) and a description that is not empty, and that the API Gateway Client Id in the IMS connection point \
+             is the ci of the .ionapi file.",
         )),
         Answer::Http { status: 404, .. } => section.finds(finding("ADDRESS_WRONG").says(
             format!("there is no IMS at this address: {}", said(ping)),

@@ -16,7 +16,6 @@ use crate::domain::notice::{Notice, Severity};
 
 mod ion;
 mod machine;
-mod orphans;
 mod print;
 mod reported;
 mod schedules;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DATABASE_LIMIT, Section, aside, orphans, reported, schedules};
+use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::{SCRIPT_KNOWN, SCRIPT_NEEDED};
-use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey};
+use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey, rows_nobody_chooses};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
 
@@ -113,9 +113,11 @@ async fn look_in(
             section.finds(for_point(&point.name, &error));
         }
     }
-    if let Err(error) = orphans::look(database, &control, section).await {
-        section
-            .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody chooses", &error) });
+    match rows_nobody_chooses(database, &control).await {
+        Ok(notice) if notice.text.is_empty() => {}
+        Ok(notice) => section.finds(notice),
+        Err(error) => section
+            .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody chooses", &error) }),
     }
     if let Err(error) = reported::look(database, section).await {
         section.finds(Notice { severity: Severity::Warning, ..unreachable("bodrelay_finding", &error) });

@@ -12,10 +12,13 @@ use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
 pub mod mssql;
+mod orphans;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
 pub mod statements;
+
+pub use orphans::rows_nobody_chooses;
 
 /// What went wrong with the database, told by what the agent does next.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,9 @@ pub trait Database: Send + Sync {
 
     /// Commands in state `new` or `running`, lowest id first.
     async fn command_read(&self) -> Result<Vec<CommandRow>>;
+
+    /// The commands `pause` and `resume` in state `done`, highest id first, 1,000 at most.
+    async fn lever_read(&self) -> Result<Vec<CommandRow>>;
 
     /// Every row of `bodrelay_host`.
     async fn host_read(&self) -> Result<Vec<HostRow>>;

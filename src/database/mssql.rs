@@ -134,6 +134,10 @@ impl Database for Mssql {
         on!(self.control, "command_read", |session| control::command_read(session))
     }
 
+    async fn lever_read(&self) -> Result<Vec<CommandRow>> {
+        on!(self.control, "lever_read", |session| control::lever_read(session))
+    }
+
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         on!(self.control, "host_read", |session| control::host_read(session))
     }

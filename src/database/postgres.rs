@@ -166,6 +166,11 @@ impl Database for Postgres {
         .await
     }
 
+    async fn lever_read(&self) -> Result<Vec<CommandRow>> {
+        self.call(&self.control, "lever_read", |session| async move { control::lever_read(&session).await })
+            .await
+    }
+
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         self.call(&self.control, "host_read", |session| async move { control::host_read(&session).await })
             .await

@@ -301,6 +301,10 @@ impl Database for Sqlite {
         self.call("command_read", control::command_read).await
     }
 
+    async fn lever_read(&self) -> Result<Vec<CommandRow>> {
+        self.call("lever_read", control::lever_read).await
+    }
+
     async fn host_read(&self) -> Result<Vec<HostRow>> {
         self.call("host_read", control::host_read).await
     }

@@ -39,6 +39,7 @@ statements! {
     CONTROL_READ_DOCUMENTS = "control_read_documents";
     CONTROL_READ_STATUS_RULES = "control_read_status_rules";
     COMMAND_READ = "command_read";
+    LEVER_READ = "lever_read";
     HOST_READ = "host_read";
     FINDING_READ = "finding_read";
     HOST_CLAIM = "host_claim";

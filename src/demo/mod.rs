@@ -72,7 +72,7 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
         ledger: Some(folder.join("ledger.jsonl")),
         ..Options::default()
     })?;
-    std::fs::write(folder.join("demo.ionapi"), simulator.ionapi_json())?;
+    platform::replace_file(&folder.join("demo.ionapi"), simulator.ionapi_json().as_bytes())?;
     std::fs::write(folder.join("bodrelay.toml"), CONFIGURATION)?;
     let progress = progress(settings);
     let begun = Instant::now();

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Url};
 use secrecy::ExposeSecret;
@@ -22,10 +23,13 @@ use super::accepted::{Accepted, document_names};
 use super::answer::{self, MAX_ANSWER, Whole, cause_of, text_of};
 use super::credentials::{Credential, Source, Stamp};
 use super::http::Reach;
+use super::remarks::{self, Noticed, Remark};
 use super::token::{Bearer, Token};
 use super::wire::{self, Composer};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Ion;
 use crate::domain::message::Parcel;
+use crate::domain::notice::Severity;
 use crate::domain::outcome::Answer;
 use crate::domain::plan::ImsMethod;
 
@@ -62,11 +66,14 @@ struct Inner {
     look_at: AtomicU64,
     looking: AtomicBool,
     watch: Mutex<Watch>,
+    noticed: Noticed,
 }
 
 struct Watch {
     stamp: Stamp,
     trouble: Option<String>,
+    /// Files of the credential that other users may read.
+    readable: Vec<PathBuf>,
 }
 
 /// What hangs on a credential: a changed file brings another one, and posts under way end with theirs.
@@ -78,6 +85,11 @@ struct Session {
     v3_multipart: Url,
     v3_message: Url,
     v2_multipart: Url,
+    /// When a changed file brought it; `None` for the first one.
+    changed_at: Option<DateTime<Utc>>,
+    /// What ION said to it, as long as it never let it in.
+    refused: Mutex<Option<String>>,
+    was_let_in: AtomicBool,
 }
 
 impl fmt::Debug for Client {
@@ -108,7 +120,8 @@ impl Client {
         let stamp = source.stamp();
         let credential = source.read().with_context(what)?;
         let cache = settings.cache_token.then(|| state_dir.join(cache_name(&settings.name)));
-        let session = Session::new(settings, &http, credential, cache.clone()).with_context(what)?;
+        let session = Session::new(settings, &http, credential, cache.clone(), None).with_context(what)?;
+        let readable = source.readable_by_others();
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
             http,
@@ -119,7 +132,8 @@ impl Client {
             started: Instant::now(),
             look_at: AtomicU64::new(LOOK_EVERY_MS),
             looking: AtomicBool::new(false),
-            watch: Mutex::new(Watch { stamp, trouble: None }),
+            watch: Mutex::new(Watch { stamp, trouble: None, readable }),
+            noticed: Noticed::default(),
         })))
     }
 
@@ -138,9 +152,34 @@ impl Client {
         self.session_now().credential.service_url.to_string()
     }
 
-    /// Why the credential's changed file is not used, while that is so; the one read before goes on.
-    pub fn credential_trouble(&self) -> Option<String> {
-        self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    /// What holds now of the credential, the clock and the certificate that somebody should hear of.
+    pub fn remarks(&self) -> Vec<Remark> {
+        let (session, now) = (self.session_now(), SystemClock.now());
+        let mut remarks = self.0.noticed.remarks(&session.route.0, now);
+        remarks.extend(remarks::unused(session.token.last_obtained(), now));
+        remarks.extend(remarks::not_granted(&session.token.scopes_missing()));
+        remarks.extend(session.refused_since_change());
+        let watch = self.0.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trouble) = &watch.trouble {
+            remarks.push(Remark {
+                code: "CREDENTIAL_UNUSABLE",
+                severity: Severity::Error,
+                text: format!(
+                    "the changed credential file cannot be used; the one read before goes on: {trouble}"
+                ),
+                remedy: "Put a whole .ionapi file in its place; it is read again by itself.",
+            });
+        }
+        if !watch.readable.is_empty() {
+            let files: Vec<String> = watch.readable.iter().map(|path| path.display().to_string()).collect();
+            remarks.push(Remark {
+                code: "CREDENTIAL_READABLE",
+                severity: Severity::Warning,
+                text: format!("other users of this machine may read {}", files.join(", ")),
+                remedy: "Who reads it can send in your name: chmod 600, owned by the agent's user.",
+            });
+        }
+        remarks
     }
 
     /// Since the token in use was issued; `None` while there is none.
@@ -243,6 +282,17 @@ impl Client {
         compose: impl Fn() -> Request,
         limit: usize,
     ) -> Result<Whole, Answer> {
+        let result = self.try_send(session, compose, limit).await;
+        session.heard(&result);
+        result
+    }
+
+    async fn try_send(
+        &self,
+        session: &Session,
+        compose: impl Fn() -> Request,
+        limit: usize,
+    ) -> Result<Whole, Answer> {
         let bearer = session.token.bearer().await?;
         let whole = self.send_once(session, compose(), &bearer, limit).await?;
         if whole.status != 401 {
@@ -265,8 +315,15 @@ impl Client {
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, bearer.header.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // Posts are many, and tell nothing of it that ping does not.
+        let asks = request.method() == Method::GET;
         let result = match self.0.http.execute(request).await {
-            Ok(response) => answer::read_up_to(response, limit).await,
+            Ok(response) => {
+                if asks {
+                    self.0.noticed.look(&response, SystemClock.now());
+                }
+                answer::read_up_to(response, limit).await
+            }
             Err(error) => return Err(self.failed(session, bearer, &error)),
         };
         let mask = |text: &str| bearer.mask(&session.credential.mask(text));
@@ -330,16 +387,20 @@ impl Inner {
     /// Reads the credential if its files changed (or anyway). A broken file keeps the old credential and is an error
     /// once, until it changes again.
     fn read_again(&self, anyway: bool) -> Result<()> {
-        let stamp = self.source.stamp();
+        let (stamp, readable) = (self.source.stamp(), self.source.readable_by_others());
         {
             let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            // A changed mode leaves the stamp as it is.
+            watch.readable = readable;
             if !anyway && watch.stamp == stamp {
                 return Ok(());
             }
             watch.stamp = stamp;
         }
         let result = self.source.read().and_then(|credential| {
-            let session = Session::new(&self.settings, &self.http, credential, self.cache.clone())?;
+            let changed_at = Some(SystemClock.now());
+            let session =
+                Session::new(&self.settings, &self.http, credential, self.cache.clone(), changed_at)?;
             let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
             // The same credential in a rewritten file keeps its token.
             if current.fingerprint != session.fingerprint {
@@ -359,6 +420,7 @@ impl Session {
         http: &reqwest::Client,
         credential: Credential,
         cache: Option<PathBuf>,
+        changed_at: Option<DateTime<Utc>>,
     ) -> Result<Self> {
         let join =
             |path: &str| credential.service_url.join(path).with_context(|| format!("no URL for {path}"));
@@ -370,7 +432,49 @@ impl Session {
         let fingerprint = format!("{} {}", credential.fingerprint(), credential.service_url);
         let credential = Arc::new(credential);
         let token = Token::new(http.clone(), credential.clone(), token_route, timeout, cache);
-        Ok(Self { credential, fingerprint, token, route, v3_multipart, v3_message, v2_multipart })
+        Ok(Self {
+            credential,
+            fingerprint,
+            token,
+            route,
+            v3_multipart,
+            v3_message,
+            v2_multipart,
+            changed_at,
+            refused: Mutex::default(),
+            was_let_in: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether ION lets this credential in, until it did once.
+    fn heard(&self, result: &Result<Whole, Answer>) {
+        if self.changed_at.is_none() || self.was_let_in.load(Ordering::Relaxed) {
+            return;
+        }
+        let said = match result {
+            Ok(whole) if whole.is_success() => return self.was_let_in.store(true, Ordering::Relaxed),
+            Ok(whole) if matches!(whole.status, 401 | 403) => {
+                format!("HTTP {}: {}", whole.status, text_of(&whole.body))
+            }
+            Err(Answer::NoToken { status: Some(400..=499), what, .. }) => what.clone(),
+            Ok(_) | Err(_) => return,
+        };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+    }
+
+    fn refused_since_change(&self) -> Option<Remark> {
+        let changed_at = self.changed_at.filter(|_| !self.was_let_in.load(Ordering::Relaxed))?;
+        let said = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Remark {
+            code: "CREDENTIAL_REFUSED",
+            severity: Severity::Error,
+            text: format!(
+                "ION has let the credential in that is used since its file changed at {} not once: {said}",
+                changed_at.format("%Y-%m-%d %H:%M:%SZ")
+            ),
+            remedy: "Put the file back that worked before, or download the new one again: it must be of an authorized \
+                     app that is active, with a service account. The file is read again by itself.",
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Ion;
+use crate::platform;
 
 /// No `.ionapi` file and no password file is larger, bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -111,6 +112,12 @@ impl Source {
     pub fn files(&self) -> Vec<&Path> {
         let Ion { credentials, client_secret_file, password_file, .. } = &self.settings;
         [credentials, client_secret_file, password_file].into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
+    /// The files that users beside the owner may read.
+    pub fn readable_by_others(&self) -> Vec<PathBuf> {
+        let files = self.files().into_iter();
+        files.filter(|path| platform::others_may_read(path)).map(Path::to_path_buf).collect()
     }
 
     /// Looks at the files, without reading them.

@@ -43,6 +43,8 @@ impl Reach<'_> {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .connect_timeout(self.connect_timeout.min(self.request_timeout))
             .timeout(self.request_timeout)
+            // Who looks at a certificate's end needs it.
+            .tls_info(true)
             .tls_version_min(min_tls);
         if let Some(path) = self.ca_file {
             let pem =

@@ -9,9 +9,11 @@ mod answer;
 pub mod client;
 pub mod credentials;
 mod http;
+mod remarks;
 pub mod token;
 pub mod wire;
 
 pub use accepted::Accepted;
 pub use client::Client;
 pub use http::Reach;
+pub use remarks::{CODES, Remark};

@@ -63,6 +63,14 @@ pub struct Token {
     /// Finished tries to get a token: whoever waited for one takes its result instead of trying again.
     tries: AtomicU64,
     renewal: tokio::sync::Mutex<Renewal>,
+    known: RwLock<Known>,
+}
+
+/// What is worth knowing of the tokens so far.
+#[derive(Default)]
+struct Known {
+    last_obtained: Option<DateTime<Utc>>,
+    scopes_missing: Vec<String>,
 }
 
 #[derive(Default)]
@@ -87,6 +95,8 @@ struct Issued {
     access_token: SecretString,
     refresh_token: Option<SecretString>,
     life: Duration,
+    /// What was granted, where the answer says it.
+    scope: Option<String>,
 }
 
 /// The cache file. Its secrets are why it is 0600.
@@ -109,11 +119,13 @@ impl Token {
         request_timeout: Duration,
         cache: Option<PathBuf>,
     ) -> Self {
+        let last_obtained = cache.as_deref().and_then(|path| last_obtained(path, &credential));
         Self {
             http,
             credential,
             route,
             timeout: TOKEN_TIMEOUT.min(request_timeout),
+            known: RwLock::new(Known { last_obtained, scopes_missing: Vec::new() }),
             cache,
             current: RwLock::default(),
             tries: AtomicU64::new(0),
@@ -125,6 +137,16 @@ impl Token {
     pub fn age(&self) -> Option<Duration> {
         let bearer = self.current().filter(|it| Instant::now() < it.expires_at)?;
         Some(bearer.age_then + bearer.current_since.elapsed())
+    }
+
+    /// When a token was last got, as far as is known.
+    pub fn last_obtained(&self) -> Option<DateTime<Utc>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).last_obtained
+    }
+
+    /// Scopes that were asked for, and that the last token does not have.
+    pub fn scopes_missing(&self) -> Vec<String> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).scopes_missing.clone()
     }
 
     fn current(&self) -> Option<Arc<Bearer>> {
@@ -337,6 +359,13 @@ impl Token {
 
     async fn install(&self, renewal: &mut Renewal, issued: Issued) -> Result<Arc<Bearer>, Answer> {
         renewal.refresh_token = issued.refresh_token.clone();
+        let granted = issued.scope.as_deref();
+        let missing = |scope: &&String| {
+            granted.is_some_and(|granted| !granted.split_whitespace().any(|it| it == scope.as_str()))
+        };
+        let scopes_missing = self.credential.scopes.iter().filter(missing).cloned().collect();
+        let known = Known { last_obtained: Some(SystemClock.now()), scopes_missing };
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         let bearer = self.bearer_of(renewal, &issued.access_token, issued.life, issued.life)?;
         if let Some(path) = self.cache.clone() {
             let now = SystemClock.now();
@@ -431,8 +460,16 @@ fn read_issued(body: &[u8]) -> Result<Issued, &'static str> {
     Ok(Issued {
         access_token: access_token.into(),
         refresh_token: text("refresh_token").map(SecretString::from),
+        // An empty one grants nothing; one that is left out grants what was asked for (RFC 6749 §5.1).
+        scope: json.get("scope").and_then(|scope| scope.as_str()).map(str::to_owned),
         life: seconds.map_or(USUAL_LIFE, |seconds: u64| Duration::from_secs(seconds.min(LONGEST_LIFE))),
     })
+}
+
+/// When the kept token of this credential was got, however old it is.
+fn last_obtained(cache: &Path, credential: &Credential) -> Option<DateTime<Utc>> {
+    let cached: Cached = serde_json::from_str(&std::fs::read_to_string(cache).ok()?).ok()?;
+    (cached.credential == credential.fingerprint()).then_some(cached.obtained_at)
 }
 
 fn write_cache(path: &Path, cached: &Cached) -> std::io::Result<()> {

@@ -72,6 +72,11 @@ pub enum Change {
     Resume {
         point_id: i64,
     },
+    /// Documents go to this receiver (`ToLogicalId`).
+    Receiver {
+        point_id: i64,
+        logical_id: String,
+    },
     /// What was accepted is sent again: a message of its own of the same row; its number is the journal's to give.
     Resend(Box<Record>),
     /// How far a command is.
@@ -251,6 +256,10 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
         }
         Change::Resume { point_id } => {
             tx.prepare_cached(sql::PAUSE_DELETE)?.execute([point_id])?;
+            Ok(Applied::Done)
+        }
+        Change::Receiver { point_id, logical_id } => {
+            tx.prepare_cached(sql::RECEIVER_INSERT)?.execute((point_id, logical_id))?;
             Ok(Applied::Done)
         }
         Change::Resend(record) => resend(tx, record),

@@ -162,6 +162,14 @@ impl Journal {
         .await
     }
 
+    /// Receivers (`ToLogicalId`) that documents of a connection point went to.
+    pub async fn receivers(&self, point_id: i64) -> Result<Vec<String>> {
+        self.query(move |connection| {
+            connection.prepare_cached(sql::RECEIVER_READ)?.query_map([point_id], |row| row.get(0))?.collect()
+        })
+        .await
+    }
+
     /// Of these rows at 0, those that are to be read and judged: unknown ones, and ones whose message has ended.
     /// Open and parked rows are left out.
     pub async fn to_judge(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<i64>> {

@@ -6,7 +6,7 @@ pub(super) const SCRIPTS: [&str; 5] = [
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
     include_str!("../../sql/journal/004_purge.sql"),
-    include_str!("../../sql/journal/005_alerts.sql"),
+    include_str!("../../sql/journal/005_findings.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -78,6 +78,8 @@ pub(super) const PURGE_LATE_DELETE: &str = include_str!("../../sql/journal/agent
 pub(super) const PURGE_LATE_INSERT: &str = include_str!("../../sql/journal/agent/purge_late_insert.sql");
 pub(super) const PURGE_LATE_READ: &str = include_str!("../../sql/journal/agent/purge_late_read.sql");
 pub(super) const PURGE_NEXT: &str = include_str!("../../sql/journal/agent/purge_next.sql");
+pub(super) const RECEIVER_INSERT: &str = include_str!("../../sql/journal/agent/receiver_insert.sql");
+pub(super) const RECEIVER_READ: &str = include_str!("../../sql/journal/agent/receiver_read.sql");
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");
 pub(super) const SCOPE_READ: &str = include_str!("../../sql/journal/agent/scope_read.sql");
 pub(super) const SCOPE_WRITE: &str = include_str!("../../sql/journal/agent/scope_write.sql");

@@ -11,12 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::clock::Clock;
 use crate::database::{
     CommandResult, CommandRow, Database, DatabaseError, FindingRow, HostRow, Owner, OwnerClaim, Report,
-    Selection, StatusRow, Survey,
+    Selection, StatusRow, Survey, rows_nobody_chooses,
 };
 use crate::domain::command::Kind;
 use crate::domain::meter::{Unfinished, Waiting};
 use crate::domain::notice::{Notice, Severity};
-use crate::domain::plan::{Plan, Surroundings};
+use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Surroundings};
 use crate::journal::{Journal, JournalError, KnownDatabase};
 
 mod claim;
@@ -30,6 +30,8 @@ use findings::Findings;
 const OWNER_LAPSE_SECONDS: i64 = 180;
 /// Heartbeats and unchanged status rows are written this often.
 const BEAT: TimeDelta = TimeDelta::seconds(60);
+/// Rows that nobody chooses are looked for so often: some thousand index entries.
+const ORPHANS_EVERY: TimeDelta = TimeDelta::minutes(30);
 /// Waiting rows are counted up to this.
 const BACKLOG_CAP: i64 = 100_000;
 
@@ -58,6 +60,8 @@ pub struct PointReport {
     /// It is switched on, and no document is listed for it.
     pub lacks_documents: bool,
     pub paused_since: Option<DateTime<Utc>>,
+    /// Nothing of it was ever looked at before this process.
+    pub is_new: bool,
     pub selection: Selection,
     pub accepted_more: i64,
     pub failed_more: i64,
@@ -119,11 +123,14 @@ pub struct Desk {
     known: Option<KnownDatabase>,
     claimed: Option<Claimed>,
     owned: HashMap<String, DateTime<Utc>>,
-    applied: std::collections::BTreeSet<String>,
+    /// Rows of connection points whose `applied_at` says that they are in force (or refused).
+    applied: Vec<ConnectionPointRow>,
     /// The last round could not reach the database.
     is_away: bool,
     findings: Findings,
     findings_read_at: Option<DateTime<Utc>>,
+    /// When it was last looked for rows that nobody chooses.
+    orphans_at: Option<DateTime<Utc>>,
     statuses: HashMap<String, Memory>,
     results: Vec<CommandResult>,
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
@@ -147,9 +154,25 @@ struct Memory {
     failed_more: i64,
     figures: (i64, i64, i64, i64),
     waiting: Option<Waiting>,
+    /// Rows arrive and nothing leaves, since then.
+    growing_since: Option<DateTime<Utc>>,
+    accepted_at_count: i64,
+    accepted_here: i64,
 }
 
 impl Memory {
+    /// Compares a count with the one before.
+    fn follow(&mut self, point: &PointReport, rows: i64, now: DateTime<Utc>) {
+        let has_left = self.accepted_here != self.accepted_at_count;
+        let grows = self.waiting.is_some_and(|before| rows > before.rows);
+        if has_left || rows == 0 || !point.is_meant_to_send {
+            self.growing_since = None;
+        } else if grows {
+            self.growing_since.get_or_insert(now);
+        }
+        self.accepted_at_count = self.accepted_here;
+    }
+
     fn unfinished(&self) -> Unfinished {
         let (_, held, failed, in_doubt) = self.figures;
         Unfinished { held, failed, in_doubt, waiting: self.waiting }
@@ -190,12 +213,13 @@ impl Desk {
             is_away: false,
             findings: Findings::new(&identity.host),
             findings_read_at: None,
+            orphans_at: None,
             identity,
             started_at,
             known: None,
             claimed: None,
             owned: HashMap::new(),
-            applied: std::collections::BTreeSet::new(),
+            applied: Vec::new(),
             statuses: HashMap::new(),
             results: Vec::new(),
             accepted_documents: Vec::new(),
@@ -250,6 +274,7 @@ impl Desk {
         for point in &said.points {
             let memory = self.statuses.entry(point.connection_point.clone()).or_default();
             memory.accepted_more += point.accepted_more;
+            memory.accepted_here += point.accepted_more;
             memory.failed_more += point.failed_more;
             if memory.state != point.state || memory.reason != point.reason {
                 memory.state = point.state;
@@ -296,12 +321,18 @@ impl Desk {
         if self.findings_read_at.is_none_or(|at| now - at >= BEAT) {
             self.read_findings(now).await?;
         }
+        if self.orphans_at.is_none_or(|at| now - at >= ORPHANS_EVERY) && !said.stopping {
+            self.orphans_at = Some(now);
+            let notice = rows_nobody_chooses(self.database.as_ref(), &tables).await?;
+            let holds = !notice.text.is_empty();
+            self.findings.hold(notice, holds, now);
+        }
         let report = self.report(said, &plan, &tables, now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
         let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
         let (beat, statuses) = (report.host.is_some(), report.statuses.clone());
         self.database.control_report(&report).await?;
-        self.written(beat, &statuses, &plan, now);
+        self.written(beat, &statuses, &tables, now);
         heard.closed_commands = closed;
         heard.plan = Some(plan);
         Ok(())
@@ -456,7 +487,7 @@ impl Desk {
         &mut self,
         said: &Said,
         plan: &Plan,
-        tables: &crate::domain::plan::ControlTables,
+        tables: &ControlTables,
         now: DateTime<Utc>,
     ) -> Result<Report, RoundError> {
         let mut report = Report::default();
@@ -480,17 +511,11 @@ impl Desk {
     }
 
     /// Reasons go beside the rows that they refuse, once; rows that are right again lose theirs.
-    fn refusals(
-        &self,
-        said: &Said,
-        plan: &Plan,
-        tables: &crate::domain::plan::ControlTables,
-        report: &mut Report,
-    ) {
+    fn refusals(&self, said: &Said, plan: &Plan, tables: &ControlTables, report: &mut Report) {
         let reasons = self.reasons(said, plan);
         for row in tables.connection_points.iter().filter(|row| row.location_name == self.identity.location) {
             let reason = reasons.get(&(row.connection_point.clone(), None)).cloned();
-            if row.refused_reason != reason || !self.applied.contains(&row.connection_point) {
+            if row.refused_reason != reason || !self.applied.contains(&bare(row)) {
                 report.connection_points.push((row.connection_point.clone(), reason));
             }
         }
@@ -543,6 +568,7 @@ impl Desk {
         let backlog = if count_due || stopping && point.is_counted {
             memory.counted_at = Some(now);
             let backlog = self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?;
+            memory.follow(point, backlog.waiting_rows, now);
             memory.waiting = Some(Waiting {
                 rows: backlog.waiting_rows,
                 oldest_at: backlog.oldest.map(|at| at.timestamp_millis()),
@@ -579,7 +605,7 @@ impl Desk {
     }
 
     /// The report is in the tables: nothing of it has to be said again.
-    fn written(&mut self, beat: bool, statuses: &[StatusRow], plan: &Plan, now: DateTime<Utc>) {
+    fn written(&mut self, beat: bool, statuses: &[StatusRow], tables: &ControlTables, now: DateTime<Utc>) {
         self.findings.written(now);
         self.accepted_documents.clear();
         self.results.clear();
@@ -593,8 +619,7 @@ impl Desk {
                 memory.failed_more -= row.failed_more;
             }
         }
-        self.applied = plan.connection_points.keys().cloned().collect();
-        self.applied.extend(plan.refused.iter().map(|refused| refused.connection_point.clone()));
+        self.applied = tables.connection_points.iter().map(bare).collect();
     }
 
     fn host_row(&self, state: &str, refused_reason: Option<String>, now: DateTime<Utc>) -> HostRow {
@@ -615,4 +640,9 @@ impl Desk {
             heartbeat_at: now,
         }
     }
+}
+
+/// What the DBA wrote of a row, without what the agent did.
+fn bare(row: &ConnectionPointRow) -> ConnectionPointRow {
+    ConnectionPointRow { refused_reason: None, ..row.clone() }
 }

@@ -11,6 +11,10 @@ use crate::journal::Counts;
 
 /// Rows that wait for longer are said aloud.
 const OLD: TimeDelta = TimeDelta::hours(1);
+/// Rows that are older when an agent first meets them may be somebody else's.
+const FIRST_OLD: TimeDelta = TimeDelta::hours(24);
+/// Rows that arrive for so long while none leaves are said aloud.
+const GROWS_MAX: TimeDelta = TimeDelta::minutes(15);
 /// A pause that lasts longer may have been forgotten.
 const LONG_PAUSE: TimeDelta = TimeDelta::hours(24);
 
@@ -81,6 +85,47 @@ impl Desk {
              wait: is it listed in bodrelay_document, and enabled?",
         );
         self.findings.hold(notice, old.is_some(), now);
+        let growing = self
+            .statuses
+            .get(&point.connection_point)
+            .and_then(|memory| memory.growing_since)
+            .filter(|since| now - *since >= GROWS_MAX);
+        let notice =
+            Notice::new("NOTHING_LEAVES", Severity::Error, Some(&point.connection_point), "outbox").says(
+                format!(
+                    "rows arrive ({}{more} wait) and none was accepted since {}; it is {}{why}",
+                    backlog.waiting_rows,
+                    shown(growing.unwrap_or(now)),
+                    point.state
+                ),
+                "Look at the other findings of this connection point, then run 'bodrelay check'. If ION answers and the \
+                 types are listed, look at the diagnostic log.",
+            );
+        self.findings.hold(notice, growing.is_some(), now);
+        let first = backlog.oldest.filter(|oldest| point.is_new && now - *oldest > FIRST_OLD);
+        let of = |name: &str, value: &Option<String>| match value {
+            Some(value) => format!("{name} '{value}'"),
+            None => format!("any {name}"),
+        };
+        let fate = if point.is_meant_to_send { "they are being sent" } else { "they will be sent" };
+        let notice =
+            Notice::new("FIRST_ROWS_OLD", Severity::Warning, Some(&point.connection_point), "outbox").says(
+                format!(
+                    "this agent has never served it, and {}{more} rows wait ({}, {}), the oldest since {}: {fate}",
+                    backlog.waiting_rows,
+                    of("tenant", &point.selection.tenant_id),
+                    of("logical id", &point.selection.logical_id),
+                    shown(first.unwrap_or(now))
+                ),
+                format!(
+                    "If another program has dealt with them: UPDATE bodrelay_connection_point SET send_rows_from = (a \
+                     time) WHERE connection_point = '{}'. How many of which type: SELECT C_HEADER_VALUE, count(*) FROM \
+                     COR_OUTBOX_HEADERS JOIN COR_OUTBOX_ENTRY ON C_ID = C_OUTBOX_ID WHERE C_HEADER_KEY = 'BODType' AND \
+                     C_WAS_PROCESSED = 0 GROUP BY C_HEADER_VALUE.",
+                    point.connection_point
+                ),
+            );
+        self.findings.hold(notice, first.is_some(), now);
     }
 
     /// What the survey thinks would help.

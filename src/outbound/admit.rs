@@ -378,6 +378,7 @@ impl Outbound {
         if !superseded.is_empty() {
             self.adopt(number, superseded);
         }
+        self.remark(number, &record);
         let state = record.delivery.state;
         let begun = state == State::InFlight;
         if reserved.begin && !begun {
@@ -500,10 +501,13 @@ impl Outbound {
         for warning in &judged.warnings {
             let name = self.points[usize::from(number)].name().to_owned();
             let document_type = judged.document_type.as_ref().map(ToString::to_string).unwrap_or_default();
-            self.notices.push(Notice::new(warning.code, Severity::Warning, Some(&name), document_type).says(
-                format!("C_ID {}: {}", judged.entry_id, warning.text),
-                "The document is sent all the same. Mend the application if this is not meant.",
-            ));
+            self.remarks.insert(
+                (warning.code, number, document_type.clone()),
+                Notice::new(warning.code, Severity::Warning, Some(&name), document_type).says(
+                    format!("C_ID {}: {}", judged.entry_id, warning.text),
+                    "The document is sent all the same. Mend the application if this is not meant.",
+                ),
+            );
         }
     }
 

@@ -23,7 +23,7 @@ use crate::domain::outcome::Answer;
 use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, Backoff, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, PointNumber, Scopes};
-use crate::ims::{Accepted, Client};
+use crate::ims::{self, Accepted, Client, Remark};
 use crate::journal::{Applied, Change, Journal, JournalError, Record};
 
 mod admit;
@@ -36,6 +36,7 @@ mod measure;
 mod point;
 mod rebuild;
 mod recover;
+mod remark;
 mod retain;
 mod scopes;
 mod settle;
@@ -103,8 +104,8 @@ impl Site {
 struct Endpoint {
     name: String,
     client: Client,
-    /// Why its changed credential file cannot be used, as it was last said.
-    credential_trouble: Option<String>,
+    /// What its client remarked, as it was last said.
+    said: Vec<Remark>,
 }
 
 /// Something that took time and has ended.
@@ -192,6 +193,8 @@ pub struct Outbound {
     low_space: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     notices: Vec<Notice>,
+    /// What happened with documents since it was last told: the last one of each kind.
+    remarks: BTreeMap<(&'static str, PointNumber, String), Notice>,
     accepted_documents: Vec<(usize, String, String, String, Option<bool>)>,
     commands_under_way: std::collections::HashSet<(usize, i64)>,
     /// Commands that wait until the journal of their connection points was read.
@@ -224,7 +227,7 @@ impl Outbound {
             sites,
             endpoints: clients
                 .into_iter()
-                .map(|(name, client)| Endpoint { name, client, credential_trouble: None })
+                .map(|(name, client)| Endpoint { name, client, said: Vec::new() })
                 .collect(),
             points: Vec::new(),
             by_name: HashMap::new(),
@@ -240,6 +243,7 @@ impl Outbound {
             low_space: false,
             work: FuturesUnordered::new(),
             notices: Vec::new(),
+            remarks: BTreeMap::new(),
             accepted_documents: Vec::new(),
             commands_under_way: std::collections::HashSet::new(),
             commands_waiting: Vec::new(),
@@ -604,22 +608,24 @@ impl Outbound {
     /// What the operator should hear of since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         for endpoint in &mut self.endpoints {
-            let trouble = endpoint.client.credential_trouble();
-            if trouble == endpoint.credential_trouble {
+            let remarks = endpoint.client.remarks();
+            if remarks == endpoint.said {
                 continue;
             }
-            let notice = Notice::new("CREDENTIAL_UNUSABLE", Severity::Error, None, endpoint.name.clone());
-            self.notices.push(match &trouble {
-                Some(trouble) => notice.says(
-                    format!(
-                        "the changed credential file cannot be used; the one read before goes on: {trouble}"
-                    ),
-                    "Put a whole .ionapi file in its place; it is read again by itself.",
-                ),
-                None => notice.clears(),
-            });
-            endpoint.credential_trouble = trouble;
+            for code in ims::CODES {
+                let of_code = |remarks: &[Remark]| remarks.iter().find(|remark| remark.code == code).cloned();
+                let notice = |severity| Notice::new(code, severity, None, endpoint.name.clone());
+                match (of_code(&remarks), of_code(&endpoint.said)) {
+                    (Some(now), before) if before.as_ref() != Some(&now) => {
+                        self.notices.push(notice(now.severity).says(now.text, now.remedy))
+                    }
+                    (None, Some(before)) => self.notices.push(notice(before.severity).clears()),
+                    (Some(_), _) | (None, None) => {}
+                }
+            }
+            endpoint.said = remarks;
         }
+        self.notices.extend(std::mem::take(&mut self.remarks).into_values());
         std::mem::take(&mut self.notices)
     }
 

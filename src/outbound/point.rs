@@ -107,6 +107,14 @@ pub(super) struct Point {
     pub not_purged: bool,
     /// Where the tour over the tombstones stands.
     pub tombstones_above: i64,
+    /// Nothing of it was ever looked at before this life.
+    pub is_new: bool,
+    /// Receivers that documents went to.
+    pub receivers: HashSet<String>,
+    /// Since when they are gathered; 0: an earlier life did.
+    pub receivers_since: Option<i64>,
+    /// The last variation id of documents.
+    pub variations: HashMap<LaneKey, i64>,
     /// Slots in use: begun and not answered.
     pub begun: usize,
     /// Of these, the ones that are on the wire.
@@ -199,6 +207,10 @@ impl Point {
             next_retention_at: now + 10_000,
             not_purged: false,
             tombstones_above: 0,
+            is_new: false,
+            receivers: HashSet::new(),
+            receivers_since: None,
+            variations: HashMap::new(),
             begun: 0,
             posting: 0,
             to_post: VecDeque::new(),

@@ -12,12 +12,13 @@ use uuid::Uuid;
 use super::SettleFailure;
 use crate::bod;
 use crate::database::{Database, LogFilter, LogRow};
+use crate::domain::command::Kind;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::message::Judged;
 use crate::domain::plan::{AfterFailure, ConnectionPoint};
-use crate::journal::{Change, Journal, Record};
+use crate::journal::{Change, Journal, Pause, Record};
 
 /// Log rows of one state that are looked at, the newest first: what is older is not worth a long start. Said by a
 /// finding where there are more.
@@ -33,6 +34,7 @@ pub(super) struct Rebuilt {
     pub messages: usize,
     /// States of which the log may have more messages than came back.
     pub cut: Vec<State>,
+    pub pause: Option<Pause>,
 }
 
 /// Reads the message log of a connection point that the journal has not met before. Doing it twice does nothing more.
@@ -41,6 +43,7 @@ pub(super) async fn rebuild(
     database: &dyn Database,
     point: &ConnectionPoint,
     point_id: i64,
+    now: i64,
 ) -> Result<Rebuilt, SettleFailure> {
     let mut rebuilt = Rebuilt::default();
     // Failed ones first: what is held finds the one that holds it.
@@ -68,9 +71,28 @@ pub(super) async fn rebuild(
             journal.apply(Arc::new(changes)).await?;
         }
     }
+    rebuilt.pause = pause(database, point, now).await?;
     let read = Change::Scanned { point_id, scanned_up_to: 0, observed_up_to: 0 };
-    journal.apply(Arc::new(vec![read])).await?;
+    let pause = rebuilt.pause.clone().map(|pause| Change::Pause { point_id, pause });
+    journal.apply(Arc::new(pause.into_iter().chain([read]).collect())).await?;
     Ok(rebuilt)
+}
+
+/// What the last command of a DBA says: a pause holds through the loss of a journal, too.
+async fn pause(
+    database: &dyn Database,
+    point: &ConnectionPoint,
+    now: i64,
+) -> Result<Option<Pause>, SettleFailure> {
+    let levers = database.lever_read().await?;
+    let last = levers.into_iter().find(|it| it.connection_point == point.name || it.connection_point == "*");
+    Ok(last.filter(|it| Kind::parse(&it.command) == Some(Kind::Pause)).and_then(|command| {
+        let until = command.until_at.map(|until| until.timestamp_millis());
+        let holds = until.is_none_or(|until| until > now);
+        let why = command.reason.unwrap_or_default();
+        let reason = format!("{why} (command {}; the journal that knew it was lost)", command.command_id);
+        holds.then(|| Pause { since: now, until, reason: reason.trim().to_owned() })
+    }))
 }
 
 /// What a row of the outbox says of itself now.

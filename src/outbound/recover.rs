@@ -24,6 +24,7 @@ pub struct Restored {
     /// What came back from the message log.
     rebuilt: Rebuilt,
     unsettled: Vec<Record>,
+    receivers: Vec<String>,
 }
 
 impl Outbound {
@@ -64,7 +65,7 @@ impl Outbound {
         point.observed_up_to = restored.known.observed_up_to;
         point.refill = Some(i64::MIN);
         point.recovered = true;
-        point.pause = restored.known.pause;
+        point.pause = restored.known.pause.or(restored.rebuilt.pause.clone());
         if let Some(pause) = &point.pause {
             tracing::warn!(
                 connection_point = point.name(),
@@ -72,6 +73,11 @@ impl Outbound {
                 "is paused: nothing is sent"
             );
         }
+        point.is_new = restored.known.scanned_up_to <= 0
+            && restored.rebuilt.messages == 0
+            && restored.unsettled.is_empty();
+        point.receivers_since = (!restored.receivers.is_empty()).then_some(0);
+        point.receivers = restored.receivers.into_iter().collect();
         point.looked_at = restored.known.looked_at;
         point.look_first(mode, now, point.looked_at);
         point.oldest_unsettled_at = now;
@@ -194,7 +200,7 @@ async fn restore(
 ) -> Result<Restored, SettleFailure> {
     let known = journal.meet_point(database_id, &settings.name).await?;
     let rebuilt = match known.scanned_up_to {
-        ..0 => rebuild(journal, database, settings, known.point_id).await?,
+        ..0 => rebuild(journal, database, settings, known.point_id, now).await?,
         0.. => Rebuilt::default(),
     };
     let interrupted = journal.in_flight(known.point_id).await?;
@@ -207,7 +213,8 @@ async fn restore(
         .collect();
     journal.apply(std::sync::Arc::new(changes)).await?;
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
-    Ok(Restored { known, interrupted: interrupted.len(), rebuilt, unsettled })
+    let receivers = journal.receivers(known.point_id).await?;
+    Ok(Restored { known, interrupted: interrupted.len(), rebuilt, unsettled, receivers })
 }
 
 /// The message log had more than a start may read.

@@ -26,6 +26,8 @@ pub struct PointStatus {
     /// It is switched on, and no document is listed for it.
     pub lacks_documents: bool,
     pub paused_since: Option<DateTime<Utc>>,
+    /// Nothing of it was ever looked at before this process.
+    pub is_new: bool,
     pub selection: crate::database::Selection,
     pub figures: Figures,
     pub next_poll_at: Option<DateTime<Utc>>,
@@ -69,6 +71,7 @@ impl Outbound {
                     && point.settings.send_mode == SendMode::On
                     && point.settings.documents.is_empty(),
                 paused_since: point.pause.as_ref().map(|pause| log::time(pause.since)),
+                is_new: point.is_new,
                 is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
                 selection: point.selection(),
                 figures,

@@ -12,6 +12,7 @@ mod server;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use self::ledger::Ledger;
 use self::oauth::{Keys, OAuth};
 use self::script::{Fault, Faults, Script};
 use self::server::State;
+use crate::platform;
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -101,6 +103,7 @@ impl Simulator {
             accepted: RwLock::new(options.accepted.clone()),
             logical_ids: RwLock::new(options.logical_ids.clone()),
             statuses: Mutex::default(),
+            clock_ahead: AtomicI64::new(0),
             options,
         });
         let (stop, stopped) = oneshot::channel();
@@ -199,6 +202,16 @@ impl Simulator {
         self.state.oauth().renew_keys(seed);
     }
 
+    /// From now on its clock is so many seconds ahead of this machine's, or (negative) behind.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.clock_ahead.store(seconds, Ordering::Relaxed);
+    }
+
+    /// From now on tokens are given without this scope, though it was asked for.
+    pub fn withhold_scope(&self, scope: Option<&str>) {
+        self.state.oauth().withheld = scope.map(str::to_owned);
+    }
+
     /// Requests at the token endpoint so far, those that faults answered too.
     pub fn token_requests(&self) -> u64 {
         self.state.oauth().requests
@@ -251,7 +264,7 @@ pub fn run_command(
     // With a file the arrivals need not be held in memory too, so it may run for days.
     let bulk = ledger.is_some();
     let simulator = Simulator::start(Options { listen, seed, script, ledger, bulk, ..Options::default() })?;
-    std::fs::write(ionapi, simulator.ionapi_json())
+    platform::replace_file(ionapi, simulator.ionapi_json().as_bytes())
         .with_context(|| format!("the credential file {} cannot be written", ionapi.display()))?;
     let base_url = simulator.base_url();
     Ok(Running { simulator, ionapi: ionapi.to_owned(), base_url })

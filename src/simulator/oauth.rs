@@ -53,6 +53,8 @@ pub(super) struct OAuth {
     refresh: HashMap<String, bool>,
     pub(super) requests: u64,
     pub(super) grants: Vec<String>,
+    /// A scope that is not granted though it is asked for.
+    pub(super) withheld: Option<String>,
 }
 
 /// Whose token it is.
@@ -81,6 +83,7 @@ impl OAuth {
             refresh: HashMap::new(),
             requests: 0,
             grants: Vec::new(),
+            withheld: None,
         }
     }
 
@@ -157,6 +160,11 @@ impl OAuth {
         let mut json = serde_json::json!({
             "access_token": token, "token_type": "Bearer", "expires_in": self.lifetime.as_secs(),
         });
+        let withheld = self.withheld.as_deref();
+        let granted: Vec<_> = asked.iter().copied().filter(|scope| Some(*scope) != withheld).collect();
+        if !asked.is_empty() {
+            json["scope"] = granted.join(" ").into();
+        }
         if self.gives_refresh {
             let token = self.letters(64);
             json["refresh_token"] = token.clone().into();

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -21,6 +23,7 @@ use super::Options;
 use super::ledger::{Ledger, UnderWay};
 use super::oauth::{Holder, OAuth};
 use super::script::{Faults, On, What};
+use crate::clock::{Clock, SystemClock};
 use crate::ims::wire::{self, Received};
 
 /// ION's largest licence tier and its buffer (spec/ims.md §9), with room for the parameters, bytes.
@@ -38,6 +41,8 @@ pub(super) struct State {
     pub(super) accepted: RwLock<Option<BTreeSet<String>>>,
     pub(super) logical_ids: RwLock<Option<BTreeSet<String>>>,
     pub(super) statuses: Mutex<BTreeMap<u16, u64>>,
+    /// Its clock is ahead of this machine's, seconds.
+    pub(super) clock_ahead: AtomicI64,
 }
 
 impl State {
@@ -122,7 +127,10 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
-            let handler = hyper::service::service_fn(|request| handle(&state, request));
+            let handler = hyper::service::service_fn(async |request| {
+                let answer = handle(&state, request).await;
+                answer.map(|answer| with_date(answer, state.clock_ahead.load(Ordering::Relaxed)))
+            });
             // Its error is a client that went away, or HangUp: both are meant.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -132,6 +140,18 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
             drop(place);
         });
     }
+}
+
+/// The date of a server whose clock is so many seconds ahead.
+fn with_date(mut answer: Answer, ahead: i64) -> Answer {
+    if ahead != 0 {
+        let date =
+            (SystemClock.now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(date) = date.parse() {
+            answer.headers_mut().insert(hyper::header::DATE, date);
+        }
+    }
+    answer
 }
 
 async fn handle(state: &State, request: Request<Incoming>) -> Result<Answer, HangUp> {

@@ -23,7 +23,8 @@ impl Site {
         let accepted = Some(["Sync.SalesOrder".to_owned()].into());
         let simulator = Simulator::start(Options { accepted, ..Options::default() }).unwrap();
         let site = Self { simulator, folder: tempfile::tempdir().unwrap() };
-        std::fs::write(site.path("x.ionapi"), site.simulator.ionapi_json()).unwrap();
+        bodrelay::platform::replace_file(&site.path("x.ionapi"), site.simulator.ionapi_json().as_bytes())
+            .unwrap();
         site.write_config("agent.toml", "state", "host1");
         let sql = site.sql();
         sql.execute_batch("PRAGMA journal_mode = WAL").unwrap();

@@ -450,6 +450,18 @@ pub async fn commands_run_and_end<F: Fixture>() {
     assert_eq!(database.command_read().await.unwrap()[0].state, "running");
     database.control_report(&result("done", None, "all three")).await.unwrap();
     assert_eq!(database.command_read().await.unwrap().len(), 1);
+    fixture.exec("UPDATE bodrelay_command SET state = 'done' WHERE command = 'pause'").await;
+    fixture
+        .exec(
+            "INSERT INTO bodrelay_command (command, connection_point, state) VALUES ('resume', '*', 'done')",
+        )
+        .await;
+    let levers = database.lever_read().await.unwrap();
+    let levers: Vec<_> =
+        levers.iter().map(|it| (it.command.as_str(), it.connection_point.as_str())).collect();
+    assert_eq!(levers, [("resume", "*"), ("pause", "*")], "the newest first");
+    fixture.exec("DELETE FROM bodrelay_command WHERE command = 'resume'").await;
+    fixture.exec("UPDATE bodrelay_command SET state = 'new' WHERE command = 'pause'").await;
     database.control_report(&result("refused", None, "too late")).await.unwrap();
     let query = "SELECT state, matched_rows, result, started_at IS NULL, finished_at IS NULL, host \
                  FROM bodrelay_command ORDER BY command_id";

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bodrelay::clock::Clock;
+use bodrelay::database::Selection;
 use bodrelay::domain::notice::{Notice, Severity};
 use bodrelay::journal::Journal;
-use bodrelay::operator::{Desk, Identity, Said};
+use bodrelay::operator::{Desk, Identity, PointReport, Said};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::control::CP1;
 use super::{Fixture, at};
 
 /// A clock that stands until it is moved.
@@ -148,4 +150,55 @@ pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
         short.round(last()).await;
         assert_eq!(fixture.rows(open).await.len(), left, "after {minutes} minutes more");
     }
+}
+
+fn report(accepted_more: i64) -> PointReport {
+    PointReport {
+        connection_point: "CP1".into(),
+        point_id: 1,
+        state: "running",
+        reason: None,
+        in_flight: 0,
+        is_counted: true,
+        is_gone: false,
+        is_meant_to_send: true,
+        lacks_documents: false,
+        paused_since: None,
+        is_new: false,
+        selection: Selection::default(),
+        accepted_more,
+        failed_more: 0,
+        last_accepted_at: None,
+        last_failure_at: None,
+        last_failure: None,
+        last_poll_at: None,
+        next_poll_at: None,
+    }
+}
+
+/// Rows arrive and nothing leaves: no other figure need be wrong for that.
+pub async fn rows_that_never_leave_are_found<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    let mut desk = desk(&fixture, &folder.path().join("journal.sqlite"), &clock, "h1");
+    let open = "SELECT count(*) FROM bodrelay_finding WHERE code = 'NOTHING_LEAVES' AND cleared_at IS NULL";
+    let mut rows = 0;
+    let said = |accepted| Said { points: vec![report(accepted)], ..Said::default() };
+    // While documents are accepted, a table that grows is only slow.
+    for _ in 0..20 {
+        rows += 1;
+        fixture.insert(&[rows]).await;
+        assert_eq!(desk.round(said(1)).await.error, None);
+        clock.forward(1);
+    }
+    assert_eq!(fixture.value(open).await, "0");
+    for minute in 0..18 {
+        rows += 1;
+        fixture.insert(&[rows]).await;
+        assert_eq!(desk.round(said(0)).await.error, None);
+        assert_eq!(fixture.value(open).await, if minute < 15 { "0" } else { "1" }, "minute {minute}");
+        clock.forward(1);
+    }
+    desk.round(said(1)).await;
+    assert_eq!(fixture.value(open).await, "0", "one has left");
 }

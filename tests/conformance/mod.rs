@@ -156,7 +156,7 @@ macro_rules! cases {
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
             panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
-                findings_of_an_earlier_life_are_taken_back;
+                findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;
         }

@@ -2,6 +2,7 @@
 //! and secrets in files of their own.
 
 mod network;
+mod remarks;
 mod secrets;
 mod tokens;
 
@@ -87,6 +88,10 @@ fn parcel(id: &str) -> Parcel {
         },
         payload: Bytes::from(format!("<SyncSalesOrder id=\"{id}\"/>")),
     }
+}
+
+fn has_remark(client: &Client, code: &str) -> bool {
+    client.remarks().iter().any(|remark| remark.code == code)
 }
 
 fn status(answer: &Answer) -> u16 {

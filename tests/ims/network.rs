@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use chrono::Datelike;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -52,16 +54,19 @@ async fn a_name_that_is_not_found_says_so() {
 }
 
 /// TLS in front of the simulator, with a certificate for localhost and a credential file for it; answers its port.
-async fn tls_front(simulator: &Simulator, folder: &Path, is_expired: bool) -> u16 {
+/// The certificate ends in so many days, or in some thousand years.
+pub async fn tls_front(simulator: &Simulator, folder: &Path, ends_in_days: Option<i64>) -> u16 {
     let mut ca = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = rcgen::CertifiedIssuer::self_signed(ca, rcgen::KeyPair::generate().unwrap()).unwrap();
     std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let mut leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    if is_expired {
+    if let Some(days) = ends_in_days {
+        let end = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        let (month, day) = (u8::try_from(end.month()).unwrap(), u8::try_from(end.day()).unwrap());
         leaf.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        leaf.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        leaf.not_after = rcgen::date_time_ymd(end.year(), month, day);
     }
     let leaf = leaf.signed_by(&key, &ca).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
@@ -97,7 +102,7 @@ async fn tls_front(simulator: &Simulator, folder: &Path, is_expired: bool) -> u1
 async fn tls_trusts_the_ca_file_and_says_what_is_wrong_with_a_certificate() {
     let site = Site::new();
     let folder = site.folder.path();
-    let port = tls_front(&site.simulator, folder, false).await;
+    let port = tls_front(&site.simulator, folder, None).await;
     let trusted = format!("ca_file = {:?}\nmin_tls = '1.3'", folder.join("ca.pem"));
     let answer = client(folder, &trusted).unwrap().post(V3, &parcel("1")).await;
     assert_eq!(status(&answer), 202, "{answer:?}");
@@ -108,7 +113,7 @@ async fn tls_trusts_the_ca_file_and_says_what_is_wrong_with_a_certificate() {
     assert!(what.contains(&format!("localhost:{port}")), "{what}");
     assert!(what.contains("put its certificate into ca_file"), "{what}");
 
-    let port = tls_front(&site.simulator, folder, true).await;
+    let port = tls_front(&site.simulator, folder, Some(-9)).await;
     let answer = client(folder, &trusted).unwrap().post(V3, &parcel("3")).await;
     let Answer::NoToken { what, .. } = &answer else { panic!("{answer:?}") };
     assert!(what.contains(&format!("localhost:{port}")), "{what}");
@@ -167,7 +172,7 @@ async fn a_proxy_is_used_for_posts_and_tokens() {
     assert_eq!(status(&answer), 202, "{answer:?}");
     assert!(passed.swap(0, Ordering::SeqCst) >= 1);
 
-    tls_front(&site.simulator, folder, false).await;
+    tls_front(&site.simulator, folder, None).await;
     let ca = format!("ca_file = {:?}", folder.join("ca.pem"));
     let answer = client(folder, &format!("{setting}\n{ca}")).unwrap().post(V3, &parcel("2")).await;
     assert_eq!(status(&answer), 202, "{answer:?}");

@@ -95,7 +95,7 @@ async fn no_secret_gets_out() {
         std::fs::write(folder.join("x.ionapi"), content).unwrap();
         seen.see(&client(folder, "").map_err(|error| format!("{error:#} {error:?}")));
         seen.see(&site.client.reload_credentials().await.map_err(|error| format!("{error:#} {error:?}")));
-        seen.see(&site.client.credential_trouble());
+        seen.see(&site.client.remarks());
     }
 
     let log = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();

@@ -139,7 +139,7 @@ async fn a_changed_file_is_taken_over_without_a_break() {
     {
         std::fs::write(&file, content).unwrap();
         let begin = Instant::now();
-        while site.client.credential_trouble().is_some() != is_broken {
+        while super::has_remark(&site.client, "CREDENTIAL_UNUSABLE") != is_broken {
             assert_eq!(status(&site.post("2").await), 202);
             assert!(begin.elapsed() < Duration::from_secs(20), "the change was not seen in 20 s");
         }

@@ -555,6 +555,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     drop(database.survey().await);
     drop(database.control_read().await);
     drop(database.command_read().await);
+    drop(database.lever_read().await);
     drop(database.host_read().await);
     assert!(database.host_claim(&host, None).await.unwrap());
     assert!(database.host_claim(&host, Some(1)).await.unwrap());

@@ -227,7 +227,8 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::start(options).unwrap();
         let site = Self { server, folder, simulator, settings: String::new() };
-        std::fs::write(site.path("sim.ionapi"), site.simulator.ionapi_json()).unwrap();
+        bodrelay::platform::replace_file(&site.path("sim.ionapi"), site.simulator.ionapi_json().as_bytes())
+            .unwrap();
         site.write_configuration("");
         if site.server.is_none() {
             let database = site.database();

@@ -23,6 +23,10 @@ pub(super) async fn command_read(session: &mut Session) -> Result<Vec<CommandRow
     all(session, sql::COMMAND_READ, rows::command).await
 }
 
+pub(super) async fn lever_read(session: &mut Session) -> Result<Vec<CommandRow>, Trouble> {
+    all(session, sql::LEVER_READ, rows::command).await
+}
+
 pub(super) async fn host_read(session: &mut Session) -> Result<Vec<HostRow>, Trouble> {
     all(session, sql::HOST_READ, rows::host).await
 }

@@ -29,6 +29,13 @@ pub(super) async fn command_read(session: &Session) -> Result<Vec<CommandRow>, T
     Ok(commands)
 }
 
+pub(super) async fn lever_read(session: &Session) -> Result<Vec<CommandRow>, Trouble> {
+    session.begin_read().await?;
+    let commands = all(session, sql::LEVER_READ, rows::command).await?;
+    session.commit().await?;
+    Ok(commands)
+}
+
 pub(super) async fn host_read(session: &Session) -> Result<Vec<HostRow>, Trouble> {
     session.begin_read().await?;
     let hosts = all(session, sql::HOST_READ, rows::host).await?;

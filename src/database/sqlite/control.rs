@@ -26,6 +26,10 @@ pub(super) fn command_read(connection: &mut Connection) -> Result<Vec<CommandRow
     all(&read(connection)?, sql::COMMAND_READ, |row| rows::command(row))
 }
 
+pub(super) fn lever_read(connection: &mut Connection) -> Result<Vec<CommandRow>, Trouble> {
+    all(&read(connection)?, sql::LEVER_READ, |row| rows::command(row))
+}
+
 pub(super) fn host_read(connection: &mut Connection) -> Result<Vec<HostRow>, Trouble> {
     all(&read(connection)?, sql::HOST_READ, |row| rows::host(row))
 }

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Section;
-use crate::database::{Database, DatabaseError, Scan, Selection};
+use super::{Database, DatabaseError, Scan, Selection};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::ControlTables;
 
@@ -17,27 +16,28 @@ const EXAMPLES: usize = 3;
 /// Their payloads come with them, bytes.
 const EXAMPLE_BYTES: usize = 1024 * 1024;
 
-pub(super) async fn look(
+/// Looks at the oldest rows at 0; without a text: each has somebody.
+pub async fn rows_nobody_chooses(
     database: &dyn Database,
     control: &ControlTables,
-    section: &mut Section,
-) -> Result<(), DatabaseError> {
+) -> Result<Notice, DatabaseError> {
+    let notice = Notice::new("ROWS_NOBODY_CHOOSES", Severity::Warning, None, "outbox");
     let choices: Vec<Selection> = control.connection_points.iter().map(choice).collect();
     let all = Selection::default();
     if choices.is_empty() || choices.contains(&all) {
-        return Ok(());
+        return Ok(notice);
     }
     let scan = |selection: Selection, up_to| Scan { selection, after: 0, up_to, limit: PAGE };
     let page = database.outbox_scan(&scan(all, i64::MAX)).await?;
     let mut nobodys: BTreeSet<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
-    let Some(last) = nobodys.last().copied() else { return Ok(()) };
+    let Some(last) = nobodys.last().copied() else { return Ok(notice) };
     for selection in choices.clone() {
         for entry in database.outbox_scan(&scan(selection, last)).await?.entries {
             nobodys.remove(&entry.entry_id);
         }
     }
     if nobodys.is_empty() {
-        return Ok(());
+        return Ok(notice);
     }
     let some: Vec<i64> = nobodys.iter().copied().take(EXAMPLES).collect();
     let loaded = database.outbox_load(&some, EXAMPLE_BYTES).await?;
@@ -54,7 +54,7 @@ pub(super) async fn look(
              one."
         }
     };
-    section.finds(Notice::new("ROWS_NOBODY_CHOOSES", Severity::Warning, None, "outbox").says(
+    Ok(notice.says(
         format!(
             "{} of the {} oldest rows at 0 are chosen by no connection point and would wait for ever (C_ID {}{})",
             nobodys.len(),
@@ -63,8 +63,7 @@ pub(super) async fn look(
             if nobodys.len() > EXAMPLES { ", …" } else { "" }
         ),
         remedy,
-    ));
-    Ok(())
+    ))
 }
 
 fn choice(row: &crate::domain::plan::ConnectionPointRow) -> Selection {

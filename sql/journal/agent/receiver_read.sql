@@ -1,0 +1,3 @@
+-- journal:receiver_read
+-- Receivers that documents of a connection point went to.
+SELECT logical_id FROM receiver WHERE point_id = ?1

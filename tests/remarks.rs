@@ -1,0 +1,137 @@
+//! Findings about documents that are sent (or fail) all the same, and about rows that nobody meant: each provoked in the
+//! real binary, and taken back where it is about what is so.
+
+#![cfg(unix)]
+
+mod site;
+
+use bodrelay::simulator::Options;
+use site::{Agent, Entry, Site};
+
+fn text(site: &Site, code: &str) -> String {
+    site.text(&format!(
+        "SELECT finding_text FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL"
+    ))
+    .unwrap_or_default()
+}
+
+fn found(site: &Site, agent: &mut Agent, code: &str) -> String {
+    agent.until(code, || site.has_open_finding(code));
+    text(site, code)
+}
+
+#[test]
+fn documents_that_are_odd_are_told() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let mut agent = site.start();
+        let first = site.insert(&Entry::new("ITEM-1", 5));
+        agent.until("the first one", || site.flag(first) == Some(1));
+        assert!(!site.has_finding("RECEIVER_NEW"), "on the first day every receiver is new");
+        site.insert(&Entry::new("ITEM-1", 3));
+        let said = found(&site, &mut agent, "VARIATION_GOES_DOWN");
+        assert!(said.contains("variation id 3 comes after 5") && said.contains("ITEM-1"), "{said}");
+
+        let rows = ["ITEM-2", "ITEM-3"].map(|id| site.insert(&Entry::new(id, 1).message_id("the-same")));
+        let said = found(&site, &mut agent, "MESSAGE_IDS_REUSED");
+        assert!(said.contains("'the-same'") && said.contains(&rows[0].to_string()), "{said}");
+
+        site.sql("UPDATE bodrelay_connection_point SET headers_grace_seconds = 1");
+        let bare = site.insert(&Entry::new("ITEM-4", 1));
+        site.sql(&format!("DELETE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = {bare}"));
+        found(&site, &mut agent, "ROWS_WITHOUT_HEADERS");
+
+        let bytes = Entry::new("ITEM-5", 1).xml(site.tenant_id()).len().max(1024);
+        site.sql(&format!("UPDATE bodrelay_connection_point SET max_document_bytes = {}", bytes + 20));
+        let applied = "SELECT count(*) FROM bodrelay_connection_point WHERE applied_at IS NOT NULL AND applied_at >= changed_at";
+        agent.until("the new limit", || site.number(applied) == 1);
+        site.insert(&Entry::new("ITEM-5", 1));
+        let said = found(&site, &mut agent, "DOCUMENT_NEARLY_TOO_LARGE");
+        assert!(said.contains(&format!("of the {} bytes", bytes + 20)), "{said}");
+        agent.kill();
+    }
+}
+
+#[test]
+fn a_receiver_that_was_never_seen_is_told() {
+    let site = Site::new();
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    let mut agent = site.start();
+    agent.until("the first one", || site.flag(first) == Some(1));
+    agent.term();
+    let journal = rusqlite::Connection::open(site.journal_path()).unwrap();
+    journal.execute("INSERT INTO receiver (point_id, logical_id) SELECT point_id, 'lid://infor.erp.Plant1' FROM connection_point", []).unwrap();
+    drop(journal);
+    let to = |receiver: &str, id: &str| {
+        let row = site.insert(&Entry::new(id, 1));
+        site.sql(&format!(
+            "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_VALUE = '{receiver}' WHERE C_OUTBOX_ID = {row} AND C_HEADER_KEY = 'ToLogicalId'"
+        ));
+        row
+    };
+    let row = to("lid://infor.erp.plant1", "ITEM-2");
+    let known = to("lid://infor.erp.Plant1", "ITEM-3");
+    let mut agent = site.start();
+    agent.until("both", || site.flag(row) == Some(1) && site.flag(known) == Some(1));
+    let said = found(&site, &mut agent, "RECEIVER_NEW");
+    assert!(
+        said.contains("lid://infor.erp.plant1") && said.contains("'lid://infor.erp.Plant1', which was used"),
+        "{said}"
+    );
+    assert_eq!(site.number("SELECT count(*) FROM bodrelay_finding WHERE code = 'RECEIVER_NEW'"), 1);
+    agent.term();
+}
+
+/// Rows of another tenant, and rows that are years old when the agent first comes: said before anybody asks.
+#[test]
+fn rows_that_nobody_meant_are_told() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        site.sql("UPDATE bodrelay_connection_point SET source_tenant_id = 'DEMO_TST'");
+        let old = site.insert(&Entry::new("ITEM-1", 1).created("2020-03-01T08:00:00.000Z"));
+        let other = site.insert(&Entry::new("ITEM-2", 1));
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_TENANT_ID = 'demo_tst' WHERE C_ID = {other}"));
+        site.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('pause', 'CP1')");
+        let mut agent = site.start();
+        let said = found(&site, &mut agent, "ROWS_NOBODY_CHOOSES");
+        assert!(said.contains(&other.to_string()), "{said}");
+        let said = found(&site, &mut agent, "FIRST_ROWS_OLD");
+        assert!(said.contains("1 rows wait (tenant 'DEMO_TST'") && said.contains("2020-03-01"), "{said}");
+        assert_eq!(site.flag(old), Some(0));
+        agent.term();
+        // Another life has served it before, and nobody's row has got somebody.
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_TENANT_ID = 'DEMO_TST' WHERE C_ID = {other}"));
+        site.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', 'CP1')");
+        let mut agent = site.start();
+        agent.until("both are sent", || site.flag(old) == Some(1) && site.flag(other) == Some(1));
+        for code in ["ROWS_NOBODY_CHOOSES", "FIRST_ROWS_OLD"] {
+            agent.until(code, || !site.has_open_finding(code));
+        }
+        agent.term();
+    }
+}
+
+/// The agent finds by itself what its client remarks.
+#[test]
+fn what_the_client_remarks_is_a_finding() {
+    let site = Site::new();
+    site.simulator.set_clock_ahead(-300);
+    let mut agent = site.start();
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    agent.until("it is sent", || site.flag(row) == Some(1));
+    let said = found(&site, &mut agent, "CLOCK_OFF_ION");
+    assert!(said.contains("ahead of ION's"), "{said}");
+    let file = site.path("sim.ionapi");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    agent.until("half a file is told, and the one before goes on", || {
+        let row = site.insert(&Entry::new("ITEM-2", 1));
+        site.has_open_finding("CREDENTIAL_UNUSABLE") && site.flag(row).is_some()
+    });
+    assert!(!agent.log().contains(&whole[20..60]), "no part of the file is quoted");
+    std::fs::write(&file, &whole).unwrap();
+    agent.until("the whole file", || {
+        site.insert(&Entry::new("ITEM-3", 1));
+        !site.has_open_finding("CREDENTIAL_UNUSABLE")
+    });
+    agent.until("all is sent", || site.waiting() == 0);
+    agent.term();
+}
