@@ -135,3 +135,42 @@ fn what_the_client_remarks_is_a_finding() {
     agent.until("all is sent", || site.waiting() == 0);
     agent.term();
 }
+
+#[test]
+fn a_disk_that_fills_is_told_before_it_is_full() {
+    let site = Site::new();
+    site.write_configuration("minimum_free_mb = 1\n");
+    let Some(mut agent) = site.start_on_a_small_disk() else {
+        eprintln!("no mount namespaces here: a disk that fills was not tried");
+        return;
+    };
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    agent.until("it is sent", || site.flag(row) == Some(1));
+    assert!(!site.has_finding("DISK_FILLING"));
+    std::fs::write(site.path("fill"), "").unwrap();
+    let said = found(&site, &mut agent, "DISK_FILLING");
+    assert!(said.contains("% full"), "{said}");
+    std::fs::remove_file(site.path("fill")).unwrap();
+    agent.until("there is room", || !site.has_open_finding("DISK_FILLING"));
+    agent.term();
+}
+
+/// Tables of another version than the agent's: said, and the work goes on.
+#[test]
+fn tables_of_another_version_are_told() {
+    let site = Site::new();
+    let newest = "(SELECT max(script_no) FROM bodrelay_version)";
+    site.sql(&format!("INSERT INTO bodrelay_version (script_no, script_name) SELECT {newest} + 1, 'later'"));
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    let mut agent = site.start();
+    found(&site, &mut agent, "SCRIPT_NEWER");
+    agent.until("it is sent", || site.flag(row) == Some(1));
+    agent.term();
+    site.sql(&format!("DELETE FROM bodrelay_version WHERE script_no >= {newest} - 1"));
+    let mut agent = site.start();
+    found(&site, &mut agent, "SCRIPT_MISSING");
+    agent.until("it is not newer any more", || !site.has_open_finding("SCRIPT_NEWER"));
+    let row = site.insert(&Entry::new("ITEM-2", 1));
+    agent.until("it is sent", || site.flag(row) == Some(1));
+    agent.term();
+}

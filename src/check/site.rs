@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
-use crate::database::statements::scripts::{SCRIPT_KNOWN, SCRIPT_NEEDED};
-use crate::database::{Database, DatabaseError, HostRow, LogFilter, Selection, Survey, rows_nobody_chooses};
+use crate::database::{
+    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, rows_nobody_chooses, script_finding,
+};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
 
@@ -151,27 +152,9 @@ fn tables(site: &Site, survey: &Survey, section: &mut Section) -> bool {
     if !survey.problems.is_empty() {
         return false;
     }
-    if survey.script < SCRIPT_NEEDED {
-        section.finds(notice("SCRIPT_MISSING", Severity::Error).says(
-            format!("the control tables are of script {}, this version needs {SCRIPT_NEEDED}", survey.script),
-            format!("Run the scripts in between ('bodrelay sql {} install' prints them).", site.dialect),
-        ));
-    } else if survey.script < SCRIPT_KNOWN {
-        section.finds(notice("SCRIPT_MISSING", Severity::Warning).says(
-            format!(
-                "the control tables are of script {}: the agent works, but views and history of script {SCRIPT_KNOWN} \
-                 are missing",
-                survey.script
-            ),
-            format!("Run the scripts after it ('bodrelay sql {} 002_panel' prints one).", site.dialect),
-        ));
-    } else if survey.script > SCRIPT_KNOWN {
-        section.finds(notice("SCRIPT_NEWER", Severity::Info).says(
-            format!("the control tables are of script {}, this version knows {SCRIPT_KNOWN}", survey.script),
-            "Nothing while the agent works; a newer bodrelay goes with the newer script.",
-        ));
-    } else {
-        section.sees(format!("script {}", survey.script));
+    match script_finding(survey, &site.name) {
+        Some(finding) => section.finds(finding),
+        None => section.sees(format!("script {}", survey.script)),
     }
     true
 }

@@ -15,10 +15,12 @@ pub mod mssql;
 mod orphans;
 pub mod postgres;
 mod rows;
+mod script;
 pub mod sqlite;
 pub mod statements;
 
 pub use orphans::rows_nobody_chooses;
+pub use script::script_finding;
 
 /// What went wrong with the database, told by what the agent does next.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Desk, PointReport};
-use crate::database::{Backlog, Survey};
+use crate::database::{Backlog, Survey, script_finding};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::Counts;
 
@@ -128,8 +128,16 @@ impl Desk {
         self.findings.hold(notice, first.is_some(), now);
     }
 
-    /// What the survey thinks would help.
+    /// What the survey thinks would help, and whether the tables are those of this version.
     pub(super) fn advise(&mut self, survey: &Survey, now: DateTime<Utc>) {
+        let script = script_finding(survey, &self.name);
+        for code in ["SCRIPT_MISSING", "SCRIPT_NEWER"] {
+            let of_code = script.clone().filter(|notice| notice.code == code);
+            let holds = of_code.is_some();
+            let none = || Notice::new(code, Severity::Info, None, self.name.clone());
+            let notice = of_code.unwrap_or_else(none);
+            self.findings.hold(notice, holds, now);
+        }
         let said: Vec<String> =
             survey.advice.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect();
         let notice = Notice::new("DATABASE_ADVICE", Severity::Warning, None, self.name.clone())

@@ -1,0 +1,32 @@
+//! Whether the control tables are those of this version: older ones lack something, newer ones hold more.
+
+use super::Survey;
+use super::statements::scripts::{SCRIPT_KNOWN, SCRIPT_NEEDED};
+use crate::domain::notice::{Notice, Severity};
+
+/// What is to be said of the script that the tables are of; `None`: it is this version's own.
+pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
+    let found = survey.script;
+    let missing = |severity| Notice::new("SCRIPT_MISSING", severity, None, database);
+    if found < SCRIPT_NEEDED {
+        Some(missing(Severity::Error).says(
+            format!("the control tables are of script {found}, this version needs {SCRIPT_NEEDED}"),
+            "Run the scripts in between ('bodrelay sql DIALECT install' prints them).",
+        ))
+    } else if found < SCRIPT_KNOWN {
+        Some(missing(Severity::Warning).says(
+            format!(
+                "the control tables are of script {found}: the agent works, but views and history of script \
+                 {SCRIPT_KNOWN} are missing"
+            ),
+            "Run the scripts after it ('bodrelay sql DIALECT 002_panel' prints one).",
+        ))
+    } else if found > SCRIPT_KNOWN {
+        Some(Notice::new("SCRIPT_NEWER", Severity::Info, None, database).says(
+            format!("the control tables are of script {found}, this version knows {SCRIPT_KNOWN}"),
+            "Nothing while the agent works; a newer bodrelay goes with the newer script.",
+        ))
+    } else {
+        None
+    }
+}
