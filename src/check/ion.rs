@@ -52,6 +52,14 @@ pub(super) async fn look(name: &str, client: Result<Client>, points: &[Connectio
     for remark in client.remarks() {
         section.finds(Notice::new(remark.code, remark.severity, None, name).says(remark.text, remark.remedy));
     }
+    if let Some(Some(shown)) = within(ION_LIMIT, client.certificates_shown(&ping)).await {
+        section.finds(Notice::new("CERTIFICATE_UNKNOWN", Severity::Error, None, name).says(
+            format!("no issuer that this machine knows is behind the certificate; the server shows: {shown}"),
+            "Is it a proxy of your own network that looks into TLS? Get the certificate of the last issuer that is named \
+             from whoever runs it, as PEM, and name the file in ca_file of this [[ion]]. If you do not know the issuer, \
+             somebody stands in between.",
+        ));
+    }
     if !pinged(name, &ping, &mut section) {
         return section;
     }

@@ -13,6 +13,9 @@ use crate::domain::outcome::Answer;
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// An answer's text is kept up to here, characters.
 const MAX_TEXT: usize = 1000;
+/// What an unknown issuer is answered with.
+pub(super) const UNKNOWN_ISSUER: &str =
+    "the certificate's issuer is not known here: put its certificate into ca_file";
 /// A wish to wait is honoured up to here.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
@@ -143,9 +146,7 @@ fn tls_remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
         rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
             Some("the certificate has expired: it must be renewed there, or this machine's clock is wrong")
         }
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
-            Some("the certificate's issuer is not known here: put its certificate into ca_file")
-        }
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => Some(UNKNOWN_ISSUER),
         rustls::Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => Some(

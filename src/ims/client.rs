@@ -21,6 +21,7 @@ use secrecy::ExposeSecret;
 
 use super::accepted::{Accepted, document_names};
 use super::answer::{self, MAX_ANSWER, Whole, cause_of, text_of};
+use super::chain::chain;
 use super::credentials::{Credential, Source, Stamp};
 use super::http::Reach;
 use super::remarks::{self, Noticed, Remark};
@@ -226,6 +227,20 @@ impl Client {
             Ok(whole) => whole.answer(),
             Err(answer) => answer,
         }
+    }
+
+    /// The certificates that the servers show, where `failed` is about an issuer that is not known here. For `check`: it
+    /// connects once more, past any proxy.
+    pub async fn certificates_shown(&self, failed: &Answer) -> Option<String> {
+        if !failed.text().contains(answer::UNKNOWN_ISSUER) {
+            return None;
+        }
+        let credential = self.session_now().credential.clone();
+        let url = match failed {
+            Answer::NoToken { .. } => credential.token_url.clone(),
+            _ => credential.service_url.clone(),
+        };
+        tokio::task::spawn_blocking(move || chain(&url)).await.ok()?
     }
 
     /// The protocol versions that the IMS supports.

@@ -6,6 +6,7 @@
 
 mod accepted;
 mod answer;
+mod chain;
 pub mod client;
 pub mod credentials;
 mod http;

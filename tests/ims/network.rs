@@ -112,6 +112,8 @@ async fn tls_trusts_the_ca_file_and_says_what_is_wrong_with_a_certificate() {
     let Answer::NotConnected { what } = &answer else { panic!("{answer:?}") };
     assert!(what.contains(&format!("localhost:{port}")), "{what}");
     assert!(what.contains("put its certificate into ca_file"), "{what}");
+    let shown = client(folder, "").unwrap().certificates_shown(&answer).await.unwrap();
+    assert!(shown.contains("(issued by CN=") && shown.contains("rcgen self signed cert"), "{shown}");
 
     let port = tls_front(&site.simulator, folder, Some(-9)).await;
     let answer = client(folder, &trusted).unwrap().post(V3, &parcel("3")).await;
