@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use bodrelay::clock::{Clock, SystemClock};
 use chrono::Datelike;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -63,7 +63,7 @@ pub async fn tls_front(simulator: &Simulator, folder: &Path, ends_in_days: Optio
     let key = rcgen::KeyPair::generate().unwrap();
     let mut leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     if let Some(days) = ends_in_days {
-        let end = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        let end = SystemClock.now() + chrono::TimeDelta::days(days);
         let (month, day) = (u8::try_from(end.month()).unwrap(), u8::try_from(end.day()).unwrap());
         leaf.not_before = rcgen::date_time_ymd(2020, 1, 1);
         leaf.not_after = rcgen::date_time_ymd(end.year(), month, day);

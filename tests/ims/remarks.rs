@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use bodrelay::clock::{Clock, SystemClock};
 use bodrelay::ims::CODES;
 use bodrelay::simulator::Options;
 use bodrelay::simulator::script::{Fault, On, What};
@@ -86,7 +87,7 @@ async fn a_service_account_that_nobody_uses_is_told() {
     let path = site.token_file().unwrap();
     let mut kept: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     for (days, is_old) in [(79, false), (81, true)] {
-        let then = chrono::Utc::now() - chrono::TimeDelta::days(days);
+        let then = SystemClock.now() - chrono::TimeDelta::days(days);
         kept["obtained_at"] = then.to_rfc3339().into();
         kept["expires_at"] = then.to_rfc3339().into();
         std::fs::write(&path, kept.to_string()).unwrap();
