@@ -330,7 +330,9 @@ fn fill(path: &Path, entries: usize, log_messages: &str) -> Anyhow<()> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.execute_batch(scripts::SQLITE_IOBOX)?;
-    connection.execute_batch(scripts::SQLITE_INSTALL)?;
+    for script in scripts::numbered(scripts::SQLITE) {
+        connection.execute_batch(script)?;
+    }
     connection.execute_batch(&format!("{CONNECTION_POINT_SQL}, '{log_messages}'); {DOCUMENT_SQL}"))?;
     let transaction = connection.transaction()?;
     {

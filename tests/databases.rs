@@ -62,7 +62,8 @@ mod sqlite {
         }
 
         async fn install_control(&self) {
-            self.connection().execute_batch(scripts::SQLITE_INSTALL).unwrap();
+            scripts::numbered(scripts::SQLITE)
+                .for_each(|script| self.connection().execute_batch(script).unwrap());
         }
 
         async fn run_script(&self, name: &str) {
@@ -261,7 +262,6 @@ mod sqlite {
     async fn scripts_run_twice_without_harm() {
         let fixture = SqliteFixture::fresh().await;
         fixture.exec("DELETE FROM bodrelay_status_rule WHERE http_status = 502").await;
-        fixture.run_script("002_panel.sql").await;
         for (name, script) in scripts::SQLITE.iter().take(3) {
             // Statement by statement, as a client does that goes on after an error.
             let connection = fixture.connection();
@@ -301,7 +301,6 @@ mod sqlite {
     #[tokio::test]
     async fn statements_enter_by_their_index() {
         let fixture = SqliteFixture::fresh().await;
-        fixture.run_script("002_panel.sql").await;
         let connection = fixture.connection();
         for (statement, entry, sorts) in [
             (

@@ -114,15 +114,13 @@ dialect!(
 pub mod scripts {
     /// SQLite's control tables.
     pub const SQLITE_INSTALL: &str = include_str!("../../sql/sqlite/dba/001_install.sql");
-    /// The views, and the history of settings: the agent works without.
-    pub const SQLITE_PANEL: &str = include_str!("../../sql/sqlite/dba/002_panel.sql");
     /// The I/O Box tables, for sites without.
     pub const SQLITE_IOBOX: &str = include_str!("../../sql/sqlite/dba/iobox.sql");
 
     /// Every script for SQLite.
     pub const SQLITE: &[(&str, &str)] = &[
         ("001_install.sql", SQLITE_INSTALL),
-        ("002_panel.sql", SQLITE_PANEL),
+        ("002_panel.sql", include_str!("../../sql/sqlite/dba/002_panel.sql")),
         ("iobox.sql", SQLITE_IOBOX),
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
@@ -132,15 +130,13 @@ pub mod scripts {
 
     /// PostgreSQL's control tables.
     pub const POSTGRES_INSTALL: &str = include_str!("../../sql/postgres/dba/001_install.sql");
-    /// The views, and the history of settings: the agent works without.
-    pub const POSTGRES_PANEL: &str = include_str!("../../sql/postgres/dba/002_panel.sql");
     /// PostgreSQL's I/O Box tables, for sites without.
     pub const POSTGRES_IOBOX: &str = include_str!("../../sql/postgres/dba/iobox.sql");
 
     /// Every script for PostgreSQL.
     pub const POSTGRES: &[(&str, &str)] = &[
         ("001_install.sql", POSTGRES_INSTALL),
-        ("002_panel.sql", POSTGRES_PANEL),
+        ("002_panel.sql", include_str!("../../sql/postgres/dba/002_panel.sql")),
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
@@ -151,21 +147,27 @@ pub mod scripts {
 
     /// The control tables for SQL Server.
     pub const MSSQL_INSTALL: &str = include_str!("../../sql/mssql/dba/001_install.sql");
-    /// The views, and the history of settings: the agent works without.
-    pub const MSSQL_PANEL: &str = include_str!("../../sql/mssql/dba/002_panel.sql");
     /// The I/O Box tables for SQL Server.
     pub const MSSQL_IOBOX: &str = include_str!("../../sql/mssql/dba/iobox.sql");
 
     /// Every script for SQL Server.
     pub const MSSQL: &[(&str, &str)] = &[
         ("001_install.sql", MSSQL_INSTALL),
-        ("002_panel.sql", MSSQL_PANEL),
+        ("002_panel.sql", include_str!("../../sql/mssql/dba/002_panel.sql")),
         ("iobox.sql", MSSQL_IOBOX),
         ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
         ("audit.sql", include_str!("../../sql/mssql/dba/audit.sql")),
         ("uninstall.sql", include_str!("../../sql/mssql/dba/uninstall.sql")),
     ];
+
+    /// Those that make the control tables, in the order in which they run.
+    pub fn numbered(scripts: &[(&str, &'static str)]) -> impl Iterator<Item = &'static str> {
+        scripts
+            .iter()
+            .filter(|(name, _)| name.starts_with(|digit: char| digit.is_ascii_digit()))
+            .map(|(_, text)| *text)
+    }
 
     /// The `script_no` without which this version cannot work.
     pub const SCRIPT_NEEDED: i64 = 1;

@@ -56,8 +56,9 @@ impl Site {
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(scripts::SQLITE_IOBOX)?;
-        connection.execute_batch(scripts::SQLITE_INSTALL)?;
-        connection.execute_batch(scripts::SQLITE_PANEL)?;
+        for script in scripts::numbered(scripts::SQLITE) {
+            connection.execute_batch(script)?;
+        }
         connection.execute(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode,
                  poll_seconds, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds, lone_rounds,

@@ -29,8 +29,7 @@ impl Site {
         let sql = site.sql();
         sql.execute_batch("PRAGMA journal_mode = WAL").unwrap();
         sql.execute_batch(scripts::SQLITE_IOBOX).unwrap();
-        sql.execute_batch(scripts::SQLITE_INSTALL).unwrap();
-        sql.execute_batch(scripts::SQLITE_PANEL).unwrap();
+        scripts::numbered(scripts::SQLITE).for_each(|script| sql.execute_batch(script).unwrap());
         sql.execute_batch(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
              send_mode, poll_seconds, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds) \

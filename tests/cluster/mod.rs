@@ -173,8 +173,9 @@ async fn connect(folder: &Path, port: u16, database: &str) -> Client {
 
 /// The control tables and an I/O Box 3.0.
 pub async fn install(client: &Client) {
-    client.batch_execute(scripts::POSTGRES_INSTALL).await.unwrap();
-    client.batch_execute(scripts::POSTGRES_PANEL).await.unwrap();
+    for script in scripts::numbered(scripts::POSTGRES) {
+        client.batch_execute(script).await.unwrap();
+    }
     install_box(client).await;
 }
 

@@ -7,7 +7,6 @@ use super::{Fixture, log_row, settle};
 
 pub async fn views_answer_the_usual_questions<F: Fixture>() {
     let fixture = F::fresh().await;
-    fixture.run_script("002_panel.sql").await;
     let database = fixture.open();
     fixture.exec(CP1).await;
     assert_eq!(fixture.value("SELECT state FROM bodrelay_backlog").await, "no agent");
@@ -53,7 +52,6 @@ pub async fn views_answer_the_usual_questions<F: Fixture>() {
 
 pub async fn audit_tells_what_was_changed<F: Fixture>() {
     let fixture = F::fresh().await;
-    fixture.run_script("002_panel.sql").await;
     fixture.run_script("audit.sql").await;
     fixture.exec(CP1).await;
     fixture.exec("DELETE FROM bodrelay_setting_history").await;
@@ -86,7 +84,6 @@ pub async fn audit_tells_what_was_changed<F: Fixture>() {
         ]
     );
     fixture.run_script("uninstall.sql").await;
-    fixture.run_script("001_install.sql").await;
-    fixture.run_script("002_panel.sql").await;
+    fixture.install_control().await;
     assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_setting_history").await, "0");
 }

@@ -170,7 +170,9 @@ impl Fixture for MssqlFixture {
     }
 
     async fn install_control(&self) {
-        self.run_script("001_install.sql").await;
+        for name in ["001_install.sql", "002_panel.sql"] {
+            self.run_script(name).await;
+        }
     }
 
     async fn run_script(&self, name: &str) {

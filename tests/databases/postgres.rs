@@ -50,7 +50,9 @@ impl Fixture for PostgresFixture {
     }
 
     async fn install_control(&self) {
-        self.client.batch_execute(scripts::POSTGRES_INSTALL).await.unwrap();
+        for script in scripts::numbered(scripts::POSTGRES) {
+            self.client.batch_execute(script).await.unwrap();
+        }
     }
 
     async fn run_script(&self, name: &str) {
@@ -592,7 +594,6 @@ async fn statements_enter_by_their_index_and_batches_are_fast() {
 #[tokio::test]
 async fn the_log_is_searched_by_its_indexes_at_a_million_rows() {
     let fixture = PostgresFixture::fresh().await;
-    fixture.run_script("002_panel.sql").await;
     fixture.exec(crate::conformance::control::CP1).await;
     fixture
         .exec(

@@ -234,8 +234,7 @@ impl Site {
             let database = site.database();
             let mode: String = database.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
-            database.execute_batch(scripts::SQLITE_INSTALL).unwrap();
-            database.execute_batch(scripts::SQLITE_PANEL).unwrap();
+            scripts::numbered(scripts::SQLITE).for_each(|script| database.execute_batch(script).unwrap());
             database.execute_batch(scripts::SQLITE_IOBOX).unwrap();
         }
         site.sql(&format!(
