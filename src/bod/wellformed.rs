@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use memchr::{memchr, memchr2};
+
 use crate::domain::failure::{Failure, FailureCode};
 
 /// Most attributes of one element, and most namespace declarations in scope at once.
@@ -113,33 +115,48 @@ fn is_name_character(character: char) -> bool {
 
 /// Whether it is a Name (XML 1.0 §2.3).
 pub(super) fn is_name(name: &str) -> bool {
-    // Nearly all names are ASCII, and names are half of what there is to check.
-    if name.bytes().all(|byte| NAME_BYTES[usize::from(byte)]) {
-        return name.as_bytes().first().is_some_and(|byte| !matches!(byte, b'-' | b'.' | b'0'..=b'9'));
-    }
     let mut characters = name.chars();
     characters.next().is_some_and(is_name_start) && characters.all(is_name_character)
 }
 
-/// The ASCII characters of names.
-const NAME_BYTES: [bool; 256] = {
-    let mut allowed = [false; 256];
-    let bytes = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:-.";
-    let mut index = 0;
-    while index < bytes.len() {
-        allowed[bytes[index] as usize] = true;
-        index += 1;
+const NOT_NAME: u8 = 1;
+const NOT_FIRST: u8 = 2;
+const COLON: u8 = 4;
+const NOT_ASCII: u8 = 8;
+
+/// What each byte of a name tells of it.
+const NAME_BYTES: [u8; 256] = {
+    let mut told = [NOT_NAME; 256];
+    let mut byte = 0;
+    while byte < told.len() {
+        told[byte] = match byte as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => 0,
+            b'0'..=b'9' | b'-' | b'.' => NOT_FIRST,
+            b':' => COLON,
+            0x80.. => NOT_ASCII,
+            _ => NOT_NAME,
+        };
+        byte += 1;
     }
-    allowed
+    told
 };
 
 /// Prefix (empty where there is none) and local part of a qualified name.
 pub(super) fn split_name(name: &str) -> Option<(&str, &str)> {
+    // Nearly all names are short and ASCII: one look at each byte tells all, and names are half of what there is to check.
+    let bytes = name.as_bytes();
+    let mut seen = 0;
+    for byte in bytes {
+        seen |= NAME_BYTES[usize::from(*byte)];
+    }
+    if seen & (NOT_ASCII | COLON | NOT_NAME) == 0 {
+        let first = bytes.first().copied()?;
+        return (NAME_BYTES[usize::from(first)] & NOT_FIRST == 0).then_some(("", name));
+    }
     if !is_name(name) {
         return None;
     }
-    let Some(colon) = name.bytes().position(|byte| byte == b':') else { return Some(("", name)) };
-    let (prefix, local) = (&name[..colon], &name[colon + 1..]);
+    let Some((prefix, local)) = name.split_once(':') else { return Some(("", name)) };
     (!prefix.is_empty() && !local.contains(':') && is_name(local)).then_some((prefix, local))
 }
 
@@ -198,7 +215,7 @@ impl<'a> Attribute<'a> {
 
     fn check_value(&self, value_at: usize) -> Result<(), Flaw> {
         let mut rest = self.raw_value;
-        while let Some(found) = rest.bytes().position(|byte| matches!(byte, b'<' | b'&')) {
+        while let Some(found) = memchr2(b'<', b'&', rest.as_bytes()) {
             let at = value_at + self.raw_value.len() - rest.len() + found;
             if rest.as_bytes()[found] == b'<' {
                 return Err(Flaw::malformed(
@@ -262,7 +279,7 @@ pub(super) fn read_attributes<'a>(
         let opening = skip_space(equals + 1);
         let value_start = opening + 1;
         let length = match bytes.get(opening) {
-            Some(quote @ (b'"' | b'\'')) => bytes[value_start..].iter().position(|byte| byte == quote),
+            Some(quote @ (b'"' | b'\'')) => memchr(*quote, &bytes[value_start..]),
             _ => None,
         };
         let Some(length) = length else {

@@ -5,8 +5,10 @@
 //! waits, and after so many further refusals it fails "for this document only" (design.md §5). Times are ms since
 //! 1970; the caller gives `now` and the jitter, so that every decision can be repeated.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use super::ids::LaneKey;
 use super::lanes::TypeNumber;

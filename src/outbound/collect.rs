@@ -10,7 +10,7 @@ use crate::bod;
 use crate::crash;
 use crate::database::{Database, DatabaseError, Page, Scan, Selection};
 use crate::domain::ids::LaneKey;
-use crate::domain::message::{Judged, Park, Verdict};
+use crate::domain::message::{Entry, Judged, Park, Verdict};
 use crate::domain::plan::ConnectionPoint;
 use crate::journal::{Journal, JournalError};
 
@@ -20,8 +20,6 @@ const SWEEP_PAGE: i64 = 5_000;
 const SWEEP_NEWEST: i64 = 50_000;
 /// Rows parked for missing headers that a pass looks at again.
 const HEADERS_AGAIN: i64 = 200;
-/// Documents judged between two looks at other work.
-const JUDGE_SLICE: usize = 16;
 
 /// What to look for.
 pub(super) struct Job {
@@ -179,6 +177,21 @@ fn fit(ids: &[i64], lengths: &BTreeMap<i64, i64>, job: &Job) -> usize {
     count
 }
 
+/// Judges what is at 0, on a thread beside the one that posts: to judge a document takes about as long as to send it.
+async fn judge_all(entries: Vec<Entry>, settings: Arc<ConnectionPoint>) -> Vec<(Entry, Judged)> {
+    let judge = move |entry: Entry| {
+        let judged = bod::judge(&entry, &settings);
+        (entry, judged)
+    };
+    let at_zero = entries.into_iter().filter(|entry| entry.was_processed == 0);
+    let all = tokio::task::spawn_blocking(move || at_zero.map(judge).collect()).await;
+    all.unwrap_or_else(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // The runtime ends, and with it whoever waits for this.
+        Err(_) => Vec::new(),
+    })
+}
+
 /// Reads and judges; answers the ids that did not fit into the bytes after all.
 async fn judge(
     job: &Job,
@@ -201,14 +214,7 @@ async fn judge(
         collected.unparked =
             ids.iter().copied().filter(|id| parked.contains_key(id) && !waiting.contains(id)).collect();
     }
-    for (index, entry) in loaded.entries.into_iter().enumerate() {
-        if index % JUDGE_SLICE == JUDGE_SLICE - 1 {
-            tokio::task::yield_now().await;
-        }
-        if entry.was_processed != 0 {
-            continue;
-        }
-        let mut judged = bod::judge(&entry, &job.settings);
+    for (entry, mut judged) in judge_all(loaded.entries, job.settings.clone()).await {
         let parked_since = parked.get(&entry.entry_id).copied();
         let grace = i64::try_from(job.settings.headers_grace.as_millis()).unwrap_or(i64::MAX);
         let first_seen = parked_since.unwrap_or(job.now);

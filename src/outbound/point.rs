@@ -1,9 +1,10 @@
 //! One connection point in memory: a cache of what the journal and the outbox say, which can be rebuilt from them.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use foldhash::{HashMap, HashSet};
 
 use crate::database::{Selection, Settled};
 use crate::domain::ids::LaneKey;
@@ -178,10 +179,10 @@ impl Point {
             planned: true,
             blocked: None,
             types: Vec::new(),
-            type_numbers: HashMap::new(),
+            type_numbers: HashMap::default(),
             lanes: Lanes::default(),
-            messages: HashMap::new(),
-            reserved: HashSet::new(),
+            messages: HashMap::default(),
+            reserved: HashSet::default(),
             admitting: 0,
             scanned_up_to: 0,
             observed_up_to: 0,
@@ -190,7 +191,7 @@ impl Point {
             sweep_at: 0,
             wanted: BTreeSet::new(),
             waits_for_headers: false,
-            probes_asked: HashMap::new(),
+            probes_asked: HashMap::default(),
             reflag: Vec::new(),
             may_be_unlogged: true,
             next_log_at: now,
@@ -208,9 +209,9 @@ impl Point {
             not_purged: false,
             tombstones_above: 0,
             is_new: false,
-            receivers: HashSet::new(),
+            receivers: HashSet::default(),
             receivers_since: None,
-            variations: HashMap::new(),
+            variations: HashMap::default(),
             begun: 0,
             posting: 0,
             to_post: VecDeque::new(),
