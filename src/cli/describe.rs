@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::app;
 use crate::config::Config;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Survey};
 use crate::domain::plan::{ConnectionPointRow, ControlTables};
 use crate::ims::credentials::Source;
 
@@ -129,6 +129,7 @@ async fn of_database(page: &mut String, database: &dyn Database) -> Result<(), D
             ],
         );
     }
+    changes(page, &survey, database).await?;
     put(page, format_args!("\n### Agents\n"));
     head(page, &["host", "location", "version", "system", "state", "started", "last heartbeat"]);
     for host in database.host_read().await? {
@@ -142,6 +143,49 @@ async fn of_database(page: &mut String, database: &dyn Database) -> Result<(), D
                 host.state,
                 stamp(Some(host.started_at)),
                 stamp(Some(host.heartbeat_at)),
+            ],
+        );
+    }
+    Ok(())
+}
+
+/// Who changed what: the last change of each row, and the history where it is kept.
+async fn changes(page: &mut String, survey: &Survey, database: &dyn Database) -> Result<(), DatabaseError> {
+    /// The script that brings the table of the history.
+    const SCRIPT: i64 = 2;
+    put(page, format_args!("\n### Who changed what\n"));
+    if survey.script < SCRIPT {
+        put(page, format_args!("Not known: script 002_panel, which brings the history, was not run."));
+        return Ok(());
+    }
+    let (rows, history): (Vec<_>, Vec<_>) =
+        database.history_read().await?.into_iter().partition(|change| change.column_name.is_none());
+    head(page, &["last change of", "row", "at", "by"]);
+    for change in rows {
+        let by = change.changed_by.unwrap_or_default();
+        row(page, &[change.table_name, change.row_key, stamp(change.changed_at), by]);
+    }
+    put(page, format_args!(""));
+    if history.is_empty() {
+        put(
+            page,
+            format_args!("No single changes: they are kept from then on where the script audit is run."),
+        );
+        return Ok(());
+    }
+    head(page, &["at", "by", "table", "row", "setting", "from", "to"]);
+    let value = |value: Option<String>| value.unwrap_or_else(|| "NULL".into());
+    for change in history {
+        row(
+            page,
+            &[
+                stamp(change.changed_at),
+                change.changed_by.unwrap_or_default(),
+                change.table_name,
+                change.row_key,
+                change.column_name.unwrap_or_default(),
+                value(change.old_value),
+                value(change.new_value),
             ],
         );
     }

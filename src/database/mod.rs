@@ -75,6 +75,9 @@ pub trait Database: Send + Sync {
     /// Open findings of every agent, worst first, 500 at most; `seen_more` is how often each was seen in all.
     async fn finding_read(&self) -> Result<Vec<FindingRow>>;
 
+    /// Who changed which setting, newest first.
+    async fn history_read(&self) -> Result<Vec<ChangeRow>>;
+
     /// Writes this agent's row of `bodrelay_host`, if its journal's epoch there is still `expected` (`None`: no row
     /// of this journal). `Ok(false)`: somebody else moved it, nothing was written.
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool>;
@@ -330,6 +333,20 @@ pub struct HostRow {
     /// `started_at` is written on a claim; `heartbeat_at` is set by the database's clock on every write.
     pub started_at: DateTime<Utc>,
     pub heartbeat_at: DateTime<Utc>,
+}
+
+/// A change of a setting, of `bodrelay_setting_history` or of a row itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    pub changed_at: Option<DateTime<Utc>>,
+    pub changed_by: Option<String>,
+    pub table_name: String,
+    /// The values of its key, with slashes.
+    pub row_key: String,
+    /// `None`: the last change of the row, whatever it was.
+    pub column_name: Option<String>,
+    pub old_value: Option<String>,
+    pub new_value: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -14,8 +14,8 @@ use crate::config::DatabaseSettings;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
-    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow,
+    Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use session::Session;
 use trouble::Trouble;
@@ -148,6 +148,10 @@ impl Database for Mssql {
 
     async fn finding_read(&self) -> Result<Vec<FindingRow>> {
         on!(self.control, "finding_read", |session| control::finding_read(session))
+    }
+
+    async fn history_read(&self) -> Result<Vec<ChangeRow>> {
+        on!(self.control, "history_read", |session| control::history_read(session))
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

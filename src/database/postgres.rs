@@ -15,8 +15,8 @@ use crate::config::DatabaseSettings;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page,
-    Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, ChangeRow, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
+    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use listen::Listener;
 use session::{Address, Session};
@@ -186,6 +186,15 @@ impl Database for Postgres {
             &self.control,
             "finding_read",
             |session| async move { control::finding_read(&session).await },
+        )
+        .await
+    }
+
+    async fn history_read(&self) -> Result<Vec<ChangeRow>> {
+        self.call(
+            &self.control,
+            "history_read",
+            |session| async move { control::history_read(&session).await },
         )
         .await
     }

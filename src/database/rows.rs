@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-use super::{CommandRow, FindingRow, HostRow, LogRow, StatusRead};
+use super::{ChangeRow, CommandRow, FindingRow, HostRow, LogRow, StatusRead};
 use crate::domain::message::Facts;
 use crate::domain::notice::Severity;
 use crate::domain::plan::{ConnectionPointRow, DocumentRow, StatusRuleRow};
@@ -171,6 +171,19 @@ pub(super) fn finding<C: Cells>(row: &C) -> Result<FindingRow, C::Error> {
         cleared: false,
         host: row.required(9)?,
         acknowledged_until,
+    })
+}
+
+/// The columns of history_read.
+pub(super) fn change<C: Cells>(row: &C) -> Result<ChangeRow, C::Error> {
+    Ok(ChangeRow {
+        changed_at: row.time(0)?,
+        changed_by: row.text(1)?,
+        table_name: row.required(2)?,
+        row_key: row.required(3)?,
+        column_name: row.text(4)?,
+        old_value: row.text(5)?,
+        new_value: row.text(6)?,
     })
 }
 

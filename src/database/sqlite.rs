@@ -22,8 +22,8 @@ use crate::platform::file_identity;
 use crate::sqlite_thread::SqliteThread;
 
 use super::{
-    Backlog, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
-    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow,
+    Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use trouble::Trouble;
 
@@ -315,6 +315,10 @@ impl Database for Sqlite {
 
     async fn finding_read(&self) -> Result<Vec<FindingRow>> {
         self.call("finding_read", control::finding_read).await
+    }
+
+    async fn history_read(&self) -> Result<Vec<ChangeRow>> {
+        self.call("history_read", control::history_read).await
     }
 
     async fn host_claim(&self, row: &HostRow, expected_epoch: Option<i64>) -> Result<bool> {

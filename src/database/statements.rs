@@ -42,6 +42,7 @@ statements! {
     LEVER_READ = "lever_read";
     HOST_READ = "host_read";
     FINDING_READ = "finding_read";
+    HISTORY_READ = "history_read";
     HOST_CLAIM = "host_claim";
     HOST_INSERT = "host_insert";
     OWNER_CLAIM = "owner_claim";

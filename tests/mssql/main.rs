@@ -627,6 +627,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     };
     database.control_report(&report).await.unwrap();
     assert!(database.finding_read().await.unwrap().is_empty());
+    assert!(database.history_read().await.unwrap().is_empty());
     for logical_id in [None, Some("L".to_owned())] {
         let selection = Selection { logical_id, ..Selection::default() };
         database.outbox_scan(&Scan { selection: selection.clone(), ..scan_all() }).await.unwrap();

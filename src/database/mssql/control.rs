@@ -2,7 +2,7 @@
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::mssql as sql;
-use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Row, Session};
@@ -37,6 +37,10 @@ pub(super) async fn status_read(session: &mut Session) -> Result<Vec<StatusRead>
 
 pub(super) async fn finding_read(session: &mut Session) -> Result<Vec<FindingRow>, Trouble> {
     all(session, sql::FINDING_READ, rows::finding).await
+}
+
+pub(super) async fn history_read(session: &mut Session) -> Result<Vec<ChangeRow>, Trouble> {
+    all(session, sql::HISTORY_READ, rows::change).await
 }
 
 async fn all<T>(

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
-use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::session::{Session, Value};
@@ -55,6 +55,13 @@ pub(super) async fn finding_read(session: &Session) -> Result<Vec<FindingRow>, T
     let findings = all(session, sql::FINDING_READ, rows::finding).await?;
     session.commit().await?;
     Ok(findings)
+}
+
+pub(super) async fn history_read(session: &Session) -> Result<Vec<ChangeRow>, Trouble> {
+    session.begin_read().await?;
+    let changes = all(session, sql::HISTORY_READ, rows::change).await?;
+    session.commit().await?;
+    Ok(changes)
 }
 
 async fn all<T>(

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::sqlite as sql;
-use crate::database::{CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
+use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
 use crate::domain::plan::ControlTables;
 
 use super::trouble::Trouble;
@@ -40,6 +40,10 @@ pub(super) fn status_read(connection: &mut Connection) -> Result<Vec<StatusRead>
 
 pub(super) fn finding_read(connection: &mut Connection) -> Result<Vec<FindingRow>, Trouble> {
     all(&read(connection)?, sql::FINDING_READ, |row| rows::finding(row))
+}
+
+pub(super) fn history_read(connection: &mut Connection) -> Result<Vec<ChangeRow>, Trouble> {
+    all(&read(connection)?, sql::HISTORY_READ, |row| rows::change(row))
 }
 
 fn all<T>(
