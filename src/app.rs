@@ -182,17 +182,18 @@ impl<'a> Agent<'a> {
         let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
         let clients = clients(config)?;
         let mut notices = Vec::new();
-        if let Some(kind) = platform::network_file_system(&config.agent.state_dir) {
-            let notice = Notice::new("STATE_DIR_NOT_LOCAL", Severity::Error, None, "state_dir");
-            notices.push(notice.says(
+        let notice = Notice::new("STATE_DIR_NOT_LOCAL", Severity::Error, None, "state_dir");
+        notices.push(match platform::network_file_system(&config.agent.state_dir) {
+            Some(kind) => notice.says(
                 format!(
                     "{} is on a network file system ({kind}): its locks do not hold, so that two agents could send \
                      the same rows, and the journal can be damaged",
                     config.agent.state_dir.display()
                 ),
                 "Stop the agent, move state_dir to a local disk, start it again.",
-            ));
-        }
+            ),
+            None => notice.clears(),
+        });
         let identity = Identity {
             host: config.agent.host.clone(),
             location: config.agent.location.clone(),
@@ -439,7 +440,8 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
-    /// The same tenant and logical id in two databases: the second one is refused.
+    /// The same tenant and logical id in two databases: the one that the configuration file names later is refused,
+    /// whichever is heard first.
     fn refuse_doubled(&mut self, index: usize, plan: &mut crate::domain::plan::Plan) {
         self.logical_ids.retain(|_, site| *site != index);
         self.refused_elsewhere[index].clear();
@@ -449,7 +451,7 @@ impl<'a> Agent<'a> {
         plan.connection_points.retain(|name, point| {
             let key = format!("{} {}", point.tenant_id, point.logical_id);
             match logical_ids.get(&key) {
-                Some(other) => {
+                Some(other) if *other < index => {
                     refused.push((
                         name.clone(),
                         format!(
@@ -459,7 +461,7 @@ impl<'a> Agent<'a> {
                     ));
                     false
                 }
-                None => {
+                Some(_) | None => {
                     logical_ids.insert(key, index);
                     true
                 }

@@ -224,18 +224,7 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
         if refused.document.is_none() && ion_is_broken(&refused.connection_point) {
             continue;
         }
-        let (code, subject) = match &refused.document {
-            None if refused.reason.contains("overlaps with") => {
-                ("ROWS_OVERLAP", "connection point".to_owned())
-            }
-            None => ("SETTING_REFUSED", "connection point".to_owned()),
-            Some(document) => ("SETTING_REFUSED", document.to_string()),
-        };
-        let point = Some(refused.connection_point.as_str());
-        section.finds(Notice::new(code, Severity::Error, point, subject).says(
-            refused.reason.clone(),
-            "Correct the row as the text says; the agent takes it at its next look.",
-        ));
+        section.finds(refused.notice());
     }
     for point in plan.connection_points.values().filter(|point| point.documents.is_empty()) {
         let severity = if point.send_mode == SendMode::Off { Severity::Warning } else { Severity::Error };
@@ -291,16 +280,8 @@ fn strangers(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Se
             },
         ));
     }
-    let known = |name: &str| control.connection_points.iter().any(|row| row.connection_point == name);
-    for row in control.documents.iter().filter(|row| !known(&row.connection_point)) {
-        let subject = format!("{}.{}", row.verb, row.noun);
-        section.finds(
-            Notice::new("DOCUMENT_WITHOUT_POINT", Severity::Warning, Some(&row.connection_point), subject)
-                .says(
-                    "bodrelay_document names a connection point that bodrelay_connection_point does not have",
-                    "Correct connection_point in the row (case counts), or delete it.",
-                ),
-        );
+    for notice in control.documents_without_point() {
+        section.finds(notice);
     }
 }
 

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 
 use super::blackout::Blackout;
 use super::ids::DocumentType;
+use super::notice::{Notice, Severity};
 use super::schedule::{Cron, Schedule};
 
 /// A row of `bodrelay_connection_point` as read. CHECKs in the table restate what is tested here.
@@ -239,6 +240,36 @@ pub struct Refused {
     /// `None`: the connection point's own row; else the document type's.
     pub document: Option<DocumentType>,
     pub reason: String,
+}
+
+impl ControlTables {
+    /// Documents of a connection point that does not exist.
+    pub fn documents_without_point(&self) -> impl Iterator<Item = Notice> {
+        let known = |name: &str| self.connection_points.iter().any(|row| row.connection_point == name);
+        self.documents.iter().filter(move |row| !known(&row.connection_point)).map(|row| {
+            let subject = format!("{}.{}", row.verb, row.noun);
+            Notice::new("DOCUMENT_WITHOUT_POINT", Severity::Warning, Some(&row.connection_point), subject)
+                .says(
+                    "bodrelay_document names a connection point that bodrelay_connection_point does not have",
+                    "Correct connection_point in the row (case counts), or delete it.",
+                )
+        })
+    }
+}
+
+impl Refused {
+    /// What the operator hears of it.
+    pub fn notice(&self) -> Notice {
+        let (code, subject) = match &self.document {
+            None if self.reason.contains("overlaps with") => ("ROWS_OVERLAP", "connection point".to_owned()),
+            None => ("SETTING_REFUSED", "connection point".to_owned()),
+            Some(document) => ("SETTING_REFUSED", document.to_string()),
+        };
+        Notice::new(code, Severity::Error, Some(&self.connection_point), subject).says(
+            self.reason.clone(),
+            "Correct the row as the text says; the agent takes it at its next look.",
+        )
+    }
 }
 
 impl Plan {

@@ -95,6 +95,21 @@ impl Findings {
         self.known.values().map(|finding| &finding.row).filter(|row| !row.cleared).cloned().collect()
     }
 
+    /// Takes back what is open of these codes and is not among `found`: they are judged whole, so that also what an
+    /// earlier life left is over.
+    pub fn keep_of(&mut self, codes: &[&str], found: &[Notice]) {
+        for finding in self.known.values_mut().filter(|finding| codes.contains(&&*finding.row.code)) {
+            let row = &finding.row;
+            let is_found = found.iter().any(|it| {
+                (it.code, &it.connection_point, &it.subject)
+                    == (&*row.code, &row.connection_point, &row.subject)
+            });
+            if !is_found {
+                finding.clear();
+            }
+        }
+    }
+
     /// A finding that holds, or (where it was open) no longer does.
     pub fn hold(&mut self, notice: Notice, holds: bool, now: DateTime<Utc>) {
         if holds {

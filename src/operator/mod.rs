@@ -21,6 +21,7 @@ use crate::journal::{Journal, JournalError, KnownDatabase};
 
 mod claim;
 mod findings;
+mod refused;
 mod watch;
 
 pub use claim::Guard;
@@ -125,6 +126,10 @@ pub struct Desk {
     owned: HashMap<String, DateTime<Utc>>,
     /// Rows of connection points whose `applied_at` says that they are in force (or refused).
     applied: Vec<ConnectionPointRow>,
+    /// Rows that the last round refused, as the outgoing path would report them.
+    refused: BTreeMap<String, PointReport>,
+    /// The last round said that a logical id is used in two databases.
+    is_twice: bool,
     /// The last round could not reach the database.
     is_away: bool,
     findings: Findings,
@@ -161,6 +166,16 @@ struct Memory {
 }
 
 impl Memory {
+    /// Keeps when it came to this state.
+    fn turn(&mut self, point: &PointReport, now: DateTime<Utc>) {
+        if self.state != point.state || self.reason != point.reason {
+            self.state = point.state;
+            self.reason.clone_from(&point.reason);
+            self.since = now;
+            self.written_at = None;
+        }
+    }
+
     /// Compares a count with the one before.
     fn follow(&mut self, point: &PointReport, rows: i64, now: DateTime<Utc>) {
         let has_left = self.accepted_here != self.accepted_at_count;
@@ -220,6 +235,8 @@ impl Desk {
             claimed: None,
             owned: HashMap::new(),
             applied: Vec::new(),
+            refused: BTreeMap::new(),
+            is_twice: false,
             statuses: HashMap::new(),
             results: Vec::new(),
             accepted_documents: Vec::new(),
@@ -276,11 +293,9 @@ impl Desk {
             memory.accepted_more += point.accepted_more;
             memory.accepted_here += point.accepted_more;
             memory.failed_more += point.failed_more;
-            if memory.state != point.state || memory.reason != point.reason {
-                memory.state = point.state;
-                memory.reason.clone_from(&point.reason);
-                memory.since = now;
-                memory.written_at = None;
+            // To the outgoing path a refused one is off.
+            if !self.refused.contains_key(&point.connection_point) {
+                memory.turn(point, now);
             }
         }
     }
@@ -313,8 +328,10 @@ impl Desk {
         let tables = self.database.control_read().await?;
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
         let plan = Plan::read(&tables, &surroundings);
+        self.refuse(said, &plan, &tables, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
+            self.own_refused(now).await?;
             self.disown(&plan, said).await?;
         }
         self.read_commands(&plan, heard).await?;
@@ -375,16 +392,8 @@ impl Desk {
             if self.owned.get(name).is_some_and(|at| now - *at < BEAT) {
                 continue;
             }
-            let claim = OwnerClaim {
-                connection_point: name.clone(),
-                direction: "out",
-                journal_id: self.journal.journal_id().to_string(),
-                host: self.identity.host.clone(),
-                agent_version: env!("CARGO_PKG_VERSION").into(),
-                lapse_seconds: OWNER_LAPSE_SECONDS,
-            };
             let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
-            match self.database.owner_claim(&claim).await? {
+            match self.database.owner_claim(&self.claim_of(name)).await? {
                 Owner::Mine => {
                     if self.owned.insert(name.clone(), now).is_none() {
                         self.findings.take(notice.clears(), now);
@@ -406,16 +415,30 @@ impl Desk {
         Ok(())
     }
 
+    fn claim_of(&self, connection_point: &str) -> OwnerClaim {
+        OwnerClaim {
+            connection_point: connection_point.to_owned(),
+            direction: "out",
+            journal_id: self.journal.journal_id().to_string(),
+            host: self.identity.host.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            lapse_seconds: OWNER_LAPSE_SECONDS,
+        }
+    }
+
     /// Gives up connection points that are no longer this agent's, so that another one can serve them at once; not
     /// before what it began is settled: the other one would send it again.
     async fn disown(&mut self, plan: &Plan, said: &Said) -> Result<(), RoundError> {
         let journal_id = self.journal.journal_id().to_string();
-        for point in said.points.iter().filter(|point| point.is_gone) {
-            let name = &point.connection_point;
-            if self.owned.contains_key(name) && !plan.connection_points.contains_key(name) {
-                self.database.owner_release(name, "out", &journal_id).await?;
-                self.owned.remove(name);
-            }
+        let is_ours = |name: &String| {
+            plan.connection_points.contains_key(name)
+                || self.refused.contains_key(name)
+                || said.points.iter().any(|point| point.connection_point == *name && !point.is_gone)
+        };
+        let given_up: Vec<String> = self.owned.keys().filter(|name| !is_ours(name)).cloned().collect();
+        for name in given_up {
+            self.database.owner_release(&name, "out", &journal_id).await?;
+            self.owned.remove(&name);
         }
         Ok(())
     }
@@ -499,7 +522,9 @@ impl Desk {
         self.refusals(said, plan, tables, &mut report);
         report.documents_accepted = self.accepted_documents.clone();
         report.commands = self.results.clone();
-        for point in &said.points {
+        let refused = self.refused.clone();
+        let fine = said.points.iter().filter(|point| !refused.contains_key(&point.connection_point));
+        for point in fine.chain(refused.values()) {
             if let Some(row) = self.status(point, said.stopping, now).await? {
                 report.statuses.push(row);
             }
