@@ -1,7 +1,10 @@
 //! Asking ION before sending: ping and the list of accepted documents (spec/ims.md §3, A1 and A3).
 //!
 //! Once before the first post of a connection point, before each probe of what ION suspended, and now and then. A
-//! list that cannot be read means unknown, not empty.
+//! list that cannot be read means unknown, not empty. What both tables say, each without the other, is a finding, and so
+//! is a certificate that nobody here knows.
+
+use std::collections::BTreeSet;
 
 use super::{Event, Outbound};
 use crate::domain::ids::DocumentType;
@@ -13,6 +16,8 @@ use crate::ims::Accepted;
 
 /// The list is asked again after this time while there is something to send.
 const LIST_MS: i64 = 600_000;
+/// Types that only ION lists are told one by one up to this.
+const LISTED_ONLY: usize = 50;
 
 impl Outbound {
     pub(super) fn start_inquiry(&mut self, number: PointNumber, now: i64) {
@@ -36,11 +41,18 @@ impl Outbound {
         self.work.push(Box::pin(async move {
             let ping = client.ping().await;
             let accepted = client.accepted_documents(&logical_id).await;
-            Event::Inquired(number, ping, accepted)
+            let shown = client.certificates_shown(&ping).await;
+            Event::Inquired(number, ping, accepted, shown)
         }));
     }
 
-    pub(super) fn inquired(&mut self, number: PointNumber, ping: &Answer, accepted: Accepted) {
+    pub(super) fn inquired(
+        &mut self,
+        number: PointNumber,
+        ping: &Answer,
+        accepted: Accepted,
+        certificates_shown: Option<String>,
+    ) {
         let now = self.now();
         let point = self.point(number);
         point.inquiring = false;
@@ -57,6 +69,10 @@ impl Outbound {
         };
         let pinged = ping.meaning(|_| None).class == AnswerClass::Accepted;
         self.ping_notice(number, ping, pinged);
+        self.certificate_notice(number, certificates_shown, pinged);
+        if let Some(listed) = &listed {
+            self.compare_back(number, listed);
+        }
         if settings.check_accepted
             && let Some(listed) = &listed
         {
@@ -115,6 +131,47 @@ impl Outbound {
             document_type.noun.clone(),
             Some(is_listed),
         ));
+    }
+
+    /// Types that ION takes and the table lacks: their rows stay 0 without a word.
+    fn compare_back(&mut self, number: PointNumber, listed: &BTreeSet<String>) {
+        let settings = self.point(number).settings.clone();
+        let is_ours = |name: &str| {
+            DocumentType::parse(name)
+                .is_none_or(|it| it.follows_from_request() || settings.documents.contains_key(&it))
+        };
+        let only: BTreeSet<String> = match settings.check_accepted {
+            true => listed.iter().filter(|name| !is_ours(name)).take(LISTED_ONLY).cloned().collect(),
+            false => BTreeSet::new(),
+        };
+        let before = std::mem::replace(&mut self.point(number).listed_only, only.clone());
+        let notice = |name: &String| {
+            Notice::new("LISTED_IN_ION_ONLY", Severity::Warning, Some(&settings.name), name.clone())
+        };
+        self.notices.extend(before.difference(&only).map(|name| notice(name).clears()));
+        self.notices.extend(only.iter().map(|name| {
+            notice(name).says(
+                "ION takes it from this connection point, but bodrelay_document does not list it: its rows stay 0",
+                "Add it to bodrelay_document (direction 'out') if it is to be sent; else take it off the Documents tab.",
+            )
+        }));
+    }
+
+    /// A proxy that looks into TLS, or somebody who stands in between: what the server shows says which.
+    fn certificate_notice(&mut self, number: PointNumber, shown: Option<String>, pinged: bool) {
+        let endpoint = usize::from(self.point(number).endpoint);
+        let notice =
+            Notice::new("CERTIFICATE_UNKNOWN", Severity::Error, None, self.endpoints[endpoint].name.clone());
+        if let Some(shown) = shown {
+            self.notices.push(notice.says(
+                format!("no issuer that this machine knows is behind the certificate; the server shows: {shown}"),
+                "Get the certificate of the last issuer that is named, as PEM, from whoever runs it (a proxy of your own \
+                 network?), and name the file in ca_file of this [[ion]]. If you do not know the issuer, somebody stands \
+                 in between.",
+            ));
+        } else if pinged {
+            self.notices.push(notice.clears());
+        }
     }
 
     fn ping_notice(&mut self, number: PointNumber, ping: &Answer, pinged: bool) {

@@ -119,7 +119,7 @@ pub enum Event {
     Posted(Box<deliver::Posted>),
     Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
     Logged(PointNumber, Result<Vec<i64>, SettleFailure>),
-    Inquired(PointNumber, Answer, Accepted),
+    Inquired(PointNumber, Answer, Accepted, Option<String>),
     Refilled(PointNumber, Result<Vec<Record>, JournalError>, i64),
     Adopted(PointNumber, Result<Vec<Record>, JournalError>),
     Probes(PointNumber, Result<Vec<i64>, JournalError>),
@@ -333,6 +333,17 @@ impl Outbound {
                 document_type.to_string(),
             );
             self.notices.push(notice.clears());
+            if self.points[usize::from(number)].listed_only.remove(&document_type.to_string()) {
+                self.notices.push(
+                    Notice::new(
+                        "LISTED_IN_ION_ONLY",
+                        Severity::Warning,
+                        Some(&settings.name),
+                        document_type.to_string(),
+                    )
+                    .clears(),
+                );
+            }
         }
         // Whatever was judged by other settings is judged again before it is posted.
         self.drop_parcels(number, |_| true);
@@ -478,7 +489,7 @@ impl Outbound {
             Event::Posted(posted) => self.posted(*posted),
             Event::Settled(point, result, messages) => self.settled(point, *result, messages),
             Event::Logged(point, result) => self.logged(point, result),
-            Event::Inquired(point, ping, accepted) => self.inquired(point, &ping, accepted),
+            Event::Inquired(point, ping, accepted, shown) => self.inquired(point, &ping, accepted, shown),
             Event::Refilled(point, result, limit) => self.refilled(point, result, limit),
             Event::Adopted(point, result) => self.adopted(point, result),
             Event::Probes(point, result) => {

@@ -130,6 +130,8 @@ pub(super) struct Point {
     /// Messages above this row were admitted while lower ones were being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
+    /// Types that ION's list named and the settings lacked.
+    pub listed_only: BTreeSet<String>,
     /// Somebody else sends from the same outbox: nothing begins before this time.
     pub another_sender_until: i64,
     /// A DBA's pause: nothing is looked at and nothing begins.
@@ -221,6 +223,7 @@ impl Point {
             refill: None,
             missed: None,
             list: List::default(),
+            listed_only: BTreeSet::new(),
             another_sender_until: 0,
             pause: None,
             blackout_until: None,

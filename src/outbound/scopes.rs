@@ -16,6 +16,17 @@ const CODES: [&str; 6] = [
     "TYPE_REJECTED",
 ];
 
+/// What else a 403 may mean (spec/ionapi.md).
+fn of_forbidden(trouble: &Trouble) -> &'static str {
+    if trouble.text.contains("HTTP 403") {
+        " After a 403 look at the credential, too: its scopes (sc in the .ionapi file) must hold that of ION, the API \
+         Gateway Client Id in the connection point must be its ci, and the service account's description must not be \
+         empty."
+    } else {
+        ""
+    }
+}
+
 impl Outbound {
     /// Puts back what waited when the agent ended.
     pub(super) fn restore_scopes(&mut self, number: PointNumber) {
@@ -77,8 +88,11 @@ impl Outbound {
             ),
             Scope::ConnectionPoint(_) => self.notice(scope, "CONNECTION_POINT_SUSPENDED").says(
                 format!("ION refuses several document types of this connection point: {}", trouble.text),
-                "Look at the IMS connection point in ION Desk: is it active, does it name this client id and logical \
-                 id, does it list the documents? Rows stay 0 and are sent when ION takes them.",
+                format!(
+                    "Look at the IMS connection point in ION Desk: is it active, does it name this client id and logical \
+                     id, does it list the documents?{} Rows stay 0 and are sent when ION takes them.",
+                    of_forbidden(trouble)
+                ),
             ),
             Scope::DocumentType(..) => self.type_notice(scope, trouble),
         };
@@ -108,8 +122,11 @@ impl Outbound {
             ),
             Cause::Retry | Cause::Suspend => self.notice(scope, "TYPE_SUSPENDED").says(
                 format!("ION refuses this document type: {}", trouble.text),
-                "Look at the IMS connection point in ION Desk: Documents tab, client id, logical id, active data \
-                 flow. Rows stay 0 and are sent when ION takes them.",
+                format!(
+                    "Look at the IMS connection point in ION Desk: Documents tab, client id, logical id, active data \
+                     flow.{} Rows stay 0 and are sent when ION takes them.",
+                    of_forbidden(trouble)
+                ),
             ),
         }
     }
