@@ -250,7 +250,9 @@ impl Config {
         })?;
         let mut config: Self =
             toml::from_str(&text).with_context(|| format!("the configuration file {}", path.display()))?;
-        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        // `--config name.toml` names no folder; whoever looks at paths needs whole ones.
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        config.resolve(whole.parent().unwrap_or(Path::new(".")));
         config.check().with_context(|| format!("the configuration file {}", path.display()))?;
         Ok(config)
     }

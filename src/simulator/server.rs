@@ -407,8 +407,9 @@ fn empty(status: u16) -> Answer {
 
 fn plain(status: u16, text: &str) -> Answer {
     let errors = serde_json::json!({ "errors": [text] }).to_string();
-    let is_page = text.starts_with('<');
-    let content = if is_page { text.to_owned() } else { errors };
+    // A text that is a page or JSON by itself goes as it is.
+    let is_whole = text.starts_with(['<', '{']);
+    let content = if is_whole { text.to_owned() } else { errors };
     with_status(json(&content), status)
 }
 
