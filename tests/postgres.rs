@@ -105,6 +105,71 @@ fn the_agent_outlives_its_sessions_and_its_server() {
     assert!(!site.has_finding("ANOTHER_SENDER"), "its own flags are nobody else's");
 }
 
+/// The primary dies and a standby takes its place that lacks the last flags: the agent waits while that one is read-only,
+/// then goes on, and sends nothing twice.
+#[test]
+fn a_failover_loses_nothing_and_sends_nothing_twice() {
+    let mut site = Site::on_postgres(Options::default());
+    let mut standby = site.server.as_ref().unwrap().cluster.standby();
+    // The agent goes by a name that can be pointed elsewhere, as a site's does.
+    let active = site.path("active");
+    std::fs::create_dir(&active).unwrap();
+    let cluster = &site.server.as_ref().unwrap().cluster;
+    let (folder, name) = (cluster.folder.clone(), format!(".s.PGSQL.{}", cluster.port));
+    let point_at = |socket: std::path::PathBuf| {
+        std::os::unix::fs::symlink(socket, active.join("new")).unwrap();
+        std::fs::rename(active.join("new"), active.join(&name)).unwrap();
+    };
+    point_at(folder.join(&name));
+    let text = std::fs::read_to_string(site.path("bodrelay.toml")).unwrap();
+    let text = text.replace(&folder.display().to_string(), &active.display().to_string());
+    std::fs::write(site.path("bodrelay.toml"), text).unwrap();
+
+    let mut entries = fill(&site, 10, 1..=2);
+    site.drain();
+    entries.extend(fill(&site, 10, 3..=4));
+    let server = site.server.as_ref().unwrap();
+    let ask = |sql: &str| server.ask(&standby, sql);
+    let replayed = "SELECT count(*) FROM cor_outbox_entry";
+    wait("the standby has the rows", || ask(replayed) == entries.len().to_string());
+    ask("ALTER SYSTEM SET primary_conninfo = ''");
+    ask("SELECT pg_reload_conf()::text");
+    wait("the standby is cut off", || ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0");
+    let mut agent = site.start();
+    agent.until("the primary has the flags", || site.is_drained());
+    let posts = site.simulator.ledger().counts().posts;
+
+    site.server.as_ref().unwrap().cluster.control(&["-m", "immediate", "stop"]);
+    agent.until_says("are read again in a moment");
+    point_at(standby.folder.join(format!(".s.PGSQL.{}", standby.port)));
+    std::mem::swap(&mut site.server.as_mut().unwrap().cluster, &mut standby);
+    assert!(site.waiting() > 0, "the standby lacks the last flags");
+    agent.until_says("the database is read-only");
+    assert_eq!(site.simulator.ledger().counts().posts, posts, "nothing is sent that cannot be flagged");
+    site.server.as_ref().unwrap().cluster.control(&["promote"]);
+    agent.until("the flags are set again", || site.is_drained());
+    entries.extend(fill(&site, 10, 5..=6));
+    agent.until("it goes on", || site.is_drained());
+    agent.term();
+    let ledger = site.simulator.ledger();
+    assert_eq!(ledger.counts().stored, entries.len() as u64, "each came once");
+    for (lane, arrivals) in ledger.lanes() {
+        let versions: Vec<_> = arrivals.iter().map(|arrival| arrival.variation_id).collect();
+        assert!(versions.is_sorted(), "{lane} came out of order: {versions:?}");
+    }
+    assert!(entries.keys().all(|row| site.flag(*row) == Some(1)));
+    assert!(!site.has_finding("ANOTHER_SENDER"), "its own flags are nobody else's");
+}
+
+/// Polls; the agent need not live.
+fn wait(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + site::PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// A transaction that began first and commits last: what it wrote is found, sent, and marked as late. ION gets the
 /// versions in the order in which they could be seen, and the log says so.
 #[test]

@@ -23,10 +23,15 @@ pub struct Cluster {
     _holder: Child,
 }
 
+/// Its folder, its port; for a standby the folder of its primary and that one's port.
 const HOLD: &str = r#"
 set -e
-trap 'pg_ctl -D "$1/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$1"' EXIT
-initdb -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/initdb.log" 2>&1 || { cat "$1/initdb.log" >&2; exit 1; }
+trap 'pg_ctl -D "$1/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$1" 2>/dev/null' EXIT
+if [ -n "${3:-}" ]; then
+    pg_basebackup -D "$1/data" -h "$3" -p "$4" -U postgres -R -c fast --no-sync
+else
+    initdb -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/initdb.log" 2>&1 || { cat "$1/initdb.log" >&2; exit 1; }
+fi
 cat >>"$1/data/postgresql.conf" <<END
 listen_addresses = '127.0.0.1'
 port = $2
@@ -36,7 +41,7 @@ fsync = off
 full_page_writes = off
 END
 cat >"$1/data/pg_hba.conf" <<END
-local all all trust
+local all,replication all trust
 hostssl all ssl_user 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 END
@@ -68,10 +73,18 @@ fn user() -> Option<(u32, u32)> {
 }
 
 fn command(program: &str) -> Command {
+    command_under(&[], program)
+}
+
+/// A command as the server's user; as root, `under` runs around it.
+fn command_under(under: &[String], program: &str) -> Command {
     let mut command = match user() {
         None => Command::new(program),
         Some((user, group)) => {
-            let mut command = Command::new("setpriv");
+            let mut command = Command::new(under.first().map_or("setpriv", String::as_str));
+            if let [_, rest @ ..] = under {
+                command.args(rest).arg("setpriv");
+            }
             let (user, group) = (format!("--reuid={user}"), format!("--regid={group}"));
             command.args([user.as_str(), group.as_str(), "--clear-groups", program]);
             command
@@ -90,14 +103,38 @@ impl Cluster {
 
     /// One of its own, for tests that stop it.
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
-        if let Some((user, group)) = user() {
-            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
-        }
+        Self::start_with(&folder_of_the_user(), &[], &[])
+    }
+
+    /// One with a disk of its own of 16 MB in its folder `small`, in a mount namespace that ends with it. `None`: this user
+    /// may mount nothing.
+    pub fn start_with_a_small_disk() -> Option<Self> {
+        let (user, group) = user()?;
+        let may = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
+        may.ok().filter(std::process::ExitStatus::success)?;
+        let folder = folder_of_the_user();
+        std::fs::create_dir(folder.join("small")).unwrap();
+        let mount = format!(
+            "mount -t tmpfs -o size=16m,uid={user},gid={group},mode=0700 none {}/small && exec \"$@\"",
+            folder.display()
+        );
+        let under = ["unshare", "-m", "sh", "-c", &mount, "sh"].map(str::to_owned);
+        Some(Self::start_with(&folder, &under, &[]))
+    }
+
+    /// A standby of this one, which follows it until it is promoted.
+    pub fn standby(&self) -> Self {
+        let primary = [self.folder.display().to_string(), self.port.to_string()];
+        Self::start_with(&folder_of_the_user(), &[], &primary)
+    }
+
+    fn start_with(folder: &Path, under: &[String], primary: &[String]) -> Self {
+        let folder = folder.to_owned();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut holder = command("sh")
+        let mut holder = command_under(under, "sh")
             .args(["-c", HOLD, "hold"])
             .args([folder.as_os_str(), port.to_string().as_ref()])
+            .args(primary)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -157,6 +194,14 @@ impl Cluster {
             ..DatabaseSettings::of("erp", DatabaseKind::Postgres)
         }
     }
+}
+
+fn folder_of_the_user() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
+    if let Some((user, group)) = user() {
+        std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
+    }
+    folder
 }
 
 async fn connect(folder: &Path, port: u16, database: &str) -> Client {

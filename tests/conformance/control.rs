@@ -124,7 +124,7 @@ pub async fn control_read_gives_what_was_written<F: Fixture>() {
     assert_eq!((document.namespace.as_deref(), document.order_by.as_str()), (None, "document"));
 }
 
-fn host_row(journal_id: &str, epoch: i64) -> HostRow {
+pub fn host_row(journal_id: &str, epoch: i64) -> HostRow {
     HostRow {
         host: "h1".into(),
         location_name: "PLANT1".into(),
@@ -169,7 +169,7 @@ pub async fn host_row_is_taken_over_by_a_new_journal<F: Fixture>() {
     assert_eq!((hosts.len(), hosts[0].journal_id.as_str(), hosts[0].epoch), (1, "j2", 1));
 }
 
-fn claim(journal_id: &str, host: &str) -> OwnerClaim {
+pub fn claim(journal_id: &str, host: &str) -> OwnerClaim {
     OwnerClaim {
         connection_point: "CP1".into(),
         direction: "out",

@@ -149,6 +149,120 @@ async fn a_killed_session_is_opened_anew() {
     assert_eq!(fixture.rows(sessions).await, [["bodrelay h1/control"], ["bodrelay h1/outbox"]]);
 }
 
+/// The session is killed in the middle of each operation: nothing of it is there, and the next try does it.
+#[tokio::test]
+async fn every_operation_outlives_its_session() {
+    use crate::conformance::control::{CP1, claim, host_row};
+    let fixture = PostgresFixture::fresh().await;
+    fixture.exec(CP1).await;
+    fixture.insert(&[1, 2, 3]).await;
+    fixture.exec("UPDATE cor_outbox_entry SET c_was_processed = 9 WHERE c_id = 2").await;
+    let database = fixture.open();
+    let blocker = Cluster::shared().connect(&fixture.database).await;
+    let tables = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables \
+                  WHERE schemaname IN ('bodrelay', 'public')";
+    let lock = format!("BEGIN; LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", fixture.value(tables).await);
+    let ours =
+        "datname = current_database() AND application_name LIKE 'bodrelay h1/%' AND wait_event_type = 'Lock'";
+    let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}");
+    macro_rules! each {
+        ($($name:literal: $call:expr;)*) => {$(
+            blocker.batch_execute(&lock).await.unwrap();
+            let killing = async {
+                while fixture.value(&end).await == "0" {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (lost, ()) = tokio::join!(async { $call.await.map(|_| ()) }, killing);
+            assert!(lost.as_ref().is_err_and(is_unavailable), "{}: {lost:?}", $name);
+            blocker.batch_execute("ROLLBACK").await.unwrap();
+            $call.await.map(|_| ()).unwrap_or_else(|error| panic!("{}: {error:?}", $name));
+        )*};
+    }
+    let row = |epoch| host_row("j1", epoch);
+    let (first, second, own) = (row(1), row(2), claim("j1", "h1"));
+    let report = bodrelay::database::Report { host: Some(row(2)), ..Default::default() };
+    let (selection, filter) =
+        (Selection::default(), bodrelay::database::LogFilter { limit: 1, ..Default::default() });
+    let (scan, settle) = (scan_all(), settle_of(&[1]));
+    let later = "2100-01-01T00:00:00Z".parse().unwrap();
+    each! {
+        "survey": database.survey();
+        "control_read": database.control_read();
+        "command_read": database.command_read();
+        "lever_read": database.lever_read();
+        "host_read": database.host_read();
+        "status_read": database.status_read();
+        "finding_read": database.finding_read();
+        "history_read": database.history_read();
+        "host_claim": database.host_claim(&first, None);
+        "host_claim again": database.host_claim(&second, Some(1));
+        "owner_claim": database.owner_claim(&own);
+        "control_report": database.control_report(&report);
+        "outbox_scan": database.outbox_scan(&scan);
+        "outbox_load": database.outbox_load(&[1], usize::MAX);
+        "outbox_present": database.outbox_present(&[1]);
+        "outbox_reset": database.outbox_reset(&[2]);
+        "outbox_settle": database.outbox_settle(&settle);
+        "outbox_backlog": database.outbox_backlog(&selection, 10);
+        "outbox_purge": database.outbox_purge(&[1], &selection);
+        "log_search": database.log_search(&filter);
+        "log_purge": database.log_purge("CP1", later, 10);
+        "owner_release": database.owner_release("CP1", "out", "j1");
+    }
+    assert_eq!(fixture.flags().await, [["2", "0"], ["3", "0"]], "1 was settled and purged, 2 was set back");
+    assert_eq!(fixture.value("SELECT epoch FROM bodrelay_host").await, "2");
+    assert_eq!(fixture.value("SELECT state FROM bodrelay_status").await, "stopped");
+}
+
+/// The server's disk is full: what ION accepted stays to be settled, and is when there is room.
+#[tokio::test]
+async fn a_full_disk_at_the_server_is_waited_for() {
+    let Some(cluster) = Cluster::start_with_a_small_disk() else {
+        eprintln!("this user may mount nothing: a full disk was not tried");
+        return;
+    };
+    let name = cluster.database().await;
+    let client = cluster.connect(&name).await;
+    cluster::install(&client).await;
+    client
+        .batch_execute("INSERT INTO cor_outbox_entry (c_id, c_xml) VALUES (1, '<x/>'), (2, '<x/>')")
+        .await
+        .unwrap();
+    let small = format!("CREATE TABLESPACE small LOCATION '{}/small'", cluster.folder.display());
+    client.batch_execute(&small).await.unwrap();
+    client
+        .batch_execute("ALTER TABLE bodrelay_message_log SET TABLESPACE small; CREATE TABLE filler (x text) TABLESPACE small")
+        .await
+        .unwrap();
+    for rows in [2_000, 100, 10, 1] {
+        let fill = format!(
+            "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, {rows} * 60) AS n GROUP BY n % {rows}"
+        );
+        let full = loop {
+            if let Err(error) = client.batch_execute(&fill).await {
+                break error;
+            }
+        };
+        assert_eq!(full.code().unwrap().code(), "53100", "{full:?}");
+    }
+    let database = Postgres::new(&cluster.settings(&name), "h1");
+    for _ in 0..2 {
+        let error = database.outbox_settle(&settle_of(&[1, 2])).await.unwrap_err();
+        assert!(is_unavailable(&error) && error.to_string().contains("disk"), "{error:?}");
+    }
+    let flags = "SELECT c_was_processed FROM cor_outbox_entry ORDER BY c_id";
+    assert_eq!(
+        cluster::rows(&client, flags).await,
+        [["0"], ["0"]],
+        "nothing is flagged whose log row is not there"
+    );
+    assert_eq!(ids(&database, &scan_all()).await, [1, 2], "reading goes on");
+    client.batch_execute("DROP TABLE filler").await.unwrap();
+    database.outbox_settle(&settle_of(&[1, 2])).await.unwrap();
+    assert_eq!(cluster::rows(&client, flags).await, [["1"], ["1"]]);
+}
+
 #[tokio::test]
 async fn a_server_that_stops_and_starts_is_waited_for() {
     let cluster = Cluster::start();
@@ -243,6 +357,13 @@ async fn who_may_not_in_is_told_what_to_mend() {
     needs_mending(&database.control_read().await.unwrap_err(), "password_file");
     std::fs::write(&password_file, "right\n").unwrap();
     needs_mending(&database.control_read().await.unwrap_err(), "grants");
+    // A password that has expired is refused in the words of a wrong one.
+    let role = format!("ALTER ROLE \"{}_in\"", fixture.database);
+    fixture.exec(&format!("{role} VALID UNTIL '2020-01-01'")).await;
+    let expired = database.control_read().await.unwrap_err();
+    needs_mending(&expired, "expired");
+    fixture.exec(&format!("{role} VALID UNTIL 'infinity'")).await;
+    needs_mending(&database.control_read().await.unwrap_err(), "grants");
     let none = DatabaseSettings { password_file: None, ..settings.clone() };
     needs_mending(&Postgres::new(&none, "h1").control_read().await.unwrap_err(), "password_file");
     let gone = DatabaseSettings { password_file: Some(folder.path().join("gone")), ..settings.clone() };
@@ -261,6 +382,94 @@ async fn who_may_not_in_is_told_what_to_mend() {
     needs_mending(&database.outbox_settle(&settle_of(&[1])).await.unwrap_err(), "read-only");
     assert_eq!(fixture.flags().await, [["1", "0"]]);
 }
+
+/// What each role may and may not with the rights of grants.sql and no others.
+#[rustfmt::skip]
+const ROLES: &[(&str, &[&str], &[&str])] = &[
+    (
+        "bodrelay_agent",
+        &[
+            "UPDATE cor_outbox_entry SET c_was_processed = 1",
+            "UPDATE bodrelay_connection_point SET refused_reason = 'x', applied_at = now()",
+            "NOTIFY bodrelay_outbox",
+            "SELECT * FROM bodrelay_setting_history",
+        ],
+        &[
+            "UPDATE cor_outbox_entry SET c_xml = NULL",
+            "DELETE FROM cor_outbox_entry",
+            "INSERT INTO cor_outbox_entry DEFAULT VALUES",
+            "DELETE FROM cor_outbox_headers",
+            "UPDATE bodrelay_connection_point SET send_mode = 'on'",
+            "DELETE FROM bodrelay_connection_point",
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'X')",
+            "UPDATE bodrelay_status_rule SET note = 'x'",
+            "INSERT INTO bodrelay_command (command, connection_point) VALUES ('pause', 'CP1')",
+            "UPDATE bodrelay_command SET reason = 'x'",
+            "DELETE FROM bodrelay_command",
+            "DELETE FROM bodrelay_finding",
+            "DELETE FROM bodrelay_status",
+            "INSERT INTO bodrelay_version (script_no, script_name) VALUES (99, 'x')",
+            "INSERT INTO bodrelay_setting_history (table_name, row_key, column_name) VALUES ('x', 'x', 'x')",
+            "DELETE FROM bodrelay_setting_history",
+            "CREATE TABLE bodrelay.x (a int)",
+            "ALTER TABLE bodrelay_finding ADD COLUMN x int",
+            "DROP TABLE bodrelay_finding",
+        ],
+    ),
+    (
+        "bodrelay_operator",
+        &[
+            "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id) VALUES ('CP9', 'P', 'T', 'lid://infor.ims.cp9')",
+            "UPDATE bodrelay_connection_point SET send_mode = 'observe'",
+            "DELETE FROM bodrelay_connection_point",
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'X')",
+            "UPDATE bodrelay_document SET enabled = 0",
+            "UPDATE bodrelay_status_rule SET answer_class = 'reject' WHERE http_status = 404",
+            "INSERT INTO bodrelay_command (command, connection_point) VALUES ('pause', 'CP1')",
+            "UPDATE bodrelay_finding SET acknowledged_at = now(), acknowledged_by = 'me'",
+            "SELECT * FROM bodrelay_backlog",
+            "SELECT * FROM bodrelay_errors",
+            "SELECT * FROM bodrelay_setting_history",
+            "UPDATE cor_outbox_entry SET c_was_processed = 0 WHERE c_was_processed = 9",
+            "SELECT count(*) FROM cor_outbox_entry WHERE c_was_processed = 0",
+        ],
+        &[
+            "UPDATE bodrelay_finding SET remedy = 'x'",
+            "DELETE FROM bodrelay_finding",
+            "UPDATE bodrelay_command SET state = 'done'",
+            "UPDATE bodrelay_message_log SET state = 'accepted'",
+            "DELETE FROM bodrelay_message_log",
+            "UPDATE bodrelay_status SET state = 'off'",
+            "UPDATE bodrelay_host SET epoch = 1",
+            "INSERT INTO bodrelay_setting_history (table_name, row_key, column_name) VALUES ('x', 'x', 'x')",
+            "UPDATE bodrelay_setting_history SET changed_by = 'somebody else'",
+            "SELECT c_xml FROM cor_outbox_entry",
+            "UPDATE cor_outbox_entry SET c_xml = NULL",
+            "DELETE FROM cor_outbox_entry",
+            "SELECT * FROM cor_outbox_headers",
+            "CREATE TABLE bodrelay.x (a int)",
+        ],
+    ),
+    (
+        "bodrelay_reader",
+        &[
+            "SELECT * FROM bodrelay_message_log",
+            "SELECT * FROM bodrelay_connection_point",
+            "SELECT * FROM bodrelay_today",
+            "SELECT * FROM bodrelay_backlog",
+            "SELECT * FROM bodrelay_errors",
+            "SELECT * FROM bodrelay_setting_history",
+        ],
+        &[
+            "UPDATE bodrelay_connection_point SET send_mode = 'on'",
+            "INSERT INTO bodrelay_command (command, connection_point) VALUES ('pause', 'CP1')",
+            "UPDATE bodrelay_finding SET acknowledged_at = now()",
+            "DELETE FROM bodrelay_message_log",
+            "SELECT c_id FROM cor_outbox_entry",
+            "SELECT * FROM cor_outbox_headers",
+        ],
+    ),
+];
 
 #[tokio::test]
 async fn the_agents_role_needs_only_what_grants_gives() {
@@ -293,6 +502,19 @@ async fn the_agents_role_needs_only_what_grants_gives() {
     }
     let later = "2100-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(database.log_purge("CP1", later, 10).await.unwrap(), 1);
+    for (role, may, may_not) in ROLES {
+        for (statements, is_allowed) in [(may, true), (may_not, false)] {
+            for statement in *statements {
+                let tried = format!("BEGIN; SET LOCAL ROLE {role}; {statement}; ROLLBACK");
+                let said = client.batch_execute(&tried).await;
+                let code =
+                    said.as_ref().err().and_then(|error| error.code()).map(|code| code.code().to_owned());
+                let wanted = (!is_allowed).then(|| "42501".to_owned());
+                assert_eq!(code, wanted, "{role}: {statement}: {said:?}");
+                client.batch_execute("ROLLBACK").await.unwrap();
+            }
+        }
+    }
     client.batch_execute("REVOKE UPDATE ON bodrelay_message_log FROM bodrelay_agent").await.unwrap();
     needs_mending(&database.outbox_settle(&settle_of(&[2])).await.unwrap_err(), "grants");
     let (_, examples) = scripts::POSTGRES.iter().find(|(name, _)| *name == "examples.sql").unwrap();
@@ -429,6 +651,30 @@ async fn a_certificate_is_checked() {
         ("127.0.0.1", Encrypt::Strict, &None, true, "grants"),
     ] {
         needs_mending(&try_it(host, encrypt, ca_file, trust).await, word);
+    }
+    // A password over TLS, as most servers ask for it; the same user without TLS is turned away.
+    cluster.put(
+        "pg_hba.conf",
+        "local all all trust\nhostssl all scram_user 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n",
+    );
+    admin
+        .batch_execute("CREATE ROLE scram_user LOGIN PASSWORD 'right'; SELECT pg_reload_conf()")
+        .await
+        .unwrap();
+    for (encrypt, password, word) in [
+        (Encrypt::Strict, "right", "grants"),
+        (Encrypt::Strict, "wrong", "password_file"),
+        (Encrypt::Off, "right", "pg_hba.conf"),
+    ] {
+        let settings = DatabaseSettings {
+            host: Some("localhost".into()),
+            user: Some("scram_user".into()),
+            password_file: file("password", password),
+            encrypt,
+            ca_file: ca_file.clone(),
+            ..cluster.settings(&name)
+        };
+        needs_mending(&Postgres::new(&settings, "h1").control_read().await.unwrap_err(), word);
     }
 }
 

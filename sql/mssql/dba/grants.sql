@@ -32,14 +32,14 @@ GRANT SELECT ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
 -- GRANT DELETE ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
 -- GRANT DELETE ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
 
--- An operator: settings, commands, acknowledging findings, a 9 back to 0.
+-- An operator: settings, commands, acknowledging findings, a 9 back to 0. They see which rows wait, not what is in them.
 GRANT SELECT ON SCHEMA::bodrelay TO bodrelay_operator;
 GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_connection_point TO bodrelay_operator;
 GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_document TO bodrelay_operator;
 GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_status_rule TO bodrelay_operator;
 GRANT INSERT ON bodrelay.bodrelay_command TO bodrelay_operator;
 GRANT UPDATE ON bodrelay.bodrelay_finding (acknowledged_at, acknowledged_by, acknowledged_until) TO bodrelay_operator;
-GRANT SELECT ON dbo.COR_OUTBOX_ENTRY TO bodrelay_operator;
+GRANT SELECT ON dbo.COR_OUTBOX_ENTRY (C_ID, C_CREATED_DATE_TIME, C_WAS_PROCESSED) TO bodrelay_operator;
 GRANT UPDATE ON dbo.COR_OUTBOX_ENTRY (C_WAS_PROCESSED) TO bodrelay_operator;
 
 -- A reader: everything of ours, nothing of the documents.

@@ -34,6 +34,8 @@ GRANT INSERT, UPDATE, DELETE ON
 TO bodrelay_operator;
 GRANT INSERT ON bodrelay.bodrelay_command TO bodrelay_operator;
 GRANT UPDATE (acknowledged_at, acknowledged_by, acknowledged_until) ON bodrelay.bodrelay_finding TO bodrelay_operator;
+-- A 9 back to 0 is a resubmit. They see which rows wait, not what is in them.
+GRANT SELECT (c_id, c_created_date_time, c_was_processed), UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_operator;
 
 -- The agent writes what it has to say, and of the settings only what is marked as its own.
 GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_message_log, bodrelay.bodrelay_attempt TO bodrelay_agent;

@@ -176,8 +176,8 @@ fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<
         ),
         "28P01" | "28000" => mend(
             format!("the server refuses the user: {message}"),
-            "correct user and password_file in [[database]], or the server's pg_hba.conf; the agent tries again by \
-             itself",
+            "correct user and password_file in [[database]], or the server's pg_hba.conf; a password that has expired \
+             (VALID UNTIL) is refused in the same words; the agent tries again by itself",
         ),
         "3D000" => mend(
             format!("the server has no such database: {message}"),
