@@ -307,6 +307,101 @@ fn poll_now_tries_what_waits() {
     agent.until("it goes", || site.flag(row) == Some(1));
 }
 
+/// Each command twice, the agent killed in between: the second one finds what the first one left, and each says its end.
+#[test]
+fn each_command_twice_with_a_kill_in_between() {
+    on_both(|site| {
+        site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1"));
+        let failing = site.insert(&Entry::new("ITEM-1", 1));
+        let sent = site.insert(&Entry::new("ITEM-2", 1));
+        let mut agent = site.start();
+        agent.until("both", || site.flag(failing) == Some(9) && site.flag(sent) == Some(1));
+        let to_come = "'2036-01-01T00:00:00.000Z'";
+        let purge = format!("'purge_log', 'CP1', {to_come}");
+        let counts = || site.simulator.ledger().counts();
+        for (columns, values, ends, posts) in [
+            ("command, connection_point", "'pause', 'CP1'", ["pauses: CP1"; 2], 0),
+            ("command, connection_point", "'resume', 'CP1'", ["goes on: CP1", "nothing was paused"], 0),
+            ("command, connection_point", "'poll_now', 'CP1'", ["is looked at: CP1"; 2], 0),
+            ("command, connection_point, failure_code", "'resubmit', 'CP1', 'HTTP_400'", ["1 of 1"; 2], 2),
+            ("command, connection_point, document_id", "'test_document', 'CP1', 'ITEM-1'", ["0 of 0"; 2], 0),
+            (
+                "command, connection_point, failure_code, reason",
+                "'discard', 'CP1', 'HTTP_400', 'no'",
+                ["1 of 1", "0 of 0"],
+                0,
+            ),
+            (
+                "command, connection_point, noun, document_id",
+                "'resend', 'CP1', 'ItemMaster', 'ITEM-2'",
+                // The second time there are two that were accepted; what went again is not sent again.
+                ["1 of 1", "1 of 1"],
+                2,
+            ),
+            ("command, connection_point", "'reload_credentials', 'CP1'", ["default was read again"; 2], 0),
+            (
+                "command, connection_point",
+                "'accept_database', '*'",
+                ["the database is the accepted one"; 2],
+                0,
+            ),
+            ("command, connection_point, to_at", purge.as_str(), ["", "0 of 0"], 0),
+        ] {
+            let before = counts().posts;
+            for (turn, end) in ends.into_iter().enumerate() {
+                let (figures, text) = told(site, &mut agent, columns, values);
+                assert!(figures.starts_with("done"), "{values} {turn}: {figures} {text}");
+                assert!(text.contains(end), "{values} {turn}: {figures} {text}");
+                agent.until("what it caused", || site.waiting() == 0 && site.is_drained());
+                agent.kill();
+                agent = site.start();
+            }
+            assert_eq!(counts().posts, before + posts, "{values}");
+        }
+        let open = "SELECT count(*) FROM bodrelay_command WHERE state IN ('new', 'running')";
+        assert_eq!(site.number(open), 0);
+        assert_eq!(counts().repeats_same, 0, "each resend has an id of its own");
+        agent.term();
+    });
+}
+
+/// A range of many pages, the agent killed in the middle of it: it goes on behind what is done.
+#[test]
+fn a_large_discard_goes_on_after_a_kill() {
+    const ROWS: i64 = 2_500;
+    on_both(|site| {
+        site.sql(
+            "UPDATE bodrelay_connection_point SET backoff_step_seconds = 600, backoff_max_seconds = 600",
+        );
+        site.simulator.add_fault(Fault::refuse(503));
+        let rows: Vec<Entry> = (1..=ROWS).map(|row| Entry::new(&format!("ITEM-{}", row % 50), row)).collect();
+        site.insert_all(&rows);
+        let mut agent = site.start();
+        agent.until_says("starts");
+        let known = "SELECT count(*) FROM message WHERE settled = 0";
+        agent.until("all is admitted", || {
+            let count = site.journal().query_row(known, [], |row| row.get(0));
+            count.is_ok_and(|count: i64| count == ROWS)
+        });
+        let command =
+            ask(site, "command, connection_point, noun, reason", "'discard', 'CP1', 'ItemMaster', 'no'");
+        let flagged = "SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 9";
+        agent.until("some of it", || site.number(flagged) > 0);
+        let in_the_middle = site.number(flagged);
+        agent.kill();
+        let mut agent = site.start();
+        agent.until("the command's end", || is_over(site, command));
+        eprintln!("killed at {in_the_middle} of {ROWS}");
+        let (figures, text) = answer(site, command);
+        assert!(figures == format!("done {ROWS} {ROWS}"), "{figures} {text}");
+        agent.until("all of it", || site.number(flagged) == ROWS);
+        agent.term();
+        let once = "SELECT count(*) FROM bodrelay_message_log WHERE state = 'discarded'";
+        assert_eq!((site.number(once), site.log().len()), (ROWS, usize::try_from(ROWS).unwrap()));
+        assert_eq!(site.simulator.ledger().counts().stored, 0);
+    });
+}
+
 #[test]
 fn a_command_is_its_own_agents_alone() {
     let site = Site::new();

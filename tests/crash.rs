@@ -143,6 +143,43 @@ fn random_kills_among_faults() {
     assert!(posts_before > 0, "no kill hit anything under way");
 }
 
+/// Documents as they really are: deflated ones, and some of 4 MB, which are read again and again.
+#[test]
+fn large_and_deflated_documents_survive_random_kills() {
+    const KILLS: i64 = 8;
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let faults = vec![
+        Fault::refuse(503).with_probability(0.05),
+        Fault::new(What::StoreThenLoseAnswer).with_probability(0.05),
+        Fault::new(What::Slow { ms: 40 }).with_probability(0.3),
+    ];
+    let site = Site::with(Options { seed, script: Script { faults }, ..Options::default() });
+    let mut entries = BTreeMap::new();
+    for version in 1..=KILLS {
+        let batch: Vec<Entry> = (1..=12)
+            .map(|document| {
+                let entry = Entry::new(&format!("ITEM-{document}"), version);
+                match document {
+                    1 => entry.padded(4 * 1024 * 1024),
+                    2 => entry.padded(4 * 1024 * 1024).deflated(),
+                    3..=6 => entry.padded(20_000).deflated(),
+                    _ => entry,
+                }
+            })
+            .collect();
+        entries.extend(site.insert_all(&batch).into_iter().zip(batch));
+        let mut agent = site.start();
+        let moment = Instant::now() + Duration::from_millis(random.u64(100..1_500));
+        agent.until("the moment of the kill", || Instant::now() >= moment);
+        agent.kill();
+    }
+    assert!(site.simulator.ledger().counts().posts > 0, "no kill hit anything under way");
+    site.simulator.clear_faults();
+    site.drain();
+    assert_eq!(site.judge(&entries).accepted, entries.len());
+}
+
 /// A failed message holds its lane whatever happens to the process, until the DBA says so.
 #[test]
 fn a_held_lane_survives_kills() {

@@ -278,8 +278,10 @@ fn a_write_error_keeps_outcomes_until_there_is_room() {
     let mut agent = site.start_with_file_limit(limit);
     agent.until_says("nothing new begins until the journal can be written");
     assert!(site.waiting() > 0, "the limit came too late to prove anything");
+    agent.until("the finding", || site.has_open_finding("JOURNAL_FULL"));
     agent.lift_file_limit();
     agent.until("the rest", || site.waiting() == 0 && site.is_drained());
+    agent.until("its end", || !site.has_open_finding("JOURNAL_FULL"));
     agent.term();
     let verdict = site.judge(&entries);
     assert_eq!(
@@ -302,6 +304,94 @@ fn little_space_begins_nothing_and_goes_on_by_itself() {
     site.write_configuration("");
     site.drain();
     assert_eq!(site.judge(&entries).accepted, 3);
+}
+
+/// The application's file cannot grow: what ION accepted is flagged when it can, and not sent again.
+#[test]
+fn a_full_database_is_waited_for() {
+    let site = Site::new();
+    let database = site.database();
+    // A rollback journal, so that a settle needs room in the file itself; far larger than the agent's own files.
+    let mode: String = database.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete");
+    database
+        .execute_batch("CREATE TABLE filler (x BLOB); INSERT INTO filler VALUES (zeroblob(64 * 1024 * 1024))")
+        .unwrap();
+    let rows: Vec<Entry> =
+        (1..=200).map(|version| Entry::new(&format!("ITEM-{}", version % 9), version)).collect();
+    let entries: BTreeMap<i64, Entry> = site.insert_all(&rows).into_iter().zip(rows).collect();
+    drop(database);
+    let limit = std::fs::metadata(site.path("erp.db")).unwrap().len() / 1024 + 8;
+    let mut agent = site.start_with_file_limit(limit);
+    agent.until_says("the database is left alone for a moment");
+    assert!(site.waiting() > 0, "the limit came too late to prove anything");
+    agent.lift_file_limit();
+    agent.until("the rest", || site.waiting() == 0 && site.is_drained());
+    agent.until("it is told no more", || !site.has_open_finding("DATABASE_UNAVAILABLE"));
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.repeated), (200, 0));
+}
+
+/// The application's file is damaged while the agent runs: it says so, touches nothing, and goes on with the file that is
+/// put back.
+#[test]
+fn a_damaged_database_is_said_and_left_alone() {
+    let site = Site::new();
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    let mut agent = site.start();
+    agent.until("the first one", || site.flag(first) == Some(1));
+    agent.term();
+    let mut entries: BTreeMap<i64, Entry> = [(first, Entry::new("ITEM-1", 1))].into();
+    for version in 2..=30 {
+        let entry = Entry::new("ITEM-1", version);
+        entries.insert(site.insert(&entry), entry);
+    }
+    site.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    let good = std::fs::read(site.path("erp.db")).unwrap();
+    let mut bad = good.clone();
+    bad[4096..].fill(0xFF);
+    // In place: another file would be another database to the agent.
+    std::fs::write(site.path("erp.db"), &bad).unwrap();
+    let mut agent = site.start();
+    agent.until_says("is damaged");
+    let posts = site.simulator.ledger().counts().posts;
+    assert_eq!(posts, 1, "nothing is sent from it");
+    let now = std::fs::read(site.path("erp.db")).unwrap();
+    assert!(now[4096..].iter().all(|byte| *byte == 0xFF), "it was not written to");
+    for suffix in ["erp.db-wal", "erp.db-shm"] {
+        let _ = std::fs::remove_file(site.path(suffix));
+    }
+    std::fs::write(site.path("erp.db"), &good).unwrap();
+    agent.until("the rest", || site.waiting() == 0 && site.is_drained());
+    agent.term();
+    assert_eq!(site.judge(&entries).accepted, entries.len());
+}
+
+/// The agent's user may read the application's file and not write it: nothing is sent that could not be flagged.
+#[test]
+fn a_file_that_may_not_be_written_is_said() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    let entries = versions(&site, "ITEM-1", 1..=3);
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(site.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    site.sql("PRAGMA journal_mode = DELETE");
+    for (name, rights) in [("", 0o777), ("erp.db", 0o444), ("sim.ionapi", 0o644)] {
+        mode(name, rights);
+    }
+    let ended = |output: std::process::Output| {
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), text)
+    };
+    let (code, said) = ended(site.as_nobody("once"));
+    assert!(code == Some(3) && said.contains("may not be written"), "{code:?} {said}");
+    assert_eq!(site.simulator.ledger().counts().posts, 0);
+    mode("erp.db", 0o666);
+    let (code, said) = ended(site.as_nobody("once"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(entries.keys().all(|row| site.flag(*row) == Some(1)), "{said}");
 }
 
 #[test]

@@ -109,6 +109,33 @@ fn rows_that_nobody_meant_are_told() {
     }
 }
 
+/// A row that got other contents between its post and its flag, when the agent had died in between: it is not flagged for
+/// what was sent before.
+#[test]
+fn a_row_that_changed_after_its_post_is_told() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let row = site.insert(&Entry::new("ITEM-1", 1));
+        let mut agent = site.start_armed("after_record:1");
+        agent.wait();
+        assert_eq!((site.flag(row), site.arrivals_of("ITEM-1").len()), (Some(0), 1), "{}", agent.log());
+        let column =
+            if site.server.is_none() { "CAST(C_XML AS TEXT)" } else { "convert_from(C_XML, 'UTF8')" };
+        let changed = format!("replace({column}, '</SyncItemMaster>', '<!-- more --></SyncItemMaster>')");
+        let changed = match site.server {
+            None => format!("CAST({changed} AS BLOB)"),
+            Some(_) => format!("convert_to({changed}, 'UTF8')"),
+        };
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_XML = {changed} WHERE C_ID = {row}"));
+        let mut agent = site.start();
+        let said = found(&site, &mut agent, "ROW_CHANGED_AFTER_SEND");
+        assert!(said.contains(&format!("C_ID {row}")), "{said}");
+        agent.until("its new contents are sent", || site.flag(row) == Some(1));
+        agent.term();
+        let came = site.arrivals_of("ITEM-1");
+        assert!(came.len() == 2 && came[0].digest != came[1].digest, "{came:?}");
+    }
+}
+
 /// The agent finds by itself what its client remarks.
 #[test]
 fn what_the_client_remarks_is_a_finding() {

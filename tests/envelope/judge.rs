@@ -152,6 +152,10 @@ fn headers_and_document_agree() {
     // Only the BODID says otherwise: a warning.
     let other = document(name).replace(":D-100:?", ":D-200:?");
     assert_eq!(warning_codes(&judged(name, other, &[])), ["DOCUMENT_ID_AMBIGUOUS"]);
+    let other = document(name).replace("verb=Sync", "verb=Process");
+    assert_eq!(warning_codes(&judged(name, other, &[])), ["BODID_DIFFERS"]);
+    let odd = judged(&name.replace('.', ""), "no document", &[]);
+    assert_eq!(warning_codes(&odd), ["BODTYPE_MALFORMED"]);
     // The path decides where there is one.
     let path = "DataArea/PurchaseOrder/PurchaseOrderHeader/SupplierParty/PartyIDs/ID";
     let by_path = with_settings(name, |settings| settings.document_id_path = some(path));

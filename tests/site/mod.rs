@@ -38,6 +38,10 @@ pub struct Entry {
     pub message_id: Option<String>,
     pub created: String,
     pub entry_id: Option<i64>,
+    /// Bytes that the document has more.
+    pub padding: usize,
+    /// Stored deflated, as its header Compression says.
+    pub deflated: bool,
 }
 
 impl Entry {
@@ -48,7 +52,18 @@ impl Entry {
             message_id: None,
             created: format!("2026-03-01T08:00:{:02}.{:03}Z", version / 1000 % 60, version % 1000),
             entry_id: None,
+            padding: 0,
+            deflated: false,
         }
+    }
+
+    /// With a comment of this many bytes behind it that does not deflate to nothing.
+    pub fn padded(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    pub fn deflated(self) -> Self {
+        Self { deflated: true, ..self }
     }
 
     pub fn message_id(self, message_id: &str) -> Self {
@@ -64,6 +79,28 @@ impl Entry {
     }
 
     pub fn xml(&self, tenant_id: &str) -> String {
+        let mut xml = self.bare_xml(tenant_id);
+        let end = xml.len() + self.padding;
+        let mut random = fastrand::Rng::with_seed(self.version.unsigned_abs());
+        while xml.len() < end {
+            let letters: String = (0..4096).map(|_| random.alphanumeric()).collect();
+            xml.push_str(&format!("<!--{letters}-->"));
+        }
+        xml
+    }
+
+    /// What is in C_XML.
+    fn payload(&self, tenant_id: &str) -> Vec<u8> {
+        let xml = self.xml(tenant_id).into_bytes();
+        if !self.deflated {
+            return xml;
+        }
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, &xml).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bare_xml(&self, tenant_id: &str) -> String {
         BOD.replace("{{tenant}}", tenant_id)
             .replace("{{logical_id}}", LOGICAL_ID)
             .replace("{{created}}", &self.created)
@@ -85,6 +122,7 @@ impl Entry {
             ("Location", Some("PLANT1".to_owned())),
             ("DocumentId", Some(self.document_id.clone())),
             ("VariationId", Some(self.version.to_string())),
+            ("Compression", self.deflated.then(|| "DEFLATE".to_owned())),
         ];
         headers.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
@@ -158,6 +196,13 @@ impl Server {
         self.runtime.block_on(async { cluster::rows(&self.cluster.connect(&self.database).await, sql).await })
     }
 
+    /// The first value that another server answers about the same database; empty where there is none.
+    pub fn ask(&self, other: &Cluster, sql: &str) -> String {
+        let rows =
+            self.runtime.block_on(async { cluster::rows(&other.connect(&self.database).await, sql).await });
+        rows.into_iter().flatten().next().unwrap_or_default()
+    }
+
     fn first(&self, sql: &str) -> Option<String> {
         let value = self.rows(sql).into_iter().next()?.into_iter().next()?;
         (value != "NULL").then_some(value)
@@ -183,7 +228,7 @@ impl Server {
             let headers_sql = client.prepare(headers_sql).await.unwrap();
             let mut ids = Vec::with_capacity(entries.len());
             for entry in entries {
-                let xml = entry.xml(tenant_id).into_bytes();
+                let xml = entry.payload(tenant_id);
                 let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
                     [&tenant_id, &LOGICAL_ID, &entry.created, &xml];
                 let id: i64 = client.query_one(&entry_sql, &values).await.unwrap().get(0);
@@ -353,7 +398,7 @@ impl Site {
                         self.tenant_id(),
                         LOGICAL_ID,
                         &entry.created,
-                        entry.xml(self.tenant_id()).into_bytes(),
+                        entry.payload(self.tenant_id()),
                     ))
                     .unwrap();
                 let id = transaction.last_insert_rowid();
@@ -481,6 +526,22 @@ impl Site {
         let output = self.command(verb).args(arguments).stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Runs a command to its end as a user who owns nothing here; where that cannot be chosen, as this one.
+    pub fn as_nobody(&self, verb: &str) -> std::process::Output {
+        let is_root = Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n");
+        let mut command = Command::new(if is_root { "setpriv" } else { env!("CARGO_BIN_EXE_bodrelay") });
+        if is_root {
+            command.args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                env!("CARGO_BIN_EXE_bodrelay"),
+            ]);
+        }
+        command.arg(verb).arg("--config").arg(self.path("bodrelay.toml"));
+        command.env_remove("BODRELAY_CRASH_AT").stdin(Stdio::null()).output().unwrap()
     }
 
     /// Starts another `run` beside, with a host name and a state directory of its own.
