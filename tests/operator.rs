@@ -3,6 +3,7 @@
 mod agent;
 
 use agent::{Site, wait};
+use bodrelay::clock::{Clock, SystemClock};
 use bodrelay::simulator::script::{Fault, On, What};
 
 const FLAG: &str = "SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ";
@@ -53,76 +54,191 @@ fn check_lists_what_the_running_agent_found() {
     assert_eq!(site.check(), (1, vec!["TYPE_NOT_ACCEPTED".to_owned()]));
 }
 
+/// What `check` finds, of every severity.
+fn found(site: &Site) -> (i32, Vec<String>) {
+    let (code, out, log) = site.run(&["check", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out} {log}"));
+    let codes = json["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned());
+    (code, codes.collect())
+}
+
+/// Each thing that can be wrong is found while it is, and not before and after.
 #[test]
 fn check_names_each_broken_thing() {
-    let accept = |names: &[&str]| Some(names.iter().map(|it| (*it).to_owned()).collect());
-    type Break<'a> = Box<dyn Fn(&Site) + 'a>;
-    let sql = |text: &'static str| -> Break<'_> { Box::new(move |site: &Site| site.exec(text)) };
-    let cases: Vec<(&str, i32, Break<'_>)> = vec![
-        ("DATABASE_UNAVAILABLE", 3, Box::new(|site| std::fs::remove_file(site.path("erp.db")).unwrap())),
+    type Step<'a> = Box<dyn Fn(&Site) + 'a>;
+    fn sql(text: &'static str) -> Step<'static> {
+        Box::new(move |site: &Site| site.exec(text))
+    }
+    fn faults(list: Vec<Fault>) -> Step<'static> {
+        Box::new(move |site: &Site| list.iter().for_each(|fault| site.simulator.add_fault(fault.clone())))
+    }
+    fn clear() -> Step<'static> {
+        Box::new(|site: &Site| site.simulator.clear_faults())
+    }
+    fn rename(from: &'static str, to: &'static str) -> Step<'static> {
+        Box::new(move |site: &Site| std::fs::rename(site.path(from), site.path(to)).unwrap())
+    }
+    fn accept(names: &'static [&'static str]) -> Step<'static> {
+        Box::new(move |site: &Site| {
+            site.simulator.set_accepted(Some(names.iter().map(|it| (*it).to_owned()).collect()));
+        })
+    }
+    fn credential(other: bool) -> Step<'static> {
+        Box::new(move |site: &Site| {
+            let simulator = &site.simulator;
+            let text = if other { simulator.other_ionapi_json() } else { simulator.ionapi_json() };
+            std::fs::write(site.path("x.ionapi"), text).unwrap();
+        })
+    }
+    fn config(from: &'static str, to: &'static str) -> Step<'static> {
+        Box::new(move |site: &Site| {
+            site.write_config("agent.toml", "state", "host1");
+            let text = std::fs::read_to_string(site.path("agent.toml")).unwrap();
+            std::fs::write(site.path("agent.toml"), text.replace(from, to)).unwrap();
+        })
+    }
+    fn mode(mode: u32) -> Step<'static> {
+        Box::new(move |site: &Site| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(site.path("x.ionapi"), mode).unwrap();
+        })
+    }
+    let known = bodrelay::database::statements::scripts::SCRIPT_KNOWN;
+    let newest = move |site: &Site| {
+        site.exec(&format!("INSERT INTO bodrelay_version (script_no, script_name) VALUES ({known}, 'x')"));
+    };
+    let cases: Vec<(&str, i32, Step<'_>, Step<'_>)> = vec![
+        ("DATABASE_UNAVAILABLE", 3, rename("erp.db", "away.db"), rename("away.db", "erp.db")),
         (
             "DATABASE_UNAVAILABLE",
             3,
-            Box::new(|site| std::fs::write(site.path("erp.db"), "no database".repeat(99)).unwrap()),
+            Box::new(|site| {
+                std::fs::rename(site.path("erp.db"), site.path("away.db")).unwrap();
+                std::fs::write(site.path("erp.db"), "no database".repeat(99)).unwrap();
+            }),
+            rename("away.db", "erp.db"),
         ),
-        ("CREDENTIAL_UNUSABLE", 2, Box::new(|site| std::fs::remove_file(site.path("x.ionapi")).unwrap())),
+        ("CREDENTIAL_UNUSABLE", 2, rename("x.ionapi", "away"), rename("away", "x.ionapi")),
+        ("CREDENTIAL_READABLE", 0, mode(0o644), mode(0o600)),
+        ("CONFIGURATION_WRONG", 2, config("host =", "hots ="), config("", "")),
         (
-            "CONFIGURATION_WRONG",
-            2,
-            Box::new(|site| std::fs::write(site.path("agent.toml"), "[agent]\nhots = 1\n").unwrap()),
+            "DATABASE_LACKS",
+            1,
+            sql("ALTER TABLE bodrelay_status RENAME TO bodrelay_away"),
+            sql("ALTER TABLE bodrelay_away RENAME TO bodrelay_status"),
         ),
-        ("DATABASE_LACKS", 1, sql("DROP TABLE bodrelay_status")),
-        ("SCRIPT_MISSING", 0, sql("DELETE FROM bodrelay_version WHERE script_no = 2")),
-        ("SCRIPT_MISSING", 1, sql("DELETE FROM bodrelay_version")),
-        ("DATABASE_LACKS", 1, sql("DROP TABLE COR_OUTBOX_HEADERS")),
-        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST'")),
-        ("SETTING_REFUSED", 1, sql("UPDATE bodrelay_connection_point SET blackout = '12:00-13'")),
+        ("SCRIPT_MISSING", 0, sql("DELETE FROM bodrelay_version WHERE script_no > 1"), Box::new(newest)),
+        ("SCRIPT_MISSING", 1, sql("DELETE FROM bodrelay_version"), Box::new(newest)),
+        (
+            "SCRIPT_NEWER",
+            0,
+            sql("INSERT INTO bodrelay_version (script_no, script_name) VALUES (99, 'later')"),
+            sql("DELETE FROM bodrelay_version WHERE script_no = 99"),
+        ),
+        (
+            "DATABASE_LACKS",
+            1,
+            sql("ALTER TABLE COR_OUTBOX_HEADERS RENAME TO away"),
+            sql("ALTER TABLE away RENAME TO COR_OUTBOX_HEADERS"),
+        ),
+        (
+            "DATABASE_ADVICE",
+            0,
+            sql("DROP INDEX IX_COR_OUTBOX_HEADERS_ENTRY"),
+            sql("CREATE INDEX x ON COR_OUTBOX_HEADERS (C_OUTBOX_ID)"),
+        ),
+        (
+            "SETTING_REFUSED",
+            1,
+            sql("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST'"),
+            sql("UPDATE bodrelay_connection_point SET tenant_id = 'DEMO_TST'"),
+        ),
+        (
+            "SETTING_REFUSED",
+            1,
+            sql("UPDATE bodrelay_connection_point SET blackout = '12:00-13'"),
+            sql("UPDATE bodrelay_connection_point SET blackout = NULL"),
+        ),
         (
             "ROWS_OVERLAP",
             1,
             sql(
                 "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode) \
-             VALUES ('CP2', 'PLANT1', 'DEMO_TST', 'lid://infor.ims.cp2', 'on')",
+                 VALUES ('CP2', 'PLANT1', 'DEMO_TST', 'lid://infor.ims.cp2', 'on')",
             ),
+            sql("DELETE FROM bodrelay_connection_point WHERE connection_point = 'CP2'"),
         ),
-        ("NO_DOCUMENTS", 1, sql("DELETE FROM bodrelay_document")),
+        ("LOGICAL_ID_TWICE", 1, Box::new(add_second_database), config("", "")),
+        (
+            "NO_DOCUMENTS",
+            1,
+            sql("DELETE FROM bodrelay_document"),
+            sql("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+                 VALUES ('CP1', 'out', 'Sync', 'SalesOrder')"),
+        ),
         (
             "DOCUMENT_WITHOUT_POINT",
             0,
             sql(
                 "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('cp1', 'out', 'Sync', 'X')",
             ),
+            sql("DELETE FROM bodrelay_document WHERE connection_point = 'cp1'"),
         ),
-        ("NOTHING_SWITCHED_ON", 0, sql("UPDATE bodrelay_connection_point SET send_mode = 'off'")),
+        (
+            "NOTHING_SWITCHED_ON",
+            0,
+            sql("UPDATE bodrelay_connection_point SET send_mode = 'off'"),
+            sql("UPDATE bodrelay_connection_point SET send_mode = 'on'"),
+        ),
         (
             "NO_CONNECTION_POINT",
             0,
-            sql("DELETE FROM bodrelay_connection_point; DELETE FROM bodrelay_document"),
+            sql(
+                "CREATE TABLE kept AS SELECT * FROM bodrelay_connection_point; DELETE FROM bodrelay_connection_point",
+            ),
+            sql("INSERT INTO bodrelay_connection_point SELECT * FROM kept"),
         ),
-        ("OTHER_LOCATION", 0, sql("UPDATE bodrelay_connection_point SET location_name = 'plant1'")),
-        ("TYPE_NOT_ACCEPTED", 1, Box::new(|site| site.simulator.set_accepted(accept(&[])))),
+        (
+            "OTHER_LOCATION",
+            0,
+            sql("UPDATE bodrelay_connection_point SET location_name = 'plant1'"),
+            sql("UPDATE bodrelay_connection_point SET location_name = 'PLANT1'"),
+        ),
+        ("TYPE_NOT_ACCEPTED", 1, accept(&[]), accept(&["Sync.SalesOrder"])),
         (
             "LISTED_IN_ION_ONLY",
             0,
-            Box::new(|site| {
-                site.simulator.set_accepted(accept(&["Sync.SalesOrder", "Sync.ItemMaster"]));
-            }),
+            accept(&["Sync.SalesOrder", "Sync.ItemMaster"]),
+            accept(&["Sync.SalesOrder"]),
         ),
-        ("INACTIVE_IN_ION", 1, Box::new(|site| site.simulator.add_fault(Fault::refuse(503).on(On::Ping)))),
+        ("LIST_UNREADABLE", 0, faults(vec![Fault::refuse(500).on(On::AcceptedDocuments)]), clear()),
+        ("LOGICAL_ID_REFUSED", 1, faults(vec![Fault::refuse(403).on(On::AcceptedDocuments)]), clear()),
+        ("INACTIVE_IN_ION", 1, faults(vec![Fault::refuse(503).on(On::Ping)]), clear()),
         (
             "INACTIVE_IN_ION",
             1,
             Box::new(|site| site.simulator.set_logical_ids(Some(["lid://other".into()].into()))),
+            Box::new(|site| site.simulator.set_logical_ids(None)),
         ),
-        ("TOKEN_REFUSED", 1, Box::new(|site| site.simulator.renew_keys(99))),
+        ("ADDRESS_WRONG", 1, faults(vec![Fault::refuse(404).on(On::Ping)]), clear()),
+        ("NOT_AN_IMS_ANSWER", 3, faults(vec![Fault::new(What::Garbage).on(On::Ping)]), clear()),
+        ("VERSIONS_UNKNOWN", 0, faults(vec![Fault::refuse(500).on(On::Versions)]), clear()),
         (
-            "CREDENTIAL_REFUSED",
+            "VERSION_NOT_SUPPORTED",
             1,
-            Box::new(|site| {
-                std::fs::write(site.path("x.ionapi"), site.simulator.other_ionapi_json()).unwrap();
-            }),
+            faults(vec![
+                Fault::new(What::Refuse {
+                    status: 200,
+                    retry_after: None,
+                    text: Some(r#"{"supportedVersions":["v1","v2"]}"#.into()),
+                })
+                .on(On::Versions),
+            ]),
+            clear(),
         ),
-        ("ION_UNREACHABLE", 3, Box::new(|site| site.simulator.add_fault(Fault::refuse(500).on(On::Token)))),
+        ("TOKEN_REFUSED", 1, Box::new(|site| site.simulator.renew_keys(99)), credential(false)),
+        ("CREDENTIAL_REFUSED", 1, credential(true), credential(false)),
+        ("ION_UNREACHABLE", 3, faults(vec![Fault::refuse(500).on(On::Token)]), clear()),
         (
             "ROWS_NOBODY_CHOOSES",
             0,
@@ -130,17 +246,119 @@ fn check_names_each_broken_thing() {
                 site.exec("UPDATE bodrelay_connection_point SET source_tenant_id = 'demo_tst'");
                 site.write_row("Sync.SalesOrder", "SO-1", "");
             }),
+            sql("UPDATE bodrelay_connection_point SET source_tenant_id = NULL"),
+        ),
+        (
+            "BACKLOG_OLD",
+            0,
+            Box::new(|site| {
+                site.write_row("Sync.SalesOrder", "SO-1", "");
+                site.exec("UPDATE COR_OUTBOX_ENTRY SET C_CREATED_DATE_TIME = '2020-01-01T00:00:00.000Z'");
+            }),
+            sql("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9"),
+        ),
+        (
+            "STATE_DIR_UNUSABLE",
+            1,
+            Box::new(|site| std::fs::write(site.path("state"), "").unwrap()),
+            Box::new(|site| std::fs::remove_file(site.path("state")).unwrap()),
+        ),
+        (
+            "STATE_DIR_NEW",
+            0,
+            Box::new(|_| ()),
+            Box::new(|site| std::fs::create_dir(site.path("state")).unwrap()),
+        ),
+        ("DISK_NEARLY_FULL", 1, config("minimum_free_mb = 1", "minimum_free_mb = 999999999"), config("", "")),
+        (
+            "AGENT_REFUSED",
+            1,
+            Box::new(|site| {
+                site.once(0);
+                site.exec("UPDATE bodrelay_host SET state = 'refused', refused_reason = 'why'");
+            }),
+            sql("UPDATE bodrelay_host SET state = 'stopped'"),
+        ),
+        (
+            "AGENT_SILENT",
+            0,
+            Box::new(|site| {
+                site.once(0);
+                site.exec(
+                    "UPDATE bodrelay_host SET state = 'running', heartbeat_at = '2026-01-01T00:00:00.000Z'",
+                );
+            }),
+            sql("UPDATE bodrelay_host SET state = 'stopped'"),
         ),
     ];
-    for (index, (code, exit, break_it)) in cases.iter().enumerate() {
+    for (index, (code, exit, break_it, mend)) in cases.iter().enumerate() {
         let site = Site::new();
         break_it(&site);
-        let (found, codes) = site.check();
+        let (ended, codes) = found(&site);
         assert!(codes.iter().any(|it| it == code), "{index} {code}: {codes:?}");
-        assert_eq!(found, *exit, "{index} {code}: {codes:?}");
+        assert_eq!(ended, *exit, "{index} {code}: {codes:?}");
         let (_, text, _) = site.run(&["check"]);
         assert!(text.contains(code), "{text}");
+        mend(&site);
+        let (ended, codes) = found(&site);
+        assert!(!codes.iter().any(|it| it == code), "{index} {code} is mended: {codes:?}");
+        assert_eq!(ended, 0, "{index} {code} is mended: {codes:?}");
     }
+}
+
+/// A second database with the same connection point in it.
+fn add_second_database(site: &Site) {
+    site.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    std::fs::copy(site.path("erp.db"), site.path("second.db")).unwrap();
+    let mut text = std::fs::read_to_string(site.path("agent.toml")).unwrap();
+    text += "[[database]]\nname = \"second\"\nkind = \"sqlite\"\npath = \"second.db\"\n";
+    std::fs::write(site.path("agent.toml"), text).unwrap();
+}
+
+#[tokio::test]
+async fn clocks_that_differ_are_told() {
+    let site = Site::new();
+    let config = bodrelay::config::Config::read(&site.path("agent.toml")).unwrap();
+    for (seconds, is_told) in [(600, true), (-600, true), (20, false)] {
+        let databases = config.database.iter().map(|it| bodrelay::app::database(it, "host1")).collect();
+        let now = SystemClock.now() + chrono::TimeDelta::seconds(seconds);
+        let report = bodrelay::check::run(&config, databases, now).await;
+        let notices: Vec<_> = report.sections.iter().flat_map(|section| &section.notices).collect();
+        assert_eq!(notices.iter().any(|it| it.code == "CLOCK_DIFFERS"), is_told, "{seconds}: {notices:?}");
+    }
+}
+
+/// A network share as the kernel lists it: a mount namespace in which /proc says so. `false`: none may be made here.
+#[cfg(target_os = "linux")]
+fn on_a_share(site: &Site, arguments: &str) -> Option<String> {
+    let script = format!(
+        "mkdir -p fake/self && echo \"36 35 0:50 / $PWD rw - nfs4 server:/export rw\" > fake/self/mountinfo && \
+         mount --bind fake /proc && exec \"$0\" {arguments} --config agent.toml 2>&1"
+    );
+    let may = std::process::Command::new("unshare").args(["-rm", "true"]).status();
+    may.ok().filter(std::process::ExitStatus::success)?;
+    let said = std::process::Command::new("unshare")
+        .args(["-rm", "bash", "-c", &script, env!("CARGO_BIN_EXE_bodrelay")])
+        .current_dir(site.path(""))
+        .output()
+        .unwrap();
+    Some(String::from_utf8(said.stdout).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_state_directory_on_a_share_is_told() {
+    let site = Site::new();
+    let Some(said) = on_a_share(&site, "check") else {
+        eprintln!("no mount namespaces here: a share was not tried");
+        return;
+    };
+    assert!(said.contains("STATE_DIR_NOT_LOCAL") && said.contains("nfs4"), "{said}");
+    assert_eq!(site.check(), (0, vec![]));
+    on_a_share(&site, "once");
+    assert_eq!(site.ask(&finding("STATE_DIR_NOT_LOCAL")), "1");
+    site.once(0);
+    assert_eq!(site.ask(&finding("STATE_DIR_NOT_LOCAL")), "0", "it was moved to a local disk");
 }
 
 #[test]
@@ -367,7 +585,7 @@ fn held_messages_wait_for_the_dba() {
 #[test]
 fn a_second_agent_does_not_send() {
     let site = Site::new();
-    let _running = site.start();
+    let mut running = site.start();
     site.wait_for("SELECT host FROM bodrelay_status WHERE connection_point = 'CP1'", "host1");
     site.write_config("second.toml", "state2", "host2");
     let _second = site.start_with("second.toml");
@@ -376,6 +594,8 @@ fn a_second_agent_does_not_send() {
     site.wait_for(&flag(id), "1");
     assert_eq!(site.stored(), 1);
     assert_eq!(site.ask("SELECT host FROM bodrelay_message_log"), "host1");
+    assert_eq!(running.term(), 0);
+    site.wait_for(&no_finding("OWNED_BY_ANOTHER"), "1");
 }
 
 #[test]
@@ -537,6 +757,9 @@ fn status_and_describe_tell_what_is_there() {
     let site = Site::new();
     let (code, text, _) = site.run(&["status"]);
     assert!(code == 0 && text.contains("no agent has said anything yet"), "{text}");
+    site.exec(
+        bodrelay::database::statements::scripts::SQLITE.iter().find(|it| it.0 == "audit.sql").unwrap().1,
+    );
     site.exec("UPDATE bodrelay_connection_point SET poll_seconds = NULL, poll_cron = '0 6 * * 1-5', description = 'a | b'");
     let mut running = site.start();
     site.wait_for("SELECT state FROM bodrelay_status", "running");
@@ -563,6 +786,8 @@ fn status_and_describe_tell_what_is_there() {
         "Sync.SalesOrder",
         "| 503 | retry |",
         "host1",
+        "| bodrelay_document | CP1/out/Sync/SalesOrder |",
+        "| bodrelay_connection_point | CP1 | poll_cron | NULL | 0 6 * * 1-5 |",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -623,5 +848,189 @@ fn forgotten_things_are_findings() {
     site.wait_for(&finding("NO_DOCUMENTS"), "1");
     site.exec("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'SalesOrder')");
     site.wait_for(&no_finding("NO_DOCUMENTS"), "1");
+    // Of the type that nobody had listed no row is left; somebody lists it all the same.
+    site.exec("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'Nobody')");
+    site.wait_for(&no_finding("TYPE_NOT_LISTED"), "1");
+    assert_eq!(running.term(), 0);
+}
+
+fn status_of(point: &str, column: &str) -> String {
+    format!("SELECT {column} FROM bodrelay_status WHERE connection_point = '{point}' AND direction = 'out'")
+}
+
+/// A refused connection point is no silent one: its row says why, how much waits for it, and what to do.
+#[test]
+fn refused_connection_points_say_why() {
+    let site = Site::new();
+    site.exec(
+        "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
+         source_logical_id, send_mode, poll_seconds, blackout) \
+         VALUES ('CP2', 'PLANT1', 'DEMO_TST', 'lid://infor.ims.cp2', 'lid://infor.ims.cp2', 'on', 1, '12:00-13'); \
+         UPDATE bodrelay_connection_point SET source_logical_id = 'lid://infor.ims.cp1' WHERE connection_point = 'CP1'",
+    );
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.exec("UPDATE COR_OUTBOX_ENTRY SET C_LOGICAL_ID = 'lid://infor.ims.cp2'");
+    let mut running = site.start();
+    for _ in 0..2 {
+        site.wait_for(&status_of("CP2", "state"), "misconfigured");
+        site.wait_for(&status_of("CP2", "state_reason LIKE '%12:00-13%'"), "1");
+        site.wait_for(&status_of("CP2", "waiting_rows || ' ' || (oldest_waiting_at IS NOT NULL)"), "1 1");
+        site.wait_for(&finding("SETTING_REFUSED"), "1");
+        site.wait_for(&status_of("CP1", "state"), "running");
+        let (_, text, _) = site.run(&["status"]);
+        assert!(text.contains("CP2 is misconfigured") && text.contains("12:00-13"), "{text}");
+        // Another life knows of it, too.
+        running.kill();
+        running = site.start();
+    }
+    site.exec(
+        "UPDATE bodrelay_connection_point SET blackout = NULL WHERE connection_point = 'CP2'; \
+         INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP2', 'out', 'Sync', 'SalesOrder')",
+    );
+    site.wait_for(&flag(id), "1");
+    site.wait_for(&status_of("CP2", "state"), "running");
+    site.wait_for(&no_finding("SETTING_REFUSED"), "1");
+    site.wait_for(&status_of("CP2", "accepted_total"), "1");
+    // While it runs, and in a way that concerns another one.
+    site.exec("UPDATE bodrelay_connection_point SET source_logical_id = NULL WHERE connection_point = 'CP2'");
+    site.wait_for(&finding("ROWS_OVERLAP"), "1");
+    for point in ["CP1", "CP2"] {
+        site.wait_for(&status_of(point, "state"), "misconfigured");
+    }
+    site.exec("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST' WHERE connection_point = 'CP2'");
+    site.wait_for(&no_finding("ROWS_OVERLAP"), "1");
+    site.wait_for(&status_of("CP1", "state"), "running");
+    site.wait_for(&status_of("CP2", "state_reason LIKE '%foreign tenant%'"), "1");
+    assert_eq!(site.ask(&status_of("CP2", "accepted_total")), "1", "what was is not forgotten");
+    site.exec("DELETE FROM bodrelay_connection_point WHERE connection_point = 'CP2'");
+    site.wait_for(&status_of("CP2", "state"), "stopped");
+    site.wait_for(&no_finding("SETTING_REFUSED"), "1");
+    site.wait_for(&finding("DOCUMENT_WITHOUT_POINT"), "1");
+    site.exec("DELETE FROM bodrelay_document WHERE connection_point = 'CP2'");
+    site.wait_for(&no_finding("DOCUMENT_WITHOUT_POINT"), "1");
+    assert_eq!(running.term(), 0);
+}
+
+#[test]
+fn a_logical_id_in_two_databases_is_refused_in_the_second() {
+    let site = Site::new();
+    add_second_database(&site);
+    let mut running = site.start();
+    let second = || rusqlite::Connection::open(site.path("second.db")).unwrap();
+    let ask = |sql: &str| second().query_row(sql, [], |row| row.get::<_, String>(0)).unwrap_or_default();
+    let code = "SELECT coalesce(max(code), '') FROM bodrelay_finding WHERE code = 'LOGICAL_ID_TWICE' AND cleared_at IS NULL";
+    wait("the second is refused", || ask(&status_of("CP1", "state")) == "misconfigured");
+    wait("it says why", || ask(code) == "LOGICAL_ID_TWICE");
+    site.wait_for(&status_of("CP1", "state"), "running");
+    second()
+        .execute_batch("UPDATE bodrelay_connection_point SET logical_id = 'lid://infor.ims.cp9'")
+        .unwrap();
+    wait("it is taken back", || ask(code).is_empty());
+    wait("it works", || ask(&status_of("CP1", "state")) == "running");
+    assert_eq!(running.term(), 0);
+}
+
+/// What ION refuses is found by who must wait for it, and is over when ION takes it again.
+#[test]
+fn what_ion_refuses_is_found_and_over() {
+    let site = Site::new();
+    let both = || Some(["Sync.SalesOrder".to_owned(), "Sync.ItemMaster".to_owned()].into());
+    site.simulator.set_accepted(both());
+    let mut running = site.start();
+    let told = |code: &str| {
+        site.ask(&format!("SELECT finding_text || ' ' || remedy FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL"))
+    };
+    let first = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.wait_for(&finding("LISTED_IN_ION_ONLY"), "1");
+    site.exec("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'ItemMaster')");
+    site.wait_for(&no_finding("LISTED_IN_ION_ONLY"), "1");
+    site.wait_for(&flag(first), "1");
+
+    site.simulator.set_accepted(Some([].into()));
+    site.exec("UPDATE bodrelay_connection_point SET description = 'asks anew'");
+    let id = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.wait_for(&finding("TYPE_NOT_ACCEPTED"), "1");
+    site.simulator.set_accepted(both());
+    site.wait_for(&flag(id), "1");
+    site.wait_for(&no_finding("TYPE_NOT_ACCEPTED"), "1");
+
+    site.simulator.add_fault(Fault { document_name: Some("Sync.SalesOrder".into()), ..Fault::refuse(412) });
+    site.simulator.add_fault(Fault::refuse(503).on(On::Ping));
+    let id = site.write_row("Sync.SalesOrder", "SO-3", "");
+    site.wait_for(&finding("TYPE_SUSPENDED"), "1");
+    assert!(told("TYPE_SUSPENDED").contains("412"), "{}", told("TYPE_SUSPENDED"));
+    site.wait_for("SELECT state FROM bodrelay_status", "suspended");
+    site.wait_for(&finding("INACTIVE_IN_ION"), "1");
+    site.simulator.clear_faults();
+    site.wait_for(&flag(id), "1");
+    for code in ["TYPE_SUSPENDED", "INACTIVE_IN_ION"] {
+        site.wait_for(&no_finding(code), "1");
+    }
+
+    site.simulator.add_fault(Fault::refuse(403));
+    let ids = ["Sync.SalesOrder", "Sync.ItemMaster"].map(|it| site.write_row(it, "D-4", ""));
+    site.wait_for(&finding("CONNECTION_POINT_SUSPENDED"), "1");
+    let text = told("CONNECTION_POINT_SUSPENDED");
+    for part in ["403", "client id", "scopes", "description must not be empty"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    site.simulator.clear_faults();
+    for id in ids {
+        site.wait_for(&flag(id), "1");
+    }
+    for code in ["CONNECTION_POINT_SUSPENDED", "TYPE_SUSPENDED"] {
+        site.wait_for(&no_finding(code), "1");
+    }
+
+    site.simulator.add_fault(Fault::refuse(422));
+    let ids: Vec<i64> =
+        (10..15).map(|it| site.write_row("Sync.SalesOrder", &format!("SO-{it}"), "")).collect();
+    site.wait_for(&finding("TYPE_REJECTED"), "1");
+    for id in ids {
+        site.wait_for(&flag(id), "9");
+    }
+    site.simulator.clear_faults();
+    let id = site.write_row("Sync.SalesOrder", "SO-20", "");
+    site.wait_for(&flag(id), "1");
+    site.wait_for(&no_finding("TYPE_REJECTED"), "1");
+
+    site.simulator.add_fault(Fault::refuse(503));
+    let id = site.write_row("Sync.SalesOrder", "SO-30", "");
+    site.wait_for(&finding("ION_BUSY"), "1");
+    site.simulator.clear_faults();
+    site.wait_for(&flag(id), "1");
+    site.wait_for(&no_finding("ION_BUSY"), "1");
+    assert_eq!(running.term(), 0);
+}
+
+/// No token for an unchanged request (500), and a refused credential: both name the token, and both are over by themselves.
+#[test]
+fn a_token_that_is_not_given_is_found_and_over() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(500).on(On::Token));
+    let first = site.write_row("Sync.SalesOrder", "SO-1", "");
+    let mut running = site.start();
+    let told =
+        "SELECT finding_text FROM bodrelay_finding WHERE code = 'ION_UNREACHABLE' AND cleared_at IS NULL";
+    wait("the token endpoint is named", || {
+        let text = site.ask(told);
+        text.contains("token") && text.contains("500")
+    });
+    site.simulator.clear_faults();
+    site.wait_for(&flag(first), "1");
+    site.wait_for(&no_finding("ION_UNREACHABLE"), "1");
+    // The keys were renewed, and the file is the old one.
+    site.simulator.renew_keys(7);
+    site.simulator.revoke_tokens();
+    let second = site.write_row("Sync.SalesOrder", "SO-2", "");
+    wait("the refusal is named", || {
+        let text = site.ask(told);
+        text.contains("401") || text.contains("invalid")
+    });
+    assert_eq!(site.ask(&flag(second)), "0");
+    bodrelay::platform::replace_file(&site.path("x.ionapi"), site.simulator.ionapi_json().as_bytes())
+        .unwrap();
+    site.wait_for(&flag(second), "1");
+    site.wait_for(&no_finding("ION_UNREACHABLE"), "1");
     assert_eq!(running.term(), 0);
 }

@@ -98,6 +98,30 @@ async fn a_service_account_that_nobody_uses_is_told() {
     }
 }
 
+/// What `check` says when a proxy that nobody told the agent of looks into TLS; the agent asks by the same call.
+#[tokio::test]
+async fn a_certificate_that_nobody_knows_is_told() {
+    let site = Site::new();
+    let folder = site.folder.path();
+    tls_front(&site.simulator, folder, None).await;
+    for (ca_file, is_told) in [("", true), ("ca_file = \"ca.pem\"\n", false)] {
+        let text = format!(
+            "[agent]\nhost = \"h\"\nlocation = \"P\"\nstate_dir = \"state\"\n[[ion]]\ncredentials = \"x.ionapi\"\n{ca_file}\
+             [[database]]\nname = \"erp\"\nkind = \"sqlite\"\npath = \"none.db\"\n"
+        );
+        std::fs::write(folder.join("agent.toml"), text).unwrap();
+        let config = bodrelay::config::Config::read(&folder.join("agent.toml")).unwrap();
+        let report = bodrelay::check::run(&config, Vec::new(), SystemClock.now()).await;
+        let notices: Vec<_> = report.sections.iter().flat_map(|section| &section.notices).collect();
+        let told = notices.iter().find(|it| it.code == "CERTIFICATE_UNKNOWN");
+        assert_eq!(told.is_some(), is_told, "{notices:?}");
+        assert!(
+            told.is_none_or(|it| it.text.contains("issued by CN=") && it.remedy.contains("ca_file")),
+            "{told:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_told() {
     let site = Site::new();
