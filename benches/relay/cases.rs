@@ -1,0 +1,208 @@
+//! The lines of the table, each measured by itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use bodrelay::database::statements::scripts;
+use bodrelay::simulator::script::{Fault, Script, What};
+use bodrelay::simulator::{Options, Simulator};
+
+use super::Anyhow;
+use super::agent::{Agent, Figures, relay};
+use super::outbox::{Fill, Outbox, PostgresOutbox, SqliteOutbox};
+
+/// One line of the table.
+pub struct Line {
+    pub what: &'static str,
+    pub aim: &'static str,
+    pub now: String,
+}
+
+fn line(what: &'static str, aim: &'static str, now: impl Into<String>) -> Line {
+    Line { what, aim, now: now.into() }
+}
+
+fn bulk() -> Options {
+    Options { bulk: true, ..Options::default() }
+}
+
+fn rate(figures: Figures, yardstick: f64) -> String {
+    format!("{:.2} ({:.0} a second)", figures.rate / yardstick, figures.rate)
+}
+
+pub fn postgres(entries: usize, yardstick: f64) -> Anyhow<Vec<Line>> {
+    let run = |log_messages| {
+        let folder = tempfile::tempdir()?;
+        relay(folder.path(), &PostgresOutbox::new()?, Fill::usual(entries, log_messages), bulk())
+    };
+    let (problems, all) = (run("problems")?, run("all")?);
+    Ok(vec![
+        line("PostgreSQL, problems in the log", "0.4 of the endpoint's rate", rate(problems, yardstick)),
+        line("PostgreSQL, every message in the log", "0.3 of it", rate(all, yardstick)),
+        line(
+            "own CPU a message, PostgreSQL",
+            "30 µs",
+            format!("{:.0} µs, with every message logged {:.0} µs", problems.cpu_us, all.cpu_us),
+        ),
+        line("peak memory, PostgreSQL", "48 MB", format!("{:.0} MB", problems.peak_mb.max(all.peak_mb))),
+    ])
+}
+
+pub fn sqlite(entries: usize, yardstick: f64) -> Anyhow<Vec<Line>> {
+    let run = |log_messages| {
+        let folder = tempfile::tempdir()?;
+        let outbox = SqliteOutbox::new(folder.path());
+        relay(folder.path(), &outbox, Fill::usual(entries, log_messages), bulk())
+    };
+    let (problems, all) = (run("problems")?, run("all")?);
+    Ok(vec![
+        line("SQLite, problems in the log", "as PostgreSQL", rate(problems, yardstick)),
+        line("SQLite, every message in the log", "as PostgreSQL", rate(all, yardstick)),
+        line(
+            "own CPU a message, SQLite in it",
+            "30 µs",
+            format!("{:.0} µs, with every message logged {:.0} µs", problems.cpu_us, all.cpu_us),
+        ),
+        line("peak memory, SQLite", "48 MB", format!("{:.0} MB", problems.peak_mb.max(all.peak_mb))),
+    ])
+}
+
+/// An endpoint that takes 20 ms for each answer.
+pub fn slow(entries: usize) -> Anyhow<Vec<Line>> {
+    let script = Script { faults: vec![Fault::new(What::Slow { ms: 20 })] };
+    let folder = tempfile::tempdir()?;
+    let fill = Fill::usual(entries.min(10_000), "all");
+    let figures = relay(folder.path(), &PostgresOutbox::new()?, fill, Options { script, ..bulk() })?;
+    let now = format!("{:.0} a second", figures.rate);
+    Ok(vec![line("answers after 20 ms, 32 parallel", "1,450 a second", now)])
+}
+
+/// Documents near the limit.
+pub fn large() -> Anyhow<Vec<Line>> {
+    let folder = tempfile::tempdir()?;
+    let fill = Fill { entries: 200, documents: 200, bytes: 5_000_000, log_messages: "all" };
+    let figures = relay(folder.path(), &SqliteOutbox::new(folder.path()), fill, bulk())?;
+    let now = format!("{:.0} MB ({:.0} documents a second)", figures.peak_mb, figures.rate);
+    Ok(vec![line("peak memory, 200 documents of 5 MB", "96 MB", now)])
+}
+
+/// A million rows that wait.
+pub fn waiting() -> Anyhow<Vec<Line>> {
+    let folder = tempfile::tempdir()?;
+    let outbox = PostgresOutbox::new()?;
+    outbox.connection_point("bench", "all")?;
+    outbox.add_waiting(1_000_000)?;
+    let simulator = Simulator::start(bulk())?;
+    let mut agent = Agent::start(folder.path(), &simulator, &outbox.keys())?;
+    let begun = Instant::now();
+    let mut first = None;
+    while begun.elapsed() < Duration::from_secs(30) {
+        agent.ensure_running()?;
+        if first.is_none() && simulator.ledger().counts().distinct > 0 {
+            first = Some(begun.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let first = first.map_or("never".into(), |first| format!("{:.0} ms", first.as_secs_f64() * 1e3));
+    Ok(vec![
+        line("start to first post, 1,000,000 waiting", "1 s", first),
+        line("peak memory, 1,000,000 waiting", "48 MB", format!("{:.0} MB", agent.peak_mb()?)),
+    ])
+}
+
+/// What was sent long ago must not slow down what is sent now.
+pub fn processed(entries: usize) -> Anyhow<Vec<Line>> {
+    const PROCESSED: usize = 5_000_000;
+    let mut rates = Vec::new();
+    // Both twice, in turns: the machine is not always equally fast.
+    for processed in [0, PROCESSED, 0, PROCESSED] {
+        let folder = tempfile::tempdir()?;
+        let outbox = PostgresOutbox::new()?;
+        outbox.add_processed(processed)?;
+        rates.push(relay(folder.path(), &outbox, Fill::usual(entries, "all"), bulk())?.rate);
+    }
+    let now = format!("{:.2}", (rates[1] + rates[3]) / (rates[0] + rates[2]));
+    Ok(vec![line("5,000,000 processed rows in the table", "0.95 of none", now)])
+}
+
+/// From the commit of single rows until the simulator has stored their documents, with the trigger of notify.sql.
+pub fn notify() -> Anyhow<Vec<Line>> {
+    const ROWS: usize = 1_000;
+    let folder = tempfile::tempdir()?;
+    let outbox = PostgresOutbox::new()?;
+    outbox.connection_point("bench", "all")?;
+    let notify =
+        scripts::POSTGRES.iter().find(|(name, _)| *name == "notify.sql").map_or("", |(_, text)| text);
+    outbox.execute("SET search_path = public")?;
+    outbox.execute(notify)?;
+    let simulator = Simulator::start(bulk())?;
+    let _agent = Agent::start(folder.path(), &simulator, &outbox.keys())?;
+    let mut stored = simulator.ledger().stored();
+    let fill = Fill::usual(ROWS, "all");
+    let mut times = outbox.runtime.block_on(async {
+        let mut times = Vec::with_capacity(ROWS);
+        for number in 0..ROWS + 10 {
+            outbox.client.batch_execute("BEGIN").await?;
+            outbox.insert(&fill, number..number + 1).await?;
+            outbox.client.batch_execute("COMMIT").await?;
+            let committed = Instant::now();
+            let all = u64::try_from(number)? + 1;
+            tokio::time::timeout(Duration::from_secs(60), stored.wait_for(|count| *count >= all)).await??;
+            // The first ones start the agent, its token and its connections.
+            if number >= 10 {
+                times.push(committed.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok::<_, anyhow::Error>(times)
+    })?;
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    let now = format!("median {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99));
+    Ok(vec![line("commit to stored with NOTIFY, single rows", "median 10 ms, p99 50 ms", now)])
+}
+
+/// Twenty connection points with nothing to do, for two minutes.
+pub fn idle() -> Anyhow<Vec<Line>> {
+    const WATCHED: Duration = Duration::from_secs(120);
+    let folder = tempfile::tempdir()?;
+    let outbox = PostgresOutbox::new()?;
+    for number in 1..=20 {
+        outbox.connection_point(&format!("idle{number}"), "all")?;
+    }
+    let simulator = Simulator::start(bulk())?;
+    let mut agent = Agent::start(folder.path(), &simulator, &outbox.keys())?;
+    // What a start does is over.
+    std::thread::sleep(Duration::from_secs(30));
+    let writes =
+        "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables";
+    let state = folder.path().join("state");
+    let (cpu, rows, files) = (agent.cpu()?, outbox.number(writes)?, changed_at(&state)?);
+    std::thread::sleep(WATCHED);
+    agent.ensure_running()?;
+    let share = (agent.cpu()? - cpu).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
+    let rows = (outbox.number(writes)? - rows) as f64 / WATCHED.as_secs_f64() * 60.0;
+    let after = changed_at(&state)?;
+    let written: Vec<&str> = after
+        .iter()
+        .filter(|(name, at)| files.get(*name) != Some(at))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let written = if written.is_empty() { "none".to_owned() } else { written.join(", ") };
+    Ok(vec![
+        line("idle, 20 connection points: CPU", "0.2 % of a core", format!("{share:.2} %")),
+        line("idle: files written in state_dir", "none", written),
+        line("idle: rows written in the database a minute", "one a connection point", format!("{rows:.0}")),
+    ])
+}
+
+/// The files of a folder, and when each was changed last.
+fn changed_at(folder: &Path) -> Anyhow<BTreeMap<String, SystemTime>> {
+    std::fs::read_dir(folder)?
+        .map(|entry| {
+            let entry = entry?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.modified()?))
+        })
+        .collect()
+}
