@@ -9,6 +9,7 @@ pub mod command;
 pub mod delivery;
 pub mod failure;
 pub mod ids;
+pub mod incoming;
 pub mod lanes;
 pub mod message;
 pub mod meter;

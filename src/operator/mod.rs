@@ -594,6 +594,7 @@ impl Desk {
             in_doubt_rows: counts.in_doubt,
             accepted_more: memory.accepted_more,
             failed_more: memory.failed_more,
+            duplicates_more: 0,
             last_accepted_at: point.last_accepted_at,
             last_failure_at: point.last_failure_at,
             last_failure: point.last_failure.clone(),
