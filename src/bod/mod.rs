@@ -13,3 +13,4 @@ mod text;
 mod wellformed;
 
 pub use judge::{headers_missing, judge};
+pub use payload::{Inflated, NotInflated, inflate};
