@@ -3,7 +3,7 @@
 //! One loop on one thread drives the outgoing path and, beside it, a round at each database's control tables. What
 //! blocks (SQLite) has threads of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,10 @@ use crate::database::mssql::Mssql;
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
 use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{Plan, SendMode};
+use crate::domain::routing::Route;
 use crate::ims::Client;
+use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
 use crate::operator::{Desk, Heard, Identity, PointReport, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
@@ -173,6 +176,12 @@ struct Agent<'a> {
     unreachable: Vec<bool>,
     watch: Watch,
     teller: Teller,
+    /// `None`: nothing is received, as `[listen]` is not there, or by `once`.
+    receiver: Option<Receiver>,
+    /// What each database receives, as its last plan said.
+    receiving: Vec<BTreeSet<String>>,
+    /// How often each database was lost to the receiver when its round began.
+    losses: Vec<u64>,
 }
 
 impl<'a> Agent<'a> {
@@ -198,14 +207,30 @@ impl<'a> Agent<'a> {
             location: config.agent.location.clone(),
             ions: clients.iter().map(|(name, client)| (name.clone(), client.tenant_id())).collect(),
         };
-        let (mut sites, mut desks) = (Vec::new(), Vec::new());
+        let (mut sites, mut desks, mut databases) = (Vec::new(), Vec::new(), Vec::new());
         for (index, settings) in config.database.iter().enumerate() {
             let database = database(settings, &config.agent.host);
             sites.push(Site::new(&settings.name, database.clone(), i64::try_from(index)?));
+            databases.push((settings.name.clone(), database.clone()));
             let desk =
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());
             desks.push(Some(desk));
         }
+        let receiver = match config.listen.as_ref().filter(|_| mode == Mode::Run) {
+            Some(settings) => {
+                let setup = Setup {
+                    settings,
+                    host: &config.agent.host,
+                    databases,
+                    clock: clock.clone(),
+                    stores: true,
+                };
+                let receiver = Receiver::start(setup)?;
+                tracing::info!(address = %receiver.address(), "receives what ION sends");
+                Some(receiver)
+            }
+            None => None,
+        };
         let teller = Teller::new(config, opened.journal.clone(), mode == Mode::Once).await?;
         let outbound = Outbound::new(
             &config.agent.host,
@@ -224,6 +249,9 @@ impl<'a> Agent<'a> {
             heard: vec![0; desks.len()],
             refused_elsewhere: vec![Vec::new(); desks.len()],
             unreachable: vec![false; desks.len()],
+            receiving: vec![BTreeSet::new(); desks.len()],
+            losses: vec![0; desks.len()],
+            receiver,
             desks,
             rounds: FuturesUnordered::new(),
             logical_ids: BTreeMap::new(),
@@ -244,16 +272,25 @@ impl<'a> Agent<'a> {
         loop {
             self.watch.turned();
             self.outbound.advance();
-            let wake = self.sleep_for();
+            let wake = match deadline {
+                Some(deadline) => self.sleep_for().min(deadline - tokio::time::Instant::now()),
+                None => self.sleep_for(),
+            };
             tokio::select! {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
                 tried = self.teller.next() => self.teller.tried(tried, SystemClock.now().timestamp_millis()).await,
-                ask = self.watch.asked() => self.watch.answer(ask, self.config, &self.outbound),
+                ask = self.watch.asked() => {
+                    self.watch.answer(ask, self.config, &self.outbound, self.receiver.as_ref());
+                }
+                () = received(self.receiver.as_ref()) => {}
                 _ = control.tick() => self.start_rounds(false),
                 () = &mut stop, if deadline.is_none() => {
                     tracing::info!("stops: nothing new begins, what is out is recorded and settled");
                     self.outbound.stop();
+                    if let Some(receiver) = &self.receiver {
+                        receiver.stop();
+                    }
                     self.watch.stops();
                     let patience = Duration::from_secs(self.config.agent.shutdown_seconds);
                     deadline = Some(tokio::time::Instant::now() + patience);
@@ -262,7 +299,8 @@ impl<'a> Agent<'a> {
             }
             self.outbound.log_waiting();
             let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-            if over || self.outbound.is_stopped() || self.mode == Mode::Once && self.is_done() {
+            let is_drained = self.receiver.as_ref().is_none_or(Receiver::is_drained);
+            if over || self.outbound.is_stopped() && is_drained || self.mode == Mode::Once && self.is_done() {
                 break;
             }
         }
@@ -358,6 +396,7 @@ impl<'a> Agent<'a> {
         }
         self.notices.extend(self.outbound.take_notices());
         self.notices.extend(self.teller.take_notices());
+        self.tell_received(&mut said);
         for notice in std::mem::take(&mut self.notices) {
             for (index, said) in said.iter_mut().enumerate() {
                 if self.concerns(index, &notice, said) {
@@ -382,10 +421,23 @@ impl<'a> Agent<'a> {
         }
     }
 
+    /// What the receiver has to say, and what has to be known before its database is written to again.
+    fn tell_received(&mut self, said: &mut [Said]) {
+        let Some(receiver) = &self.receiver else { return };
+        self.notices.extend(receiver.take_notices());
+        for (index, said) in said.iter_mut().enumerate() {
+            said.was_lost = self.heard[index] > 0 && receiver.waits_to_meet(index);
+            self.losses[index] = receiver.losses(index);
+        }
+    }
+
     /// A finding goes to the database of its connection point; one without goes to all.
     fn concerns(&self, index: usize, notice: &Notice, said: &Said) -> bool {
         match &notice.connection_point {
-            Some(name) => said.points.iter().any(|point| point.connection_point == *name),
+            Some(name) => {
+                said.points.iter().any(|point| point.connection_point == *name)
+                    || self.receiving[index].contains(name)
+            }
             None => {
                 notice.code != "DATABASE_UNAVAILABLE" || notice.subject == self.config.database[index].name
             }
@@ -412,6 +464,14 @@ impl<'a> Agent<'a> {
         // A database that was never met has no place in the journal for its connection points.
         if let Some(plan) = heard.plan.as_mut().filter(|_| heard.database_id.is_some()) {
             self.refuse_doubled(index, plan);
+            self.notices.extend(receive_by(
+                self.receiver.as_ref(),
+                index,
+                plan,
+                &mut self.receiving[index],
+                heard.refused.as_deref(),
+                self.mode,
+            ));
             self.misconfigured =
                 !plan.refused.is_empty() || !self.refused_elsewhere.iter().all(Vec::is_empty);
             let names: Vec<String> = plan.connection_points.keys().cloned().collect();
@@ -423,6 +483,13 @@ impl<'a> Agent<'a> {
                     (None, None) => None,
                 };
                 self.outbound.set_blocked(index, &name, blocked);
+            }
+        }
+        if let Some(receiver) = &self.receiver {
+            match (&heard.refused, &heard.plan) {
+                (Some(reason), _) => receiver.block(index, reason),
+                (None, Some(_)) if heard.database_id.is_some() => receiver.meet(index, self.losses[index]),
+                (None, _) => {}
             }
         }
         if heard.refused.is_some() {
@@ -498,4 +565,59 @@ impl<'a> Agent<'a> {
         }
         self.disk_filling = used.is_some_and(|used| used > DISK_USED_MAX);
     }
+}
+
+/// Waits for the receiver to have something to look at; for ever, where there is none.
+async fn received(receiver: Option<&Receiver>) {
+    match receiver {
+        Some(receiver) => receiver.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Hands a database's settings to the receiver, and keeps the names of what receives.
+fn receive_by(
+    receiver: Option<&Receiver>,
+    index: usize,
+    plan: &Plan,
+    receiving: &mut BTreeSet<String>,
+    blocked: Option<&str>,
+    mode: Mode,
+) -> Vec<Notice> {
+    // One that was refused sends and receives nothing.
+    let carried = plan
+        .inbound
+        .values()
+        .filter(|inbound| plan.connection_points.contains_key(&inbound.connection_point));
+    let routes: Vec<Route> = carried
+        .map(|inbound| {
+            let sends = plan.connection_points.get(&inbound.connection_point).into_iter().flat_map(|point| {
+                let documents = point.documents.iter().filter(|_| point.send_mode != SendMode::Off);
+                documents.filter(|(_, document)| document.enabled).map(|(name, _)| name.to_string())
+            });
+            Route {
+                site: index,
+                plan: inbound.clone(),
+                sends: sends.collect(),
+                blocked: blocked.map(str::to_owned),
+            }
+        })
+        .collect();
+    let before = std::mem::take(receiving);
+    *receiving = routes.iter().map(|route| route.plan.connection_point.clone()).collect();
+    if let Some(receiver) = receiver {
+        receiver.set_routes(index, routes);
+        return Vec::new();
+    }
+    if mode == Mode::Once || *receiving == before {
+        return Vec::new();
+    }
+    let notice = |point: &str| Notice::new("LISTEN_MISSING", Severity::Error, Some(point), "listen");
+    let open = receiving.iter().map(|point| {
+        notice(point).says(
+            "receive_mode = 'on', but nothing listens: the configuration file has no [listen]",
+            "Write [listen] into the configuration file and start the agent again, or set receive_mode = 'off'.",
+        )
+    });
+    open.chain(before.difference(receiving).map(|point| notice(point).clears())).collect()
 }

@@ -38,6 +38,7 @@ pub mod database;
 pub mod demo;
 pub mod domain;
 pub mod ims;
+pub mod inbound;
 pub mod journal;
 pub mod listener;
 pub mod metrics;

@@ -9,6 +9,7 @@ pub mod judge;
 mod misread;
 pub mod nid;
 mod payload;
+pub mod received;
 mod text;
 mod wellformed;
 

@@ -17,5 +17,6 @@ pub mod notice;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
+pub mod routing;
 pub mod schedule;
 pub mod waiting;

@@ -84,6 +84,8 @@ pub struct Said {
     pub refused_elsewhere: Vec<(String, String)>,
     /// The last round: owners are given up.
     pub stopping: bool,
+    /// Somebody else lost the database since the last round: it is looked at anew.
+    pub was_lost: bool,
 }
 
 /// What a round brought.
@@ -230,6 +232,10 @@ impl Desk {
     pub async fn round(&mut self, said: Said) -> Heard {
         let mut heard = Heard::default();
         let now = self.clock.now();
+        if said.was_lost {
+            // Whatever comes back may be another database.
+            self.claimed = None;
+        }
         self.take_in(&said, now);
         match self.try_round(&said, &mut heard, now).await {
             Ok(()) => {
