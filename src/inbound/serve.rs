@@ -333,14 +333,19 @@ fn remark(shared: &Shared, head: &Parts, refused: &Refused) {
     }
     let notice = if refused.is_unlisted {
         let (verb, noun) = name.split_once('.').unwrap_or(("VERB", name));
-        let remedy = format!(
-            "If it should be received: INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES \
-             ('{}', 'in', '{}', '{}'), with receive_mode = 'on' at the connection point; then send the documents again \
-             in ION (Error BODs). If not, take it off the Documents tab in ION.",
-            point.unwrap_or("NAME"),
-            verb.replace('\'', "''"),
-            noun.replace('\'', "''")
-        );
+        let remedy = match point {
+            Some(point) => format!(
+                "If it should be received: INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+                 VALUES ('{point}', 'in', '{}', '{}'); then send the documents again in ION (Error BODs). If not, take \
+                 it off the Documents tab in ION.",
+                verb.replace('\'', "''"),
+                noun.replace('\'', "''")
+            ),
+            None => "Look at bodrelay_connection_point: one row with receive_mode = 'on' must have this tenant_id and, \
+                     as logical_id, what ION sends as receiver; its documents are the rows of bodrelay_document with \
+                     direction = 'in'. Then send the documents again in ION (Error BODs)."
+                .to_owned(),
+        };
         Notice::new("RECEIVED_NOT_LISTED", Severity::Error, point, format!("{tenant} {name}")).says(
             format!("ION sent {name} for the tenant {tenant}, and was told no: {}", refusal.text),
             remedy,

@@ -4,6 +4,7 @@
 //! It runs on a thread of its own, so that it shares nothing with what it tests, and ends when it is dropped. It
 //! listens on loopback only and its secrets come from the seed: they protect nothing.
 
+pub mod connector;
 pub mod ledger;
 mod oauth;
 pub mod script;
