@@ -26,7 +26,7 @@ use crate::domain::routing::Route;
 use crate::ims::Client;
 use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
-use crate::operator::{Desk, Heard, Identity, PointReport, Said};
+use crate::operator::{Desk, Heard, Identity, InboundReport, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform;
 
@@ -423,11 +423,36 @@ impl<'a> Agent<'a> {
 
     /// What the receiver has to say, and what has to be known before its database is written to again.
     fn tell_received(&mut self, said: &mut [Said]) {
-        let Some(receiver) = &self.receiver else { return };
+        let Some(receiver) = &self.receiver else {
+            for said in said {
+                said.inbound = match self.mode {
+                    Mode::Once => Receiving::NotNow,
+                    Mode::Run => Receiving::NoListener,
+                };
+            }
+            return;
+        };
         self.notices.extend(receiver.take_notices());
+        let mut received = receiver.take_received();
         for (index, said) in said.iter_mut().enumerate() {
             said.was_lost = self.heard[index] > 0 && receiver.waits_to_meet(index);
             self.losses[index] = receiver.losses(index);
+            let waiting = i64::try_from(receiver.waiting(index)).unwrap_or(i64::MAX);
+            let reports = self.receiving[index].iter().map(|name| {
+                let of_point = received.remove(&(index, name.clone())).unwrap_or_default();
+                InboundReport {
+                    connection_point: name.clone(),
+                    stored_more: of_point.stored_more,
+                    duplicates_more: of_point.duplicates_more,
+                    refused_more: of_point.refused_more,
+                    in_flight: waiting,
+                    last_stored_at: of_point.last_stored_at,
+                    last_refused_at: of_point.last_refused_at,
+                    last_refused: of_point.last_refusal,
+                    trouble: of_point.trouble,
+                }
+            });
+            said.inbound = Receiving::Said(reports.collect());
         }
     }
 
@@ -464,14 +489,8 @@ impl<'a> Agent<'a> {
         // A database that was never met has no place in the journal for its connection points.
         if let Some(plan) = heard.plan.as_mut().filter(|_| heard.database_id.is_some()) {
             self.refuse_doubled(index, plan);
-            self.notices.extend(receive_by(
-                self.receiver.as_ref(),
-                index,
-                plan,
-                &mut self.receiving[index],
-                heard.refused.as_deref(),
-                self.mode,
-            ));
+            let refused = heard.refused.as_deref();
+            self.receiving[index] = receive_by(self.receiver.as_ref(), index, plan, refused);
             self.misconfigured =
                 !plan.refused.is_empty() || !self.refused_elsewhere.iter().all(Vec::is_empty);
             let names: Vec<String> = plan.connection_points.keys().cloned().collect();
@@ -488,8 +507,12 @@ impl<'a> Agent<'a> {
         if let Some(receiver) = &self.receiver {
             match (&heard.refused, &heard.plan) {
                 (Some(reason), _) => receiver.block(index, reason),
-                (None, Some(_)) if heard.database_id.is_some() => receiver.meet(index, self.losses[index]),
-                (None, _) => {}
+                (None, Some(_)) => {
+                    if let Some(database_id) = heard.database_id {
+                        receiver.meet(index, self.losses[index], database_id);
+                    }
+                }
+                (None, None) => {}
             }
         }
         if heard.refused.is_some() {
@@ -575,49 +598,28 @@ async fn received(receiver: Option<&Receiver>) {
     }
 }
 
-/// Hands a database's settings to the receiver, and keeps the names of what receives.
+/// Hands a database's settings to the receiver; answers the names of what receives.
 fn receive_by(
     receiver: Option<&Receiver>,
     index: usize,
     plan: &Plan,
-    receiving: &mut BTreeSet<String>,
-    blocked: Option<&str>,
-    mode: Mode,
-) -> Vec<Notice> {
+    refused: Option<&str>,
+) -> BTreeSet<String> {
     // One that was refused sends and receives nothing.
-    let carried = plan
-        .inbound
-        .values()
-        .filter(|inbound| plan.connection_points.contains_key(&inbound.connection_point));
-    let routes: Vec<Route> = carried
-        .map(|inbound| {
-            let sends = plan.connection_points.get(&inbound.connection_point).into_iter().flat_map(|point| {
-                let documents = point.documents.iter().filter(|_| point.send_mode != SendMode::Off);
-                documents.filter(|(_, document)| document.enabled).map(|(name, _)| name.to_string())
-            });
-            Route {
-                site: index,
-                plan: inbound.clone(),
-                sends: sends.collect(),
-                blocked: blocked.map(str::to_owned),
-            }
+    let carried = plan.inbound.values().filter_map(|inbound| {
+        let point = plan.connection_points.get(&inbound.connection_point)?;
+        let sent = point.documents.iter().filter(|(_, it)| it.enabled && point.send_mode != SendMode::Off);
+        Some(Route {
+            site: index,
+            plan: inbound.clone(),
+            sends: sent.map(|(name, _)| name.to_string()).collect(),
+            blocked: refused.map(str::to_owned).or_else(|| inbound.closed.clone()),
         })
-        .collect();
-    let before = std::mem::take(receiving);
-    *receiving = routes.iter().map(|route| route.plan.connection_point.clone()).collect();
+    });
+    let routes: Vec<Route> = carried.collect();
+    let names = routes.iter().map(|route| route.plan.connection_point.clone()).collect();
     if let Some(receiver) = receiver {
         receiver.set_routes(index, routes);
-        return Vec::new();
     }
-    if mode == Mode::Once || *receiving == before {
-        return Vec::new();
-    }
-    let notice = |point: &str| Notice::new("LISTEN_MISSING", Severity::Error, Some(point), "listen");
-    let open = receiving.iter().map(|point| {
-        notice(point).says(
-            "receive_mode = 'on', but nothing listens: the configuration file has no [listen]",
-            "Write [listen] into the configuration file and start the agent again, or set receive_mode = 'off'.",
-        )
-    });
-    open.chain(before.difference(receiving).map(|point| notice(point).clears())).collect()
+    names
 }

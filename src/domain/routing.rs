@@ -181,6 +181,7 @@ mod tests {
             logical_id: format!("lid://infor.ims.{point}"),
             max_document_bytes: 1,
             documents: documents.collect(),
+            closed: None,
         };
         Route { site, plan, sends: Vec::new(), blocked: None }
     }

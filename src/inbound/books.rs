@@ -2,6 +2,7 @@
 //! taken by the loop, bounded in every way.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -26,6 +27,8 @@ pub struct Received {
     pub last_stored_at: Option<DateTime<Utc>>,
     pub last_refused_at: Option<DateTime<Utc>>,
     pub last_refusal: Option<String>,
+    /// Why ION was asked to come again, since a document was stored.
+    pub trouble: Option<String>,
 }
 
 #[derive(Default)]
@@ -40,6 +43,8 @@ struct Pages {
 #[derive(Default)]
 pub(super) struct Books {
     pages: Mutex<Pages>,
+    /// The agent ends, and waits for what is under way.
+    draining: AtomicBool,
     changed: Notify,
 }
 
@@ -60,6 +65,7 @@ impl Books {
         let mut pages = self.pages();
         pages.meter.ended(site, &document.connection_point, &document.parameters.document_name, outcome);
         let received = pages.received.entry((site, document.connection_point.clone())).or_default();
+        received.trouble = None;
         match outcome {
             ReceivedOutcome::Repeat | ReceivedOutcome::Duplicate => received.duplicates_more += 1,
             _ => {
@@ -88,6 +94,12 @@ impl Books {
         received.last_refusal = Some(why.chars().take(1_000).collect());
     }
 
+    /// ION was asked to send a document again.
+    pub fn asked_again(&self, site: usize, connection_point: &str, why: &str) {
+        let mut pages = self.pages();
+        pages.received.entry((site, connection_point.to_owned())).or_default().trouble = Some(why.to_owned());
+    }
+
     pub fn answered(&self, status: u16, milliseconds: i64) {
         self.pages().meter.answered(status, milliseconds);
     }
@@ -109,17 +121,25 @@ impl Books {
         std::mem::take(&mut self.pages().notices).into_values().collect()
     }
 
-    pub fn take_received(&self) -> Vec<((usize, String), Received)> {
-        std::mem::take(&mut self.pages().received).into_iter().collect()
+    pub fn take_received(&self) -> BTreeMap<(usize, String), Received> {
+        std::mem::take(&mut self.pages().received)
     }
 
     pub fn meter(&self) -> ReceivedMeter {
         self.pages().meter.clone()
     }
 
-    /// The loop should look.
-    pub fn wake(&self) {
+    /// From now on the loop hears of everything that ends.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
         self.changed.notify_one();
+    }
+
+    /// Something under way has ended.
+    pub fn moved(&self) {
+        if self.draining.load(Ordering::Acquire) {
+            self.changed.notify_one();
+        }
     }
 
     pub async fn changed(&self) {

@@ -172,7 +172,8 @@ impl Callers {
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, value) in &own {
             if name.starts_with("oauth_") && values.insert(name, value).is_some() {
-                return stranger(format!("{name} is there twice"));
+                // Its name is the caller's, and would go into logs.
+                return stranger("a parameter of OAuth is there twice");
             }
         }
         let value = |name: &str| values.get(name).copied().unwrap_or_default();

@@ -5,6 +5,7 @@
 //! parsed, routed and checked (`message`), and stored by the one writer of its database (`writer`). The agent's loop
 //! hands in the settings of each database whenever it has read them, and takes out what there is to say (`books`).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,6 +19,7 @@ use crate::database::Database;
 use crate::domain::meter::ReceivedReading;
 use crate::domain::notice::Notice;
 use crate::domain::routing::{Route, Routes};
+use crate::journal::Journal;
 use crate::listener::ListenerThread;
 
 mod answer;
@@ -44,6 +46,7 @@ pub struct Setup<'a> {
     pub host: &'a str,
     /// Names and databases, in the order of the configuration.
     pub databases: Vec<(String, Arc<dyn Database>)>,
+    pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     /// Always, but in a benchmark: without it everything is done but the storing.
     pub stores: bool,
@@ -112,15 +115,14 @@ impl Receiver {
     /// # Errors
     /// The address is in use or none of this machine, or a file of `[listen]` cannot be used.
     pub fn start(setup: Setup<'_>) -> Result<Self> {
-        let Setup { settings, host, databases, clock, stores } = setup;
+        let Setup { settings, host, databases, journal, clock, stores } = setup;
         let files = Files::read(settings)?;
         let books = Arc::new(Books::default());
         files.say_at_start(settings, &books, clock.now());
         let waiting = usize::try_from(settings.max_waiting).unwrap_or(usize::MAX);
         let (mut writers, mut pens) = (Vec::new(), Vec::new());
-        for (site, (name, database)) in databases.iter().enumerate() {
-            let (writer, pen) =
-                Writer::new(site, name, Arc::clone(database), Arc::clone(&books), waiting, stores);
+        for (site, database) in databases.iter().enumerate() {
+            let (writer, pen) = Writer::new(site, database, &books, &journal, waiting, stores);
             writers.push(writer);
             pens.push(pen);
         }
@@ -203,15 +205,17 @@ impl Receiver {
     }
 
     /// A control round that began after so many losses has met the database, and its guards have passed.
-    pub fn meet(&self, site: usize, losses: u64) {
+    /// `database_id` is the journal's number of it.
+    pub fn meet(&self, site: usize, losses: u64, database_id: i64) {
         if let Some(writer) = self.shared.writers.get(site) {
-            writer.standing.meet(losses);
+            writer.standing.meet(losses, database_id);
         }
     }
 
     /// New requests are asked to come again; what waits to be stored is stored and answered.
     pub fn stop(&self) {
         self.shared.stopping.send_replace(true);
+        self.shared.books.drain();
     }
 
     /// After a stop: everything was answered.
@@ -220,7 +224,7 @@ impl Receiver {
         waiting == 0 && Arc::strong_count(&self.shared.places) == 1
     }
 
-    /// Something happened that the loop should look at.
+    /// After a stop: something under way has ended.
     pub async fn changed(&self) {
         self.shared.books.changed().await;
     }
@@ -229,8 +233,13 @@ impl Receiver {
         self.shared.books.take_notices()
     }
 
+    /// Documents that wait to be stored in a database.
+    pub fn waiting(&self, site: usize) -> usize {
+        self.shared.writers.get(site).map_or(0, |writer| writer.standing.waiting())
+    }
+
     /// What happened at each connection point since the last call; by the number of its database and its name.
-    pub fn take_received(&self) -> Vec<((usize, String), Received)> {
+    pub fn take_received(&self) -> BTreeMap<(usize, String), Received> {
         self.shared.books.take_received()
     }
 

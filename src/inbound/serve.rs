@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
@@ -45,9 +45,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let before_stop = (!shared.is_stopping()).then(|| Arc::clone(&shared.places));
             connected(Arc::clone(&shared), stream, peer).await;
             drop((before_stop, place));
-            if shared.is_stopping() {
-                shared.books.wake();
-            }
+            shared.books.moved();
         });
     })
     .await;
@@ -171,11 +169,30 @@ async fn turn_away(shared: &Shared, peer: SocketAddr, body: Incoming, stranger: 
          (consumer key and secret, address). If not, somebody tries.",
     ));
     discard(body).await;
-    if shared.slowed.fetch_add(1, Ordering::Relaxed) < SLOWED_MAX {
+    let slowed = Slowed::new(&shared.slowed);
+    if slowed.before < SLOWED_MAX {
         tokio::time::sleep(delay).await;
     }
-    shared.slowed.fetch_sub(1, Ordering::Relaxed);
+    drop(slowed);
     unauthorized(&stranger.0, &shared.files().callers.challenge())
+}
+
+/// One of those whose answer waits; also where the caller hangs up meanwhile.
+struct Slowed<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Slowed<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Slowed<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Reads a small body of a request that is refused, so that the caller reads the answer and not a broken connection.
@@ -312,6 +329,9 @@ fn remark(shared: &Shared, head: &Parts, refused: &Refused) {
     let message_id = refused.message_id.as_deref().unwrap_or_default();
     // What comes again is not lost: its reason has its own line.
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some((site, point)) = &refused.point {
+            shared.books.asked_again(*site, point, &refusal.text);
+        }
         tracing::debug!(code = %refusal.code, document_name = name, message_id, tenant, "ION was asked to send again");
         return;
     }

@@ -4,21 +4,25 @@
 //! one by one, so that this one fails alone. When the database was lost, nothing is stored until the control round
 //! has met it again: whatever answers then may be another database.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::books::Books;
 use crate::crash;
 use crate::database::{Database, DatabaseError};
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::notice::{Notice, Severity};
+use crate::journal::{Journal, Received};
 
 /// Documents of one transaction.
 const GROUP: usize = 256;
 /// Bytes of one transaction's documents; a larger document goes alone.
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// Transactions whose documents the journal does not remember yet; the next one waits for a place.
+const UNREMEMBERED: usize = 4;
 
 /// A document in the queue.
 pub(super) struct Waiting {
@@ -26,6 +30,50 @@ pub(super) struct Waiting {
     pub answer: oneshot::Sender<Outcome>,
     /// Its share of `max_held_bytes`.
     pub held: OwnedSemaphorePermit,
+}
+
+/// A document whose fate is known, and whoever waits for it.
+struct Answered {
+    answer: oneshot::Sender<Outcome>,
+    held: OwnedSemaphorePermit,
+    outcome: Outcome,
+    /// Its connection point, and what the journal keeps of it; only where it is stored.
+    received: Option<(String, Received)>,
+}
+
+impl Waiting {
+    fn answered(self, outcome: Outcome) -> (Answered, Incoming) {
+        let Self { document, answer, held } = self;
+        (Answered { answer, held, outcome, received: None }, document)
+    }
+}
+
+impl Answered {
+    fn stored(&mut self, document: &Incoming) {
+        self.outcome = Outcome::Stored;
+        self.received = Some((document.connection_point.clone(), Received::of(document)));
+    }
+}
+
+/// The journal keeps what was received, so that a restored database can be told what it lacks.
+async fn remember(journal: &Journal, standing: &Standing, answers: &[Answered]) {
+    let mut points: BTreeMap<&str, Vec<Received>> = BTreeMap::new();
+    for (point, received) in answers.iter().filter_map(|answered| answered.received.as_ref()) {
+        points.entry(point).or_default().push(received.clone());
+    }
+    let database_id = standing.database_id.load(Ordering::Acquire);
+    for (point, received) in points {
+        let count = received.len();
+        // The documents are committed: whatever the journal says, ION hears yes.
+        if let Err(error) = journal.remember_received(database_id, point, received).await {
+            tracing::error!(
+                connection_point = point,
+                documents = count,
+                error = %error,
+                "the journal does not remember what was received: after a restore of the database it could not be told"
+            );
+        }
+    }
 }
 
 /// What became of a document.
@@ -46,13 +94,20 @@ pub(super) struct Standing {
     lost: AtomicU64,
     /// The loss after which the control round has met it again.
     met: AtomicU64,
-    /// Documents in the queue or in a transaction.
+    /// The journal's number of the database; 0 before it was met.
+    database_id: AtomicI64,
+    /// Documents in the queue, in a transaction, or about to be answered.
     waiting: AtomicUsize,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { lost: AtomicU64::new(1), met: AtomicU64::new(0), waiting: AtomicUsize::new(0) }
+        Self {
+            lost: AtomicU64::new(1),
+            met: AtomicU64::new(0),
+            database_id: AtomicI64::new(0),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -62,7 +117,8 @@ impl Standing {
     }
 
     /// A round that began after this many losses has met the database.
-    pub fn meet(&self, losses: u64) {
+    pub fn meet(&self, losses: u64, database_id: i64) {
+        self.database_id.store(database_id, Ordering::Release);
         self.met.fetch_max(losses, Ordering::AcqRel);
     }
 
@@ -93,6 +149,7 @@ pub(super) struct Pen {
     pub site: usize,
     pub standing: Arc<Standing>,
     pub books: Arc<Books>,
+    pub journal: Journal,
     /// False only in a benchmark.
     stores: bool,
     queue: mpsc::Receiver<Waiting>,
@@ -102,20 +159,21 @@ impl Writer {
     /// The queue of a database, for so many documents.
     pub fn new(
         site: usize,
-        name: &str,
-        database: Arc<dyn Database>,
-        books: Arc<Books>,
+        database: &(String, Arc<dyn Database>),
+        books: &Arc<Books>,
+        journal: &Journal,
         documents: usize,
         stores: bool,
     ) -> (Self, Pen) {
         let (sender, queue) = mpsc::channel(documents);
         let standing = Arc::new(Standing::default());
         let pen = Pen {
-            database,
-            name: name.to_owned(),
+            database: Arc::clone(&database.1),
+            name: database.0.clone(),
             site,
             standing: Arc::clone(&standing),
-            books,
+            books: Arc::clone(books),
+            journal: journal.clone(),
             stores,
             queue,
         };
@@ -137,6 +195,7 @@ impl Writer {
 impl Pen {
     /// Stores what comes, until nobody can put anything into the queue any more.
     pub async fn write(mut self) {
+        let places = Arc::new(Semaphore::new(UNREMEMBERED));
         while let Some(first) = self.queue.recv().await {
             let (mut group, mut bytes) = (Vec::new(), 0);
             let mut next = Some(first);
@@ -155,47 +214,62 @@ impl Pen {
                     }
                 };
             }
-            let count = group.len();
-            self.store(group).await;
-            self.standing.waiting.fetch_sub(count, Ordering::AcqRel);
-            self.books.wake();
+            let Ok(place) = places.clone().acquire_owned().await else { break };
+            let answers = self.store(group).await;
+            // The next transaction does not wait for the journal; ION's yes does.
+            let (journal, standing, books) =
+                (self.journal.clone(), Arc::clone(&self.standing), Arc::clone(&self.books));
+            tokio::spawn(async move {
+                remember(&journal, &standing, &answers).await;
+                let count = answers.len();
+                for answered in answers {
+                    // Whoever asked may have gone: it is a repeat, later.
+                    let _ = answered.answer.send(answered.outcome);
+                    drop(answered.held);
+                }
+                standing.waiting.fetch_sub(count, Ordering::AcqRel);
+                books.moved();
+                drop(place);
+            });
         }
     }
 
-    async fn store(&self, group: Vec<Waiting>) {
+    async fn store(&self, group: Vec<Waiting>) -> Vec<Answered> {
+        let mut answers = Vec::with_capacity(group.len());
         // Whoever has hung up sends it again; what is stored for nobody would only be a repeat.
-        let (group, gone): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|waiting| !waiting.answer.is_closed());
-        drop(gone);
-        if group.is_empty() {
-            return;
+        let is_met = self.standing.is_met();
+        let (group, left): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|waiting| is_met && !waiting.answer.is_closed());
+        answers.extend(left.into_iter().map(|waiting| waiting.answered(Outcome::Later).0));
+        let (documents, mut waiting): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|waiting| {
+                let (answered, document) = waiting.answered(Outcome::Later);
+                (document, answered)
+            })
+            .unzip();
+        if documents.is_empty() {
+            return answers;
         }
-        if !self.standing.is_met() {
-            return self.answer_all(group, Outcome::Later);
-        }
-        let (documents, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|waiting| (waiting.document, (waiting.answer, waiting.held))).unzip();
         match self.commit(&documents).await {
             Ok(stored) => {
-                for ((document, stored), (answer, _)) in documents.iter().zip(&stored).zip(answers) {
+                for ((document, stored), answered) in documents.iter().zip(&stored).zip(&mut waiting) {
                     self.books.stored(self.site, document, stored);
-                    let _ = answer.send(Outcome::Stored);
+                    answered.stored(document);
                 }
             }
             Err(error) if error.is_about_rows() => {
-                for (document, (answer, held)) in documents.into_iter().zip(answers) {
-                    let outcome = self.store_alone(&document).await;
-                    let _ = answer.send(outcome);
-                    drop(held);
+                for (document, answered) in documents.iter().zip(&mut waiting) {
+                    answered.outcome = self.store_alone(document).await;
+                    if answered.outcome == Outcome::Stored {
+                        answered.stored(document);
+                    }
                 }
             }
-            Err(error) => {
-                self.lost(&error, documents.len());
-                for (answer, _) in answers {
-                    let _ = answer.send(Outcome::Later);
-                }
-            }
+            Err(error) => self.lost(&error, documents.len()),
         }
+        answers.append(&mut waiting);
+        answers
     }
 
     async fn store_alone(&self, document: &Incoming) -> Outcome {
@@ -266,12 +340,5 @@ impl Pen {
             error = %error,
             "nothing was stored: ION is told to send again, and the control tables are read first"
         );
-        self.books.wake();
-    }
-
-    fn answer_all(&self, group: Vec<Waiting>, outcome: Outcome) {
-        for waiting in group {
-            let _ = waiting.answer.send(outcome);
-        }
     }
 }

@@ -94,3 +94,43 @@ fn another_database_in_its_place_gets_nothing() {
     agent.until("it is accepted", || inbox.caller().post(V3, &[TENANT], &body).unwrap().status == 202);
     assert_eq!(inbox.rows(), 2);
 }
+
+/// The database goes back to last night: what ION heard yes to since then is named, and is new when it comes again.
+#[test]
+fn what_a_restored_database_lacks_is_named() {
+    let inbox = Inbox::new("");
+    let agent = inbox.start();
+    let bodies: Vec<(String, Vec<u8>)> = (0..3)
+        .map(|number| {
+            let id = ion_id(&format!("m{number}"));
+            let body = message(&item(&id), document(&format!("IT-{number}"), 7));
+            (id, body)
+        })
+        .collect();
+    let mut caller = inbox.caller();
+    assert_eq!(caller.post(V3, &[TENANT], &bodies[0].1).unwrap().status, 202);
+    agent.term();
+    let (database, copy) = (inbox.site.path("erp.db"), inbox.site.path("backup.db"));
+    inbox.site.copy_database(&database, &copy);
+    // The epoch is raised at each start: a copy from two starts ago is older than the journal by more than one.
+    inbox.start().term();
+    let agent = inbox.start();
+    let mut caller = inbox.caller();
+    for (_, body) in &bodies[1..] {
+        assert_eq!(caller.post(V3, &[TENANT], body).unwrap().status, 202);
+    }
+    agent.term();
+    assert_eq!(inbox.rows(), 3);
+    inbox.site.copy_database(&copy, &database);
+    assert_eq!(inbox.rows(), 1);
+    let mut agent = inbox.start();
+    agent.until("it is told", || inbox.site.has_open_finding("RECEIVED_BUT_GONE"));
+    let said = "SELECT finding_text FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE'";
+    let text = inbox.site.text(said).unwrap();
+    assert!(text.contains("lacks 2 documents"), "{text}");
+    for (id, body) in &bodies[1..] {
+        assert!(text.contains(id), "{id} is not in {text}");
+        assert_eq!(inbox.caller().post(V3, &[TENANT], body).unwrap().status, 202);
+    }
+    assert_eq!(inbox.rows(), 3);
+}

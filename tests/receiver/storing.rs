@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::Command;
 
+use bodrelay::database::statements::scripts;
 use bodrelay::domain::message::{Encoding, Parameters, Parcel};
 use bodrelay::ims::wire::{Composer, spread_parameters};
 use flate2::Compression;
@@ -290,4 +291,83 @@ fn our_own_wire_format_is_taken() {
         assert_eq!(request.send().await.unwrap().status(), 202);
     });
     assert_eq!(inbox.rows(), 2);
+}
+
+/// Tables and metrics count what came.
+#[test]
+fn what_came_is_counted() {
+    let inbox = Inbox::new("");
+    let port = free_port();
+    inbox.write_configuration(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\""));
+    let mut agent = inbox.start();
+    let body = message(&item(&ion_id("m")), document("IT-1", 7));
+    let mut caller = inbox.caller();
+    for _ in 0..3 {
+        assert_eq!(caller.post(V3, &[TENANT], &body).unwrap().status, 202);
+    }
+    assert_eq!(inbox.send(&item(&ion_id("n")), "no XML").status, 400);
+    let metrics = http::Caller::connect(port).unwrap().get("/metrics", &[]).unwrap().body;
+    for line in [
+        "bodrelay_messages_total{connection_point=\"CP1\",direction=\"in\",document_type=\"Sync.ItemMaster\",outcome=\"stored\"} 1",
+        "bodrelay_messages_total{connection_point=\"CP1\",direction=\"in\",document_type=\"Sync.ItemMaster\",outcome=\"repeat\"} 2",
+        "bodrelay_messages_total{connection_point=\"CP1\",direction=\"in\",document_type=\"Sync.ItemMaster\",outcome=\"refused\"} 1",
+        "bodrelay_received_requests_total{status=\"202\"} 3",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    agent.until("the status row has it", || {
+        let row = "SELECT state || ' ' || accepted_total || ' ' || duplicate_total || ' ' || failed_total FROM \
+                   bodrelay_status WHERE connection_point = 'CP1' AND direction = 'in'";
+        // The probe of the start was refused as well.
+        inbox.site.text(row).as_deref() == Some("running 1 2 2")
+    });
+    let logged = "SELECT state || ' ' || document_bytes FROM bodrelay_message_log WHERE direction = 'in'";
+    assert_eq!(inbox.site.text(logged), Some(format!("stored {}", document("IT-1", 7).len())));
+    agent.term();
+    let row = "SELECT state FROM bodrelay_status WHERE connection_point = 'CP1' AND direction = 'in'";
+    assert_eq!(inbox.site.text(row).as_deref(), Some("stopped"));
+}
+
+/// One listener for two databases: each document goes where its receiver is, and one that is away stops nobody else.
+#[test]
+fn one_listener_serves_many_databases() {
+    let inbox = Inbox::new("");
+    let other = inbox.site.path("wms.db");
+    let sql = rusqlite::Connection::open(&other).unwrap();
+    sql.pragma_update(None, "journal_mode", "WAL").unwrap();
+    sql.execute_batch(scripts::SQLITE_IOBOX).unwrap();
+    scripts::numbered(scripts::SQLITE).for_each(|script| sql.execute_batch(script).unwrap());
+    sql.execute_batch(
+        "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, receive_mode) \
+         VALUES ('CP2', 'PLANT1', 'DEMO_TST', 'lid://acme.wms', 'on'); \
+         INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP2', 'in', 'Sync', 'ItemMaster')",
+    )
+    .unwrap();
+    let file = inbox.site.path("bodrelay.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "[[database]]\nname = \"wms\"\nkind = \"sqlite\"\npath = \"wms.db\"\n")
+        .unwrap();
+    let mut agent = inbox.start();
+    let there =
+        || sql.query_row("SELECT count(*) FROM COR_INBOX_ENTRY", [], |row| row.get::<_, i64>(0)).unwrap();
+    let to = |receiver: &str| item(&ion_id("m")).replace("lid://default", receiver);
+    assert_eq!(inbox.send(&to("lid://acme.erp.plant1"), &document("IT-1", 7)).status, 202);
+    assert_eq!(inbox.send(&to("lid://acme.wms"), &document("IT-2", 7)).status, 202);
+    assert_eq!((inbox.rows(), there()), (1, 1));
+    // Both list it, and nobody is named: nothing is guessed, but the path may say it.
+    let answer = inbox.send(&item(&ion_id("m")), &document("IT-3", 7));
+    assert_eq!(answer.status, 412);
+    assert!(answer.body.contains("more than one connection point"), "{answer:?}");
+    let path = "/cp2/service/v3/multipartMessage";
+    let body = message(&item(&ion_id("m")), document("IT-3", 7));
+    assert_eq!(inbox.caller().post(path, &[TENANT], &body).unwrap().status, 202);
+    assert_eq!((inbox.rows(), there()), (1, 2));
+    // One of them goes away.
+    std::fs::rename(&other, inbox.site.path("away.db")).unwrap();
+    let body = message(&to("lid://acme.wms"), document("IT-4", 7));
+    assert_eq!(inbox.caller().post(V3, &[TENANT], &body).unwrap().status, 503);
+    assert_eq!(inbox.send(&to("lid://acme.erp.plant1"), &document("IT-5", 7)).status, 202);
+    std::fs::rename(inbox.site.path("away.db"), &other).unwrap();
+    agent.until("it is back", || inbox.caller().post(V3, &[TENANT], &body).unwrap().status == 202);
+    assert_eq!((inbox.rows(), there()), (2, 3));
 }
