@@ -3,7 +3,7 @@
 //! One loop on one thread drives the outgoing path and, beside it, a round at each database's control tables. What
 //! blocks (SQLite) has threads of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,9 +21,12 @@ use crate::database::mssql::Mssql;
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
 use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{Plan, SendMode};
+use crate::domain::routing::Route;
 use crate::ims::Client;
+use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
-use crate::operator::{Desk, Heard, Identity, PointReport, Said};
+use crate::operator::{Desk, Heard, Identity, InboundReport, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform;
 
@@ -173,6 +176,12 @@ struct Agent<'a> {
     unreachable: Vec<bool>,
     watch: Watch,
     teller: Teller,
+    /// `None`: nothing is received, as `[listen]` is not there, or by `once`.
+    receiver: Option<Receiver>,
+    /// What each database receives, as its last plan said.
+    receiving: Vec<BTreeSet<String>>,
+    /// How often each database was lost to the receiver when its round began.
+    losses: Vec<u64>,
 }
 
 impl<'a> Agent<'a> {
@@ -199,14 +208,30 @@ impl<'a> Agent<'a> {
             location: config.agent.location.clone(),
             ions: clients.iter().map(|(name, client)| (name.clone(), client.tenant_id())).collect(),
         };
-        let (mut sites, mut desks) = (Vec::new(), Vec::new());
+        let (mut sites, mut desks, mut databases) = (Vec::new(), Vec::new(), Vec::new());
         for (index, settings) in config.database.iter().enumerate() {
             let database = database(settings, &config.agent.host);
             sites.push(Site::new(&settings.name, database.clone(), i64::try_from(index)?));
+            databases.push((settings.name.clone(), database.clone()));
             let desk =
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());
             desks.push(Some(desk));
         }
+        let receiver = match config.listen.as_ref().filter(|_| mode == Mode::Run) {
+            Some(settings) => {
+                let setup = Setup {
+                    settings,
+                    host: &config.agent.host,
+                    databases,
+                    clock: clock.clone(),
+                    stores: true,
+                };
+                let receiver = Receiver::start(setup)?;
+                tracing::info!(address = %receiver.address(), "receives what ION sends");
+                Some(receiver)
+            }
+            None => None,
+        };
         let teller = Teller::new(config, opened.journal.clone(), mode == Mode::Once).await?;
         let outbound = Outbound::new(
             &config.agent.host,
@@ -225,6 +250,9 @@ impl<'a> Agent<'a> {
             heard: vec![0; desks.len()],
             refused_elsewhere: vec![Vec::new(); desks.len()],
             unreachable: vec![false; desks.len()],
+            receiving: vec![BTreeSet::new(); desks.len()],
+            losses: vec![0; desks.len()],
+            receiver,
             desks,
             rounds: FuturesUnordered::new(),
             logical_ids: BTreeMap::new(),
@@ -245,16 +273,25 @@ impl<'a> Agent<'a> {
         loop {
             self.watch.turned();
             self.outbound.advance();
-            let wake = self.sleep_for();
+            let wake = match deadline {
+                Some(deadline) => self.sleep_for().min(deadline - tokio::time::Instant::now()),
+                None => self.sleep_for(),
+            };
             tokio::select! {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
                 tried = self.teller.next() => self.teller.tried(tried, SystemClock.now().timestamp_millis()).await,
-                ask = self.watch.asked() => self.watch.answer(ask, self.config, &self.outbound),
+                ask = self.watch.asked() => {
+                    self.watch.answer(ask, self.config, &self.outbound, self.receiver.as_ref());
+                }
+                () = received(self.receiver.as_ref()) => {}
                 _ = control.tick() => self.start_rounds(false),
                 () = &mut stop, if deadline.is_none() => {
                     tracing::info!("stops: nothing new begins, what is out is recorded and settled");
                     self.outbound.stop();
+                    if let Some(receiver) = &self.receiver {
+                        receiver.stop();
+                    }
                     self.watch.stops();
                     let patience = Duration::from_secs(self.config.agent.shutdown_seconds);
                     deadline = Some(tokio::time::Instant::now() + patience);
@@ -263,7 +300,8 @@ impl<'a> Agent<'a> {
             }
             self.outbound.log_waiting();
             let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-            if over || self.outbound.is_stopped() || self.mode == Mode::Once && self.is_done() {
+            let is_drained = self.receiver.as_ref().is_none_or(Receiver::is_drained);
+            if over || self.outbound.is_stopped() && is_drained || self.mode == Mode::Once && self.is_done() {
                 break;
             }
         }
@@ -359,6 +397,7 @@ impl<'a> Agent<'a> {
         }
         self.notices.extend(self.outbound.take_notices());
         self.notices.extend(self.teller.take_notices());
+        self.tell_received(&mut said);
         for notice in std::mem::take(&mut self.notices) {
             for (index, said) in said.iter_mut().enumerate() {
                 if self.concerns(index, &notice, said) {
@@ -383,10 +422,48 @@ impl<'a> Agent<'a> {
         }
     }
 
+    /// What the receiver has to say, and what has to be known before its database is written to again.
+    fn tell_received(&mut self, said: &mut [Said]) {
+        let Some(receiver) = &self.receiver else {
+            for said in said {
+                said.inbound = match self.mode {
+                    Mode::Once => Receiving::NotNow,
+                    Mode::Run => Receiving::NoListener,
+                };
+            }
+            return;
+        };
+        self.notices.extend(receiver.take_notices());
+        let mut received = receiver.take_received();
+        for (index, said) in said.iter_mut().enumerate() {
+            said.was_lost = self.heard[index] > 0 && receiver.waits_to_meet(index);
+            self.losses[index] = receiver.losses(index);
+            let waiting = i64::try_from(receiver.waiting(index)).unwrap_or(i64::MAX);
+            let reports = self.receiving[index].iter().map(|name| {
+                let of_point = received.remove(&(index, name.clone())).unwrap_or_default();
+                InboundReport {
+                    connection_point: name.clone(),
+                    stored_more: of_point.stored_more,
+                    duplicates_more: of_point.duplicates_more,
+                    refused_more: of_point.refused_more,
+                    in_flight: waiting,
+                    last_stored_at: of_point.last_stored_at,
+                    last_refused_at: of_point.last_refused_at,
+                    last_refused: of_point.last_refusal,
+                    trouble: of_point.trouble,
+                }
+            });
+            said.inbound = Receiving::Said(reports.collect());
+        }
+    }
+
     /// A finding goes to the database of its connection point; one without goes to all.
     fn concerns(&self, index: usize, notice: &Notice, said: &Said) -> bool {
         match &notice.connection_point {
-            Some(name) => said.points.iter().any(|point| point.connection_point == *name),
+            Some(name) => {
+                said.points.iter().any(|point| point.connection_point == *name)
+                    || self.receiving[index].contains(name)
+            }
             None => {
                 notice.code != "DATABASE_UNAVAILABLE" || notice.subject == self.config.database[index].name
             }
@@ -413,6 +490,8 @@ impl<'a> Agent<'a> {
         // A database that was never met has no place in the journal for its connection points.
         if let Some(plan) = heard.plan.as_mut().filter(|_| heard.database_id.is_some()) {
             self.refuse_doubled(index, plan);
+            let refused = heard.refused.as_deref();
+            self.receiving[index] = receive_by(self.receiver.as_ref(), index, plan, refused);
             self.misconfigured =
                 !plan.refused.is_empty() || !self.refused_elsewhere.iter().all(Vec::is_empty);
             let names: Vec<String> = plan.connection_points.keys().cloned().collect();
@@ -424,6 +503,17 @@ impl<'a> Agent<'a> {
                     (None, None) => None,
                 };
                 self.outbound.set_blocked(index, &name, blocked);
+            }
+        }
+        if let Some(receiver) = &self.receiver {
+            match (&heard.refused, &heard.plan) {
+                (Some(reason), _) => receiver.block(index, reason),
+                (None, Some(_)) => {
+                    if let Some(database_id) = heard.database_id {
+                        receiver.meet(index, self.losses[index], database_id);
+                    }
+                }
+                (None, None) => {}
             }
         }
         if heard.refused.is_some() {
@@ -500,4 +590,38 @@ impl<'a> Agent<'a> {
         }
         self.disk_filling = used.is_some_and(|used| used > DISK_USED_MAX);
     }
+}
+
+/// Waits for the receiver to have something to look at; for ever, where there is none.
+async fn received(receiver: Option<&Receiver>) {
+    match receiver {
+        Some(receiver) => receiver.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Hands a database's settings to the receiver; answers the names of what receives.
+fn receive_by(
+    receiver: Option<&Receiver>,
+    index: usize,
+    plan: &Plan,
+    refused: Option<&str>,
+) -> BTreeSet<String> {
+    // One that was refused sends and receives nothing.
+    let carried = plan.inbound.values().filter_map(|inbound| {
+        let point = plan.connection_points.get(&inbound.connection_point)?;
+        let sent = point.documents.iter().filter(|(_, it)| it.enabled && point.send_mode != SendMode::Off);
+        Some(Route {
+            site: index,
+            plan: inbound.clone(),
+            sends: sent.map(|(name, _)| name.to_string()).collect(),
+            blocked: refused.map(str::to_owned).or_else(|| inbound.closed.clone()),
+        })
+    });
+    let routes: Vec<Route> = carried.collect();
+    let names = routes.iter().map(|route| route.plan.connection_point.clone()).collect();
+    if let Some(receiver) = receiver {
+        receiver.set_routes(index, routes);
+    }
+    names
 }

@@ -33,9 +33,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Relay documents until stopped (SIGTERM, Ctrl+C)
+    /// Relay documents until stopped (SIGTERM, Ctrl+C); with [listen] in the configuration, receive what ION sends, too
     Run(Work),
-    /// Relay what is there, then end: for cron and SQL Agent
+    /// Relay what is there, then end: for cron and SQL Agent; it sends only, since nobody listens when it has ended
     Once(Work),
     /// Look at everything that is needed, say what is wrong and what to do; changes nothing
     Check {
@@ -76,7 +76,8 @@ enum Command {
         #[arg(long)]
         with_iobox: bool,
     },
-    /// Show it all: a database, a simulated ION full of faults, an agent that is killed again and again
+    /// Show it all: a database, a simulated ION full of faults that takes and sends, an agent that is killed again and
+    /// again
     Demo {
         /// Entries in the outbox at the start
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -309,10 +310,15 @@ fn print_demo(report: &demo::Report, kept: Option<&std::path::Path>) -> Result<(
     row("order violations", report.order_violations.to_string())?;
     row("lost", report.lost.to_string())?;
     row("flags that nothing explains", report.unexplained_flags.to_string())?;
+    row("sent by ION", report.inbound.sent.to_string())?;
+    row("stored in the inbox", report.inbound.stored.to_string())?;
+    row("repeats and duplicates, not stored again", report.inbound.duplicates.to_string())?;
+    row("refused: wrong or not listed", report.inbound.refused.to_string())?;
+    row("lost on the way in", report.inbound.lost.to_string())?;
     row("kills (SIGKILL)", report.kills.to_string())?;
     row("seconds", format!("{:.1}", report.seconds))?;
     let verdict = match report.agreed {
-        true => "Outbox, message log, journal and ION's own ledger tell the same story.",
+        true => "Outbox, inbox, message log, journal and ION's own ledgers tell the same story.",
         false => {
             "They do NOT tell the same story: this is a bug. Run it again with the same seed and --keep."
         }

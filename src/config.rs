@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod listening;
 mod watching;
 
+pub use listening::{Caller, CallerAuth, Listen, MessageMethod, ProtocolVersion};
 pub use watching::{Alerts, Metrics};
 
 /// The whole file.
@@ -23,6 +25,7 @@ pub struct Config {
     pub log: Log,
     pub metrics: Option<Metrics>,
     pub alerts: Option<Alerts>,
+    pub listen: Option<Listen>,
     #[serde(default)]
     pub ion: Vec<Ion>,
     #[serde(default)]
@@ -266,6 +269,7 @@ impl Config {
         resolve(&mut self.agent.state_dir);
         self.log.file.iter_mut().for_each(resolve);
         self.alerts.iter_mut().flat_map(Alerts::paths).for_each(resolve);
+        self.listen.iter_mut().flat_map(Listen::paths).for_each(resolve);
         for ion in &mut self.ion {
             for path in
                 [&mut ion.credentials, &mut ion.client_secret_file, &mut ion.password_file, &mut ion.ca_file]
@@ -300,6 +304,7 @@ impl Config {
         unique("[[database]] name", self.database.iter().map(|database| &database.name))?;
         self.metrics.iter().try_for_each(Metrics::check)?;
         self.alerts.iter().try_for_each(Alerts::check)?;
+        self.listen.iter().try_for_each(Listen::check)?;
         self.ion.iter().try_for_each(Ion::check)?;
         self.database.iter().try_for_each(DatabaseSettings::check)
     }

@@ -6,9 +6,18 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Every point: in the order in which a message passes them, then those of commands.
-pub const POINTS: [&str; 7] =
-    ["after_scan", "after_admit", "after_begin", "after_post", "after_record", "after_settle", "after_reset"];
+/// Every point: in the order in which a message passes them, then those of commands, then those of what is received.
+pub const POINTS: [&str; 9] = [
+    "after_scan",
+    "after_admit",
+    "after_begin",
+    "after_post",
+    "after_record",
+    "after_settle",
+    "after_reset",
+    "after_store",
+    "before_answer",
+];
 
 /// The environment variable that arms one point.
 pub const VARIABLE: &str = "BODRELAY_CRASH_AT";

@@ -22,5 +22,8 @@ fn everything_tells_the_same_story() {
     };
     assert_eq!(figure("written"), figure("accepted") + sum("failed") + sum("left"));
     assert_eq!(report["left"], serde_json::json!({ "TYPE_NOT_LISTED": 2 }));
+    let inbound = |key: &str| report["inbound"][key].as_u64().unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((inbound("sent"), inbound("stored"), inbound("refused"), inbound("lost")), (500, 495, 5, 0));
+    assert!(inbound("duplicates") > 0, "{report:#}");
     assert_eq!(report["agreed"], true);
 }

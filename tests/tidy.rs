@@ -65,7 +65,7 @@ fn level(module: &str) -> Option<u8> {
         "app" | "demo" => 4,
         "outbound" | "inbound" | "operator" | "check" | "metrics" | "alerts" => 3,
         "database" | "journal" | "ims" | "observe" => 2,
-        "bod" | "config" | "clock" | "crash" | "sqlite_thread" | "platform" => 1,
+        "bod" | "config" | "clock" | "crash" | "sqlite_thread" | "listener" | "platform" => 1,
         "domain" => 0,
         // The stand-in for IMS speaks its wire format, and is reached from the demo and from tests.
         "simulator" => 3,

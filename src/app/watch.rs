@@ -11,6 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::database::FindingRow;
 use crate::domain::meter::Unfinished;
+use crate::inbound::Receiver;
 use crate::metrics::{Ask, DatabaseReading, Listener, Reading, Turns};
 use crate::operator::Heard;
 use crate::outbound::{Mode, Outbound};
@@ -71,7 +72,7 @@ impl Watch {
         }
     }
 
-    pub fn answer(&self, ask: Ask, config: &Config, outbound: &Outbound) {
+    pub fn answer(&self, ask: Ask, config: &Config, outbound: &Outbound, receiver: Option<&Receiver>) {
         let measured = outbound.measure();
         let databases = config.database.iter().zip(&self.known).map(|(settings, known)| DatabaseReading {
             name: settings.name.clone(),
@@ -101,6 +102,7 @@ impl Watch {
             journal: measured.journal,
             journal_path: super::journal_path(config),
             payload_bytes: measured.payload_bytes,
+            received: receiver.map(Receiver::measure),
         });
     }
 

@@ -53,9 +53,12 @@ pub(super) struct Headers<'e> {
 
 impl<'e> Headers<'e> {
     pub fn of(entry: &'e Entry, warnings: &mut Vec<Warning>) -> Self {
-        let mut headers =
-            Self { values: Vec::with_capacity(entry.headers.len()), custom: Vec::new(), flaw: None };
-        for (raw_key, raw_value) in &entry.headers {
+        Self::of_pairs(&entry.headers, warnings)
+    }
+
+    pub fn of_pairs(pairs: &'e [(String, String)], warnings: &mut Vec<Warning>) -> Self {
+        let mut headers = Self { values: Vec::with_capacity(pairs.len()), custom: Vec::new(), flaw: None };
+        for (raw_key, raw_value) in pairs {
             let (key, value) = (raw_key.trim(), raw_value.trim());
             if value.is_empty() {
                 continue;

@@ -136,7 +136,7 @@ impl Opened {
         } else if let Some(other) = compression.filter(|_| !is_deflated) {
             Some(headers::invalid("Compression", other, "DEFLATE"))
         } else if is_deflated {
-            payload::inflate(&stored, limit).map(|done| inflated = Some(done)).err()
+            payload::inflate_column(&stored, limit).map(|done| inflated = Some(done)).err()
         } else {
             None
         };

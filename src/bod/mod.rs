@@ -9,7 +9,9 @@ pub mod judge;
 mod misread;
 pub mod nid;
 mod payload;
+pub mod received;
 mod text;
 mod wellformed;
 
 pub use judge::{headers_missing, judge};
+pub use payload::{Inflated, NotInflated, inflate};

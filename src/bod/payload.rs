@@ -11,7 +11,7 @@ use crate::domain::failure::{Failure, FailureCode};
 
 /// An inflated document.
 #[derive(Debug)]
-pub(super) struct Inflated {
+pub struct Inflated {
     pub document: Bytes,
     /// The stored bytes are one zlib stream and nothing else: they can go out as they are.
     pub is_plain_zlib: bool,
@@ -37,22 +37,44 @@ fn is_zlib(bytes: &[u8]) -> bool {
             && u16::from_be_bytes([*first, *second]).is_multiple_of(31))
 }
 
+/// Why stored bytes are no deflated document.
+#[derive(Debug)]
+pub enum NotInflated {
+    Broken(String),
+    /// It would be larger than the limit.
+    TooLarge,
+}
+
 /// Inflates zlib, gzip or raw deflate, and stops where the document would be larger than `limit` bytes.
-pub(super) fn inflate(stored: &Bytes, limit: usize) -> Result<Inflated, Failure> {
+///
+/// # Errors
+/// The bytes are cut off or no such stream, or the document is too large.
+pub fn inflate(stored: &Bytes, limit: usize) -> Result<Inflated, NotInflated> {
     let inflated = if is_gzip(stored) { inflate_gzip(stored, limit) } else { inflate_stream(stored, limit) };
-    let (document, used) = inflated.map_err(|what| {
-        let text = format!("C_XML ({} bytes) does not inflate: {what}", stored.len());
-        Failure::new(FailureCode::DoesNotInflate, text)
-    })?;
+    let (document, used) = inflated.map_err(NotInflated::Broken)?;
     if document.len() > limit {
-        let text = format!("C_XML ({} bytes) inflates to more than the {limit} bytes allowed", stored.len());
-        return Err(Failure::new(FailureCode::TooLarge, text));
+        return Err(NotInflated::TooLarge);
     }
     let trailing_bytes = stored.len() - used;
     Ok(Inflated {
         document: document.into(),
         is_plain_zlib: is_zlib(stored) && trailing_bytes == 0,
         trailing_bytes,
+    })
+}
+
+/// The same of a row's `C_XML`, in the words of a failure.
+pub(super) fn inflate_column(stored: &Bytes, limit: usize) -> Result<Inflated, Failure> {
+    inflate(stored, limit).map_err(|not_inflated| match not_inflated {
+        NotInflated::Broken(what) => {
+            let text = format!("C_XML ({} bytes) does not inflate: {what}", stored.len());
+            Failure::new(FailureCode::DoesNotInflate, text)
+        }
+        NotInflated::TooLarge => {
+            let text =
+                format!("C_XML ({} bytes) inflates to more than the {limit} bytes allowed", stored.len());
+            Failure::new(FailureCode::TooLarge, text)
+        }
     })
 }
 

@@ -15,6 +15,7 @@ use crate::database::{Database, FindingRow};
 use crate::domain::notice::{Notice, Severity};
 
 mod ion;
+mod listener;
 mod machine;
 mod print;
 mod reported;
@@ -113,6 +114,7 @@ impl Report {
 pub async fn run(config: &Config, databases: Vec<Arc<dyn Database>>, now: DateTime<Utc>) -> Report {
     let config = Arc::new(config.clone());
     let mut sections = vec![file(&config), machine::look(config.clone()).await];
+    sections.extend(listener::look(&config, now).await);
     let credentials = ion::credentials(&config).await;
     let tenants: BTreeMap<String, String> = credentials
         .iter()

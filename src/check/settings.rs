@@ -8,8 +8,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Agent, Alerts, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Log, LogFormat,
-    Metrics, MinTls, Rotate,
+    Agent, Alerts, Caller, Config, DatabaseAuth, DatabaseKind, DatabaseSettings, Encrypt, Ion, Listen, Log,
+    LogFormat, Metrics, MinTls, Rotate,
 };
 
 /// The file as it would be if it said everything.
@@ -21,6 +21,12 @@ pub fn effective(config: &Config) -> String {
         table(&mut out, "[metrics]", metrics(settings));
     }
     table(&mut out, "[alerts]", alerts(&config.alerts.clone().unwrap_or_default()));
+    if let Some(settings) = &config.listen {
+        table(&mut out, "[listen]", listen(settings));
+        for settings in &settings.caller {
+            table(&mut out, "[[listen.caller]]", caller(settings));
+        }
+    }
     for settings in &config.ion {
         table(&mut out, "[[ion]]", ion(settings));
     }
@@ -98,6 +104,36 @@ fn alerts(alerts: &Alerts) -> [(&'static str, Value); 9] {
         ("clear_after_seconds", json!(alerts.clear_after_seconds)),
         ("reminder_hours", json!(alerts.reminder_hours)),
         ("timeout_seconds", json!(alerts.timeout_seconds)),
+    ]
+}
+
+fn listen(listen: &Listen) -> [(&'static str, Value); 16] {
+    [
+        ("address", json!(listen.address.to_string())),
+        ("certificate_file", paths(&listen.certificate_file)),
+        ("key_file", paths(&listen.key_file)),
+        ("allow_plain", json!(listen.allow_plain)),
+        ("called_as", json!(listen.called_as)),
+        ("protocol_version", json!(listen.protocol_version.as_str())),
+        ("message_method", json!(listen.message_method.as_str())),
+        ("has_discovery", json!(listen.has_discovery)),
+        ("max_body_bytes", json!(listen.max_body_bytes)),
+        ("max_held_bytes", json!(listen.max_held_bytes)),
+        ("max_header_bytes", json!(listen.max_header_bytes)),
+        ("max_parts", json!(listen.max_parts)),
+        ("max_connections", json!(listen.max_connections)),
+        ("max_waiting", json!(listen.max_waiting)),
+        ("header_seconds", json!(listen.header_seconds)),
+        ("body_seconds", json!(listen.body_seconds)),
+    ]
+}
+
+fn caller(caller: &Caller) -> [(&'static str, Value); 4] {
+    [
+        ("name", json!(caller.name)),
+        ("auth", json!(caller.auth.as_str())),
+        ("key", json!(caller.key.as_ref().map(|_| "***"))),
+        ("secret_file", path(&caller.secret_file)),
     ]
 }
 

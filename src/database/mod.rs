@@ -8,9 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
+mod inbox;
 pub mod mssql;
 mod orphans;
 pub mod postgres;
@@ -19,6 +21,7 @@ mod script;
 pub mod sqlite;
 pub mod statements;
 
+pub use inbox::refused_row;
 pub use orphans::rows_nobody_chooses;
 pub use script::script_finding;
 
@@ -41,9 +44,19 @@ pub enum DatabaseError {
         operation: &'static str,
         what: String,
         remedy: String,
+        /// It is about the values of the rows: others may pass, so a group is worth trying one by one.
+        is_about_rows: bool,
         #[source]
         source: Option<anyhow::Error>,
     },
+}
+
+impl DatabaseError {
+    /// The database takes other rows, and never these: what was tried together is worth trying one by one, and what
+    /// was tried alone has failed for good.
+    pub fn is_about_rows(&self) -> bool {
+        matches!(self, Self::NeedsMending { is_about_rows: true, .. })
+    }
 }
 
 pub type Result<T> = std::result::Result<T, DatabaseError>;
@@ -123,6 +136,21 @@ pub trait Database: Send + Sync {
     /// How much waits at 0, counted up to `cap` rows.
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog>;
 
+    /// Receipt, entry and headers of these documents, in one transaction, in their order; answers one `Stored` each. On
+    /// an error nothing of them is stored. Where it `is_about_rows`, one of them is to blame: the caller tries each
+    /// alone. A commit whose answer was lost is an error, too; when the document comes again, it is a repeat.
+    async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>>;
+
+    /// Forgets receipts from before `receipts`, and documents of which nothing was stored since `documents`: `limit` of
+    /// each at most; answers how many.
+    async fn inbox_purge(
+        &self,
+        connection_point: &str,
+        receipts: DateTime<Utc>,
+        documents: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64>;
+
     /// Rows of the message log, newest first, `limit` at most.
     async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>>;
 
@@ -145,6 +173,8 @@ pub struct Survey {
     /// Tables and columns that are missing or of a type that cannot work, each with the script or statement that
     /// mends it.
     pub problems: Vec<Problem>,
+    /// The same of what only receiving needs; empty where no connection point has receive_mode = 'on'.
+    pub inbound_problems: Vec<Problem>,
     /// What would help: a missing index.
     pub advice: Vec<Problem>,
 }
@@ -374,6 +404,8 @@ pub struct Report {
     pub connection_points: Vec<(String, Option<String>)>,
     /// Of `bodrelay_document` (direction out): `refused_reason`.
     pub documents_refused: Vec<(String, String, String, Option<String>)>,
+    /// The same of direction in.
+    pub incoming_refused: Vec<(String, String, String, Option<String>)>,
     /// Of `bodrelay_document` (direction out): connection point, verb, noun, `accepted_by_ion` (`None` unknown);
     /// `accepted_checked_at` is set to the database's now.
     pub documents_accepted: Vec<(String, String, String, Option<bool>)>,
@@ -384,7 +416,7 @@ pub struct Report {
 }
 
 /// A row of `bodrelay_status`. The owner, `heartbeat_at` and the totals' base are the database's side:
-/// `accepted_more`, `failed_more` are added to the stored totals.
+/// `accepted_more`, `failed_more`, `duplicates_more` are added to the stored totals.
 #[derive(Debug, Clone)]
 pub struct StatusRow {
     pub connection_point: String,
@@ -401,6 +433,7 @@ pub struct StatusRow {
     pub in_doubt_rows: i64,
     pub accepted_more: i64,
     pub failed_more: i64,
+    pub duplicates_more: i64,
     pub last_accepted_at: Option<DateTime<Utc>>,
     pub last_failure_at: Option<DateTime<Utc>>,
     pub last_failure: Option<String>,
@@ -435,6 +468,7 @@ pub struct StatusRead {
     pub next_poll_at: Option<DateTime<Utc>>,
     pub host: String,
     pub heartbeat_at: DateTime<Utc>,
+    pub duplicate_total: i64,
 }
 
 /// A finding as it is now. `cleared`: it no longer holds. One open row per (code, connection point, subject, host):

@@ -1,4 +1,4 @@
-//! The database contract on SQL Server: three sessions, each with its purpose, opened anew when they must be.
+//! The database contract on SQL Server: four sessions, each with its purpose, opened anew when they must be.
 //!
 //! A session is taken out of its place for an operation and put back only when the operation has read its whole answer,
 //! so a future that is dropped, a time-out or a lost connection leaves none in use with half an answer in it. The
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::config::DatabaseSettings;
+use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::plan::ControlTables;
 
 use super::{
@@ -22,6 +23,7 @@ use trouble::Trouble;
 
 mod connect;
 mod control;
+mod inbox;
 mod log;
 mod outbox;
 mod report;
@@ -44,6 +46,7 @@ pub struct Mssql {
     reading: Line,
     settling: Line,
     control: Line,
+    storing: Line,
 }
 
 /// The place of one session; `None`: the next operation opens one.
@@ -88,10 +91,10 @@ macro_rules! on {
                 }
                 Err(trouble) => {
                     *place = taken.after(&trouble).await;
-                    if !(trouble.is_deadlock() && tries == 1) {
+                    if !(trouble.is_worth_another_try() && tries == 1) {
                         break Err($self.told($operation, trouble));
                     }
-                    tracing::debug!(database = %$self.settings.name, operation = $operation, "deadlock, once more");
+                    tracing::debug!(database = %$self.settings.name, operation = $operation, "another session was in the way, once more");
                 }
             }
         }
@@ -108,6 +111,7 @@ impl Mssql {
             reading: Line::new("read"),
             settling: Line::new("settle"),
             control: Line::new("control"),
+            storing: Line::new("inbox"),
         }
     }
 
@@ -201,6 +205,26 @@ impl Database for Mssql {
 
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
         on!(self.reading, "outbox_backlog", |session| outbox::backlog(session, selection, cap))
+    }
+
+    async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
+        on!(self.storing, "inbox_store", |session| inbox::store(session, documents))
+    }
+
+    async fn inbox_purge(
+        &self,
+        connection_point: &str,
+        receipts: DateTime<Utc>,
+        documents: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64> {
+        on!(self.control, "inbox_purge", |session| inbox::purge(
+            session,
+            connection_point,
+            receipts,
+            documents,
+            limit
+        ))
     }
 
     async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>> {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::config::DatabaseSettings;
+use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::plan::ControlTables;
 
 use super::{
@@ -24,6 +25,7 @@ use trouble::Trouble;
 
 mod control;
 mod encryption;
+mod inbox;
 mod listen;
 mod log;
 mod names;
@@ -43,6 +45,7 @@ pub struct Postgres {
     address: Address,
     outbox: Slot,
     control: Slot,
+    inbox: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
 }
 
@@ -83,6 +86,7 @@ impl Postgres {
             address: Address::new(settings, host),
             outbox: Slot::new("outbox"),
             control: Slot::new("control"),
+            inbox: Slot::new("inbox"),
             listener: tokio::sync::Mutex::default(),
         }
     }
@@ -293,6 +297,28 @@ impl Database for Postgres {
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
         self.call(&self.outbox, "outbox_backlog", |session| async move {
             outbox::backlog(&session, selection, cap).await
+        })
+        .await
+    }
+
+    async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
+        self.call(
+            &self.inbox,
+            "inbox_store",
+            |session| async move { inbox::store(&session, documents).await },
+        )
+        .await
+    }
+
+    async fn inbox_purge(
+        &self,
+        connection_point: &str,
+        receipts: DateTime<Utc>,
+        documents: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64> {
+        self.call(&self.control, "inbox_purge", |session| async move {
+            inbox::purge(&session, connection_point, receipts, documents, limit).await
         })
         .await
     }

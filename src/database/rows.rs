@@ -114,7 +114,9 @@ pub(super) fn document<C: Cells>(row: &C) -> Result<DocumentRow, C::Error> {
         document_id_path: row.text(7)?,
         after_failure: row.text(8)?,
         max_document_bytes: row.integer(9)?,
-        refused_reason: row.text(10)?,
+        duplicate_key: row.required(10)?,
+        older_variation: row.required(11)?,
+        refused_reason: row.text(12)?,
     })
 }
 
@@ -230,6 +232,7 @@ pub(super) fn status<C: Cells>(row: &C) -> Result<StatusRead, C::Error> {
         next_poll_at: row.time(18)?,
         host: row.required(19)?,
         heartbeat_at: row.required_time(20)?,
+        duplicate_total: row.number(21)?,
     })
 }
 

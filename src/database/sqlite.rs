@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::DatabaseSettings;
+use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::plan::ControlTables;
 use crate::platform::file_identity;
 use crate::sqlite_thread::SqliteThread;
@@ -28,6 +29,7 @@ use super::{
 use trouble::Trouble;
 
 mod control;
+mod inbox;
 mod log;
 mod outbox;
 mod report;
@@ -390,6 +392,25 @@ impl Database for Sqlite {
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
         let selection = selection.clone();
         self.call("outbox_backlog", move |connection| outbox::backlog(connection, &selection, cap)).await
+    }
+
+    async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
+        let documents = documents.to_vec();
+        self.call("inbox_store", move |connection| inbox::store(connection, &documents)).await
+    }
+
+    async fn inbox_purge(
+        &self,
+        connection_point: &str,
+        receipts: DateTime<Utc>,
+        documents: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<u64> {
+        let connection_point = connection_point.to_owned();
+        self.call("inbox_purge", move |connection| {
+            inbox::purge(connection, &connection_point, receipts, documents, limit)
+        })
+        .await
     }
 
     async fn log_search(&self, filter: &LogFilter) -> Result<Vec<LogRow>> {

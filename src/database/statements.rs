@@ -35,6 +35,7 @@ statements! {
     SURVEY_INDEXES = "survey_indexes";
     SURVEY_PRODUCT = "survey_product";
     SURVEY_SCRIPT = "survey_script";
+    SURVEY_RECEIVES = "survey_receives";
     CONTROL_READ_CONNECTION_POINTS = "control_read_connection_points";
     CONTROL_READ_DOCUMENTS = "control_read_documents";
     CONTROL_READ_STATUS_RULES = "control_read_status_rules";
@@ -80,6 +81,15 @@ statements! {
     OUTBOX_PURGE_SELECT_BY_LOGICAL_ID = "outbox_purge_select_by_logical_id";
     OUTBOX_PURGE_HEADERS = "outbox_purge_headers";
     OUTBOX_PURGE = "outbox_purge";
+    INBOX_KNOWN = "inbox_known";
+    INBOX_INSERT = "inbox_insert";
+    INBOX_INSERT_1_0 = "inbox_insert_1_0";
+    INBOX_INSERT_HEADERS = "inbox_insert_headers";
+    RECEIPT_INSERT = "receipt_insert";
+    RECEIPT_REPEAT = "receipt_repeat";
+    RECEIPT_PURGE = "receipt_purge";
+    RECEIVED_DOCUMENT_WRITE = "received_document_write";
+    RECEIVED_DOCUMENT_PURGE = "received_document_purge";
     LOG_SEARCH_UPWARDS = "log_search_upwards";
     LOG_SEARCH_BY_KEY = "log_search_by_key";
     LOG_SEARCH_BY_MESSAGE_ID = "log_search_by_message_id";
@@ -102,6 +112,9 @@ dialect!(
     ROLLBACK = "rollback";
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
+    INBOX_LOCK = "inbox_lock";
+    INBOX_TABLES = "inbox_tables";
+    INBOX_EMPTY = "inbox_empty";
 );
 
 dialect!(
@@ -109,12 +122,15 @@ dialect!(
     postgres_session, "../../sql/postgres/session/",
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
+    INBOX_LOCK = "inbox_lock";
 );
 
 /// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.
 pub mod scripts {
     /// SQLite's control tables.
     pub const SQLITE_INSTALL: &str = include_str!("../../sql/sqlite/dba/001_install.sql");
+    /// What receiving needs.
+    pub const SQLITE_INBOUND: &str = include_str!("../../sql/sqlite/dba/003_inbound.sql");
     /// The I/O Box tables, for sites without.
     pub const SQLITE_IOBOX: &str = include_str!("../../sql/sqlite/dba/iobox.sql");
 
@@ -122,6 +138,7 @@ pub mod scripts {
     pub const SQLITE: &[(&str, &str)] = &[
         ("001_install.sql", SQLITE_INSTALL),
         ("002_panel.sql", include_str!("../../sql/sqlite/dba/002_panel.sql")),
+        ("003_inbound.sql", SQLITE_INBOUND),
         ("iobox.sql", SQLITE_IOBOX),
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
@@ -131,6 +148,8 @@ pub mod scripts {
 
     /// PostgreSQL's control tables.
     pub const POSTGRES_INSTALL: &str = include_str!("../../sql/postgres/dba/001_install.sql");
+    /// What receiving needs.
+    pub const POSTGRES_INBOUND: &str = include_str!("../../sql/postgres/dba/003_inbound.sql");
     /// PostgreSQL's I/O Box tables, for sites without.
     pub const POSTGRES_IOBOX: &str = include_str!("../../sql/postgres/dba/iobox.sql");
 
@@ -138,6 +157,7 @@ pub mod scripts {
     pub const POSTGRES: &[(&str, &str)] = &[
         ("001_install.sql", POSTGRES_INSTALL),
         ("002_panel.sql", include_str!("../../sql/postgres/dba/002_panel.sql")),
+        ("003_inbound.sql", POSTGRES_INBOUND),
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
@@ -148,6 +168,8 @@ pub mod scripts {
 
     /// The control tables for SQL Server.
     pub const MSSQL_INSTALL: &str = include_str!("../../sql/mssql/dba/001_install.sql");
+    /// What receiving needs.
+    pub const MSSQL_INBOUND: &str = include_str!("../../sql/mssql/dba/003_inbound.sql");
     /// The I/O Box tables for SQL Server.
     pub const MSSQL_IOBOX: &str = include_str!("../../sql/mssql/dba/iobox.sql");
 
@@ -155,6 +177,7 @@ pub mod scripts {
     pub const MSSQL: &[(&str, &str)] = &[
         ("001_install.sql", MSSQL_INSTALL),
         ("002_panel.sql", include_str!("../../sql/mssql/dba/002_panel.sql")),
+        ("003_inbound.sql", MSSQL_INBOUND),
         ("iobox.sql", MSSQL_IOBOX),
         ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
@@ -173,5 +196,7 @@ pub mod scripts {
     /// The `script_no` without which this version cannot work.
     pub const SCRIPT_NEEDED: i64 = 1;
     /// The highest `script_no` that this version knows.
-    pub const SCRIPT_KNOWN: i64 = 2;
+    pub const SCRIPT_KNOWN: i64 = 3;
+    /// The `script_no` that receiving needs.
+    pub const SCRIPT_INBOUND: i64 = 3;
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
+use super::inbound::Inbound;
 use super::site::Site;
 use crate::domain::ids::Digest;
 use crate::simulator::Simulator;
@@ -38,6 +39,8 @@ pub struct Report {
     pub messages_per_second: f64,
     pub seed: u64,
     pub state_dir: String,
+    /// What ION sent.
+    pub inbound: Inbound,
     /// Everything tells the same story: exit 0.
     pub agreed: bool,
 }
@@ -128,7 +131,7 @@ fn rows(connection: &Connection) -> Result<Vec<Row>> {
                 EXISTS (SELECT 1 FROM COR_OUTBOX_HEADERS AS h
                          WHERE h.C_OUTBOX_ID = e.C_ID AND h.C_HEADER_KEY = 'Compression')
            FROM COR_OUTBOX_ENTRY AS e
-           LEFT JOIN bodrelay_message_log AS l ON l.entry_id = e.C_ID
+           LEFT JOIN bodrelay_message_log AS l ON l.entry_id = e.C_ID AND l.direction = 'out'
           ORDER BY e.C_ID",
     )?;
     let rows = statement.query_map([], |row| {

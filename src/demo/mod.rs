@@ -1,9 +1,11 @@
-//! The show: a database, a simulated ION full of faults, and an agent that is killed again and again.
+//! The show: a database, a simulated ION full of faults that takes and sends documents, and an agent that is killed
+//! again and again.
 //!
 //! Everything is real but ION: the scripts that a DBA runs, the binary as a child process with an ordinary
-//! configuration file, SIGKILL, SQLite, sockets. In the end outbox, message log, journal and the simulator's ledger
-//! must tell the same story.
+//! configuration file, SIGKILL, SQLite, sockets. In the end outbox, inbox, message log, journal and the simulator's
+//! ledgers must tell the same story.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,11 +14,14 @@ use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::platform;
+use crate::simulator::connector::{Connector, Target};
 use crate::simulator::{Options, Simulator};
 
+mod inbound;
 mod judge;
 mod site;
 
+pub use inbound::Inbound;
 pub use judge::Report;
 use site::Site;
 
@@ -24,6 +29,10 @@ use site::Site;
 const NEVER_TAKEN: &str = "NEVER-TAKEN";
 /// The document that ION rejects.
 const REJECTED: &str = "REJECTED";
+/// Documents that ION sends.
+const DELIVERIES: usize = 500;
+/// The consumer secret of the demo: it protects nothing.
+const SECRET: &str = "the demo's secret";
 /// Longer than this nobody watches.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -73,7 +82,21 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
         ..Options::default()
     })?;
     platform::replace_file(&folder.join("demo.ionapi"), simulator.ionapi_json().as_bytes())?;
-    std::fs::write(folder.join("bodrelay.toml"), CONFIGURATION)?;
+    // The agent is started again and again, so its port must not change.
+    let listen = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    std::fs::write(folder.join("bodrelay.toml"), configuration(listen))?;
+    platform::replace_file(&folder.join("secret"), SECRET.as_bytes())?;
+    let deliveries = site.deliveries(DELIVERIES);
+    let connector = Connector::start(
+        Target {
+            base_url: format!("http://{listen}/demo/service"),
+            tenant_id: simulator.tenant_id().to_owned(),
+            consumer_key: "demo".into(),
+            consumer_secret: SECRET.into(),
+        },
+        deliveries,
+        settings.seed,
+    )?;
     let progress = progress(settings);
     let begun = Instant::now();
     let mut agent = Agent::start(folder)?;
@@ -88,6 +111,9 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
         agent.must_live()?;
         let stored = simulator.ledger().counts().distinct;
         progress.set_position(stored);
+        // ION's own documents come as long as the others go.
+        let share = (stored as f64 / settings.messages as f64).min(1.0);
+        connector.allow(50 + (share * DELIVERIES as f64) as usize);
         if kills.first().is_some_and(|at| stored >= *at) {
             kills.remove(0);
             agent.kill()?;
@@ -100,7 +126,7 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
             site.fill_some(5)?;
             next_rows = Instant::now() + Duration::from_millis(250);
         }
-        if kills.is_empty() && site.is_done()? {
+        if kills.is_empty() && site.is_done()? && connector.is_done() {
             all_done = Some(begun.elapsed());
             break;
         }
@@ -112,7 +138,8 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
     report.seed = settings.seed;
     report.seconds = all_done.unwrap_or(PATIENCE).as_secs_f64();
     report.messages_per_second = report.accepted as f64 / report.seconds;
-    report.agreed &= all_done.is_some();
+    report.inbound = inbound::judge(&site, &connector.ledger())?;
+    report.agreed &= all_done.is_some() && report.inbound.is_agreed(DELIVERIES, site::BAD_DELIVERIES);
     Ok(report)
 }
 
@@ -136,7 +163,9 @@ fn faults() -> serde_json::Value {
     ]})
 }
 
-const CONFIGURATION: &str = "\
+fn configuration(listen: SocketAddr) -> String {
+    format!(
+        "\
 [agent]
 host = \"demo\"
 location = \"DEMO\"
@@ -144,6 +173,13 @@ state_dir = \"state\"
 control_read_seconds = 1
 [log]
 level = \"info\"
+[listen]
+address = \"{listen}\"
+[[listen.caller]]
+name = \"ion\"
+auth = \"oauth1\"
+key = \"demo\"
+secret_file = \"secret\"
 [[ion]]
 credentials = \"demo.ionapi\"
 request_timeout_seconds = 3
@@ -151,7 +187,9 @@ request_timeout_seconds = 3
 name = \"site\"
 kind = \"sqlite\"
 path = \"site.db\"
-";
+"
+    )
+}
 
 fn progress(settings: &Settings) -> ProgressBar {
     if settings.quiet {

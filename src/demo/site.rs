@@ -10,11 +10,16 @@ use rusqlite::{Connection, params};
 use super::{NEVER_TAKEN, REJECTED};
 use crate::database::statements::scripts;
 use crate::domain::failure::FailureCode;
+use crate::domain::message::{Encoding, Parameters, Parcel};
 
 const TENANT: &str = "DEMO_TST";
 const LOGICAL_ID: &str = "lid://infor.ims.demo";
 /// A type that no row of bodrelay_document names: its rows rightly stay 0.
 const UNLISTED: &str = "Sync.InventoryCount";
+/// So many of the documents that ION sends are wrong, each in its own way.
+pub(super) const BAD_DELIVERIES: usize = 5;
+/// Who sends what comes from ION.
+const SENDER: &str = "lid://infor.ln.shop";
 /// Larger documents are refused.
 const MAX_BYTES: usize = 4_500_000;
 
@@ -61,15 +66,19 @@ impl Site {
         }
         connection.execute(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode,
-                 poll_seconds, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds, lone_rounds,
-                 max_document_bytes)
-             VALUES ('demo', 'DEMO', ?1, ?2, 'on', 1, 1, 1, 1, 4, ?3)",
+                 receive_mode, poll_seconds, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds,
+                 lone_rounds, max_document_bytes)
+             VALUES ('demo', 'DEMO', ?1, ?2, 'on', 'on', 1, 1, 1, 1, 4, ?3)",
             params![TENANT, LOGICAL_ID, i64::try_from(MAX_BYTES)?],
         )?;
         for (document_type, _) in DOCUMENTS.iter().filter(|(document_type, _)| *document_type != UNLISTED) {
             let (verb, noun) = document_type.split_once('.').unwrap_or_default();
             connection.execute(
                 "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('demo', 'out', ?1, ?2)",
+                [verb, noun],
+            )?;
+            connection.execute(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('demo', 'in', ?1, ?2)",
                 [verb, noun],
             )?;
         }
@@ -124,10 +133,61 @@ impl Site {
         Ok(())
     }
 
+    /// What ION sends: some documents in many variations, in no order, large ones, and some that are wrong.
+    pub fn deliveries(&mut self, documents: usize) -> Vec<Parcel> {
+        let mut parcels: Vec<Parcel> = (0..documents).map(|number| self.delivery(number)).collect();
+        let spoil: [&dyn Fn(&mut Parcel); BAD_DELIVERIES] = [
+            &|parcel| parcel.payload = b"ORDER;4711;5;PCE".as_slice().into(),
+            &|parcel| parcel.payload.truncate(parcel.payload.len() / 2),
+            &|parcel| parcel.parameters.document_name = UNLISTED.to_owned(),
+            &|parcel| parcel.parameters.document_name = "Process.Shipment".to_owned(),
+            &|parcel| parcel.parameters.to_logical_id = "lid://infor.ims.nobody".to_owned(),
+        ];
+        for (parcel, spoil) in parcels.iter_mut().zip(spoil) {
+            spoil(parcel);
+        }
+        // A page of them is out of order, as parallel deliveries are.
+        for page in parcels.chunks_mut(40) {
+            self.random.shuffle(page);
+        }
+        parcels
+    }
+
+    fn delivery(&mut self, number: usize) -> Parcel {
+        let (document_name, text) = DOCUMENTS[self.random.usize(..DOCUMENTS.len() - 1)];
+        let document_id = format!("IN-{}", self.random.u32(0..60));
+        let mut document = text.to_owned();
+        for (place, value) in [
+            ("{{tenant}}", TENANT),
+            ("{{logical_id}}", SENDER),
+            ("{{document_id}}", &document_id),
+            ("{{variation_id}}", &number.to_string()),
+            ("{{entity}}", "AE10"),
+            ("{{location}}", "WH1"),
+            ("{{created}}", "2026-03-02T08:15:30.120Z"),
+        ] {
+            document = document.replace(place, value);
+        }
+        if number.is_multiple_of(100) {
+            document += &format!("<!-- {} -->", "x".repeat(500_000));
+        }
+        let parameters = Parameters {
+            document_name: document_name.to_owned(),
+            message_id: format!("in-{:016x}", self.random.u64(..)),
+            from_logical_id: SENDER.to_owned(),
+            to_logical_id: LOGICAL_ID.to_owned(),
+            encoding: Encoding::None,
+            character_set: "UTF-8".to_owned(),
+            document_id: Some(document_id),
+            ..Parameters::default()
+        };
+        Parcel { parameters, payload: document.into() }
+    }
+
     /// The entry of this document has failed.
     pub fn is_failed(&self, document_id: &str) -> Result<bool> {
         Ok(self.connection.query_row(
-            "SELECT count(*) FROM bodrelay_message_log WHERE document_id = ?1 AND state = 'failed'",
+            "SELECT count(*) FROM bodrelay_message_log WHERE direction = 'out' AND document_id = ?1 AND state = 'failed'",
             [document_id],
             |row| row.get::<_, i64>(0),
         )? > 0)
@@ -138,7 +198,8 @@ impl Site {
         let (open, unlogged): (i64, i64) = self.connection.query_row(
             "SELECT count(*) FILTER (WHERE C_WAS_PROCESSED = 0),
                     count(*) FILTER (WHERE C_WAS_PROCESSED <> 0) -
-                    (SELECT count(DISTINCT entry_id) FROM bodrelay_message_log WHERE state IN ('accepted', 'failed'))
+                    (SELECT count(DISTINCT entry_id) FROM bodrelay_message_log
+                      WHERE direction = 'out' AND state IN ('accepted', 'failed'))
                FROM COR_OUTBOX_ENTRY",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),

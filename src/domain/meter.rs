@@ -159,6 +159,89 @@ pub struct Waiting {
     pub counted_at: i64,
 }
 
+/// What became of a document that ION sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReceivedOutcome {
+    Stored,
+    /// The same full message id came before.
+    Repeat,
+    /// A rule says that it is there already.
+    Duplicate,
+    /// Its variation is lower than what is there.
+    Older,
+    /// ION was told no.
+    Refused,
+}
+
+impl ReceivedOutcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Repeat => "repeat",
+            Self::Duplicate => "duplicate",
+            Self::Older => "older",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What the receiver has done since the process started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReceivedMeter {
+    /// By database, connection point, document name (`other` beyond `TYPES_MAX` of a connection point) and outcome.
+    pub ended: std::collections::BTreeMap<(usize, String, String, ReceivedOutcome), u64>,
+    /// Requests by the status of their answer.
+    pub answers: std::collections::BTreeMap<u16, u64>,
+    /// From the request's headers to its answer.
+    pub requests: Durations,
+    pub commits: u64,
+    pub commits_failed: u64,
+    /// Documents of the commits that did not fail.
+    pub committed: u64,
+}
+
+impl ReceivedMeter {
+    /// A document has got its answer.
+    pub fn ended(&mut self, site: usize, point: &str, document_name: &str, outcome: ReceivedOutcome) {
+        let mut key = (site, point.to_owned(), document_name.to_owned(), outcome);
+        if !self.ended.contains_key(&key) {
+            // All connection points together are as many as the tables say; names come from outside.
+            let known = self.ended.keys().filter(|(at, name, ..)| *at == site && name == point).count();
+            if known >= TYPES_MAX {
+                "other".clone_into(&mut key.2);
+            }
+        }
+        *self.ended.entry(key).or_default() += 1;
+    }
+
+    /// A request was answered.
+    pub fn answered(&mut self, status: u16, milliseconds: i64) {
+        *self.answers.entry(status).or_default() += 1;
+        self.requests.add(milliseconds);
+    }
+
+    /// A transaction has ended.
+    pub fn committed(&mut self, documents: usize, is_ok: bool) {
+        if is_ok {
+            self.commits += 1;
+            self.committed += u64::try_from(documents).unwrap_or(u64::MAX);
+        } else {
+            self.commits_failed += 1;
+        }
+    }
+}
+
+/// The receiver as a look finds it.
+#[derive(Debug, Clone, Default)]
+pub struct ReceivedReading {
+    pub meter: ReceivedMeter,
+    /// Documents that wait to be stored, by name of the database.
+    pub waiting: Vec<(String, usize)>,
+    pub connections: usize,
+    /// Answers to wrong credentials that wait.
+    pub slowed: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +259,17 @@ mod tests {
         assert_eq!((durations.counts[0], durations.counts[1]), (2, 1));
         assert_eq!((durations.counts[13], durations.counts[14]), (1, 2));
         assert_eq!(durations.counts.iter().sum::<u64>(), 6);
+    }
+
+    #[test]
+    fn names_from_outside_are_bounded_too() {
+        let mut meter = ReceivedMeter::default();
+        for number in 0..1_000 {
+            meter.ended(0, "a", &format!("Sync.Noun{number}"), ReceivedOutcome::Refused);
+        }
+        meter.ended(1, "a", "Sync.Item", ReceivedOutcome::Stored);
+        assert!(meter.ended.len() <= TYPES_MAX + 2);
+        assert_eq!(meter.ended.values().sum::<u64>(), 1_001);
     }
 
     #[test]

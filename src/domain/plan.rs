@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 
 use super::blackout::Blackout;
 use super::ids::DocumentType;
+use super::incoming::{DuplicateKey, InboundPlan, InboundRules, OlderVariation};
 use super::notice::{Notice, Severity};
 use super::schedule::{Cron, Schedule};
 
@@ -66,6 +67,8 @@ pub struct DocumentRow {
     pub document_id_path: Option<String>,
     pub after_failure: Option<String>,
     pub max_document_bytes: Option<i64>,
+    pub duplicate_key: String,
+    pub older_variation: String,
     pub refused_reason: Option<String>,
 }
 
@@ -228,6 +231,8 @@ pub struct Surroundings<'a> {
 pub struct Plan {
     /// Connection points that can be carried out, by name.
     pub connection_points: BTreeMap<String, ConnectionPoint>,
+    /// What those of them with receive_mode = 'on' receive, by name.
+    pub inbound: BTreeMap<String, InboundPlan>,
     pub refused: Vec<Refused>,
     /// Connection points of other locations: somebody else's, left alone without a word in their row.
     pub elsewhere: Vec<String>,
@@ -239,6 +244,8 @@ pub struct Refused {
     pub connection_point: String,
     /// `None`: the connection point's own row; else the document type's.
     pub document: Option<DocumentType>,
+    /// Of the document type: `out` or `in`.
+    pub direction: &'static str,
     pub reason: String,
 }
 
@@ -284,17 +291,23 @@ impl Plan {
             match connection_point(row, surroundings) {
                 Ok(mut point) => {
                     let name = point.name.clone();
-                    let rows = tables
-                        .documents
-                        .iter()
-                        .filter(|document| document.connection_point == name && document.direction == "out");
-                    plan.refused.extend(read_documents(&mut point, rows));
+                    let rows = |direction: &'static str| {
+                        let of_point = tables.documents.iter().filter(|row| row.connection_point == name);
+                        of_point.filter(move |row| row.direction == direction)
+                    };
+                    plan.refused.extend(read_documents(&mut point, rows("out")));
+                    if row.receive_mode == "on" {
+                        let (inbound, refused) = read_inbound(&point, rows("in"));
+                        plan.inbound.insert(name.clone(), inbound);
+                        plan.refused.extend(refused);
+                    }
                     point.status_rules = status_rules(&point.name, &tables.status_rules);
                     plan.connection_points.insert(point.name.clone(), point);
                 }
                 Err(reason) => plan.refused.push(Refused {
                     connection_point: row.connection_point.clone(),
                     document: None,
+                    direction: "out",
                     reason,
                 }),
             }
@@ -321,9 +334,11 @@ impl Plan {
         }
         for (name, other) in overlapping {
             self.connection_points.remove(&name);
+            self.inbound.remove(&name);
             self.refused.push(Refused {
                 connection_point: name,
                 document: None,
+                direction: "out",
                 reason: format!(
                     "its choice of rows (source_tenant_id, source_logical_id) overlaps with that of {other}: a row \
                      could be sent twice. Give both a source_tenant_id and source_logical_id that differ, or set \
@@ -435,10 +450,7 @@ fn not_in_this_version(row: &ConnectionPointRow) -> Reason<()> {
     if row.source_kind != "iobox" {
         return refuse("source_kind = 'rows'", "Set it to 'iobox'");
     }
-    if row.receive_mode != "off" {
-        return refuse("receive_mode = 'on'", "Set it to 'off'");
-    }
-    Ok(())
+    word("receive_mode", &row.receive_mode, &[("off", ()), ("on", ())])
 }
 
 fn schedule(row: &ConnectionPointRow, zone: Tz) -> Reason<Schedule> {
@@ -505,6 +517,7 @@ fn read_documents<'a>(
             Err(reason) => refused.push(Refused {
                 connection_point: point.name.clone(),
                 document: Some(document_type),
+                direction: "out",
                 reason,
             }),
         }
@@ -525,6 +538,7 @@ fn read_documents<'a>(
                 point.documents.remove(&document_type);
                 refused.push(Refused {
                     connection_point: point.name.clone(),
+                    direction: "out",
                     reason: format!(
                         "order_by differs between the verbs of {}: make them equal",
                         document_type.noun
@@ -537,12 +551,85 @@ fn read_documents<'a>(
     refused
 }
 
-fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
+/// What a connection point receives: the enabled types of direction `in`.
+fn read_inbound<'a>(
+    point: &ConnectionPoint,
+    rows: impl Iterator<Item = &'a DocumentRow>,
+) -> (InboundPlan, Vec<Refused>) {
+    let (mut documents, mut refused) = (BTreeMap::new(), Vec::new());
+    for row in rows {
+        let document_type = DocumentType::new(&row.verb, &row.noun);
+        match inbound_rules(point, row) {
+            Ok(rules) if row.enabled => {
+                documents.insert(document_type, rules);
+            }
+            Ok(_) => {}
+            Err(reason) => refused.push(Refused {
+                connection_point: point.name.clone(),
+                document: Some(document_type),
+                direction: "in",
+                reason,
+            }),
+        }
+    }
+    let largest = documents.values().map(|rules: &InboundRules| rules.max_document_bytes).max();
+    let inbound = InboundPlan {
+        connection_point: point.name.clone(),
+        tenant_id: point.tenant_id.clone(),
+        logical_id: point.logical_id.clone(),
+        max_document_bytes: u64::try_from(largest.unwrap_or(point.max_document_bytes)).unwrap_or(u64::MAX),
+        documents,
+    };
+    (inbound, refused)
+}
+
+fn inbound_rules(point: &ConnectionPoint, row: &DocumentRow) -> Reason<InboundRules> {
+    bare_names(row)?;
+    Ok(InboundRules {
+        inbox_tenant_id: point.source_tenant_id.as_ref().unwrap_or(&point.tenant_id).clone(),
+        inbox_logical_id: point.source_logical_id.as_ref().unwrap_or(&point.logical_id).clone(),
+        duplicate_key: word(
+            "duplicate_key",
+            &row.duplicate_key,
+            &[
+                ("message_id", DuplicateKey::MessageId),
+                ("document_variation", DuplicateKey::DocumentVariation),
+                ("document_digest", DuplicateKey::DocumentDigest),
+            ],
+        )?,
+        older_variation: word(
+            "older_variation",
+            &row.older_variation,
+            &[
+                ("ignore", OlderVariation::Ignore),
+                ("warn", OlderVariation::Warn),
+                ("reject", OlderVariation::Reject),
+            ],
+        )?,
+        log: point.log_all_messages,
+        max_document_bytes: document_bytes(point, row)?,
+        namespace: row.namespace.clone(),
+    })
+}
+
+fn bare_names(row: &DocumentRow) -> Reason<()> {
     for (column, text) in [("verb", &row.verb), ("noun", &row.noun)] {
         if text.is_empty() || text.contains(|c: char| c == '.' || c.is_whitespace()) {
             return Err(format!("{column} = '{text}': write the bare name, as in 'Sync' or 'SalesOrder'"));
         }
     }
+    Ok(())
+}
+
+fn document_bytes(point: &ConnectionPoint, row: &DocumentRow) -> Reason<usize> {
+    match row.max_document_bytes {
+        Some(bytes) => number("max_document_bytes", bytes, 1024, 52_428_800),
+        None => Ok(point.max_document_bytes),
+    }
+}
+
+fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
+    bare_names(row)?;
     if row.document_id_path.as_deref().is_some_and(|path| path.split('/').any(str::is_empty)) {
         return Err("document_id_path: write element names with single slashes, without the root, as in \
                     DataArea/SalesOrder/SalesOrderHeader/OrderID"
@@ -565,10 +652,7 @@ fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
             Some(text) => after_failure(text)?,
             None => point.after_failure,
         },
-        max_document_bytes: match row.max_document_bytes {
-            Some(bytes) => number("max_document_bytes", bytes, 1024, 52_428_800)?,
-            None => point.max_document_bytes,
-        },
+        max_document_bytes: document_bytes(point, row)?,
     })
 }
 
@@ -665,6 +749,8 @@ mod tests {
             document_id_path: None,
             after_failure: None,
             max_document_bytes: None,
+            duplicate_key: "message_id".into(),
+            older_variation: "warn".into(),
             refused_reason: None,
         }
     }
@@ -685,7 +771,7 @@ mod tests {
             (|row| row.blackout = Some("12:00-12".into()), "blackout"),
             (|row| row.max_messages_per_second = Some(0), "max_messages_per_second"),
             (|row| row.time_zone = "Berlin".into(), "time_zone"),
-            (|row| row.receive_mode = "on".into(), "receive_mode"),
+            (|row| row.receive_mode = "maybe".into(), "receive_mode"),
             (|row| row.source_kind = "rows".into(), "source_kind"),
             (|row| row.parallel_posts = 0, "parallel_posts"),
             (|row| row.send_mode = "maybe".into(), "send_mode"),
@@ -735,6 +821,42 @@ mod tests {
             read(&ControlTables { connection_points: vec![row("a")], documents, ..Default::default() });
         assert_eq!(plan.refused.len(), 2);
         assert!(plan.connection_points["a"].documents.is_empty());
+    }
+
+    #[test]
+    fn what_is_received_is_read_by_type() {
+        let incoming = |verb: &str, duplicate_key: &str, enabled| DocumentRow {
+            direction: "in".into(),
+            duplicate_key: duplicate_key.into(),
+            enabled,
+            ..document_row("a", verb, "document")
+        };
+        let documents = vec![
+            document_row("a", "Sync", "document"),
+            incoming("Process", "document_digest", true),
+            incoming("Show", "message_id", false),
+            incoming("Post", "rowid", true),
+        ];
+        let mut on = row("a");
+        on.receive_mode = "on".into();
+        on.send_mode = "off".into();
+        let tables = ControlTables { connection_points: vec![on, row("b")], documents, ..Default::default() };
+        let plan = read(&tables);
+        assert_eq!(plan.inbound.keys().collect::<Vec<_>>(), ["a"]);
+        let inbound = &plan.inbound["a"];
+        assert_eq!(inbound.logical_id, "lid://infor.ims.a");
+        assert_eq!(
+            inbound.documents.keys().map(ToString::to_string).collect::<Vec<_>>(),
+            ["Process.SalesOrder"]
+        );
+        let rules = inbound.documents.values().next().unwrap();
+        assert_eq!(rules.duplicate_key, DuplicateKey::DocumentDigest);
+        assert_eq!(rules.inbox_logical_id, "lid://infor.erp.a", "what the application reads its inbox by");
+        assert_eq!(plan.refused.len(), 1);
+        assert_eq!(
+            (plan.refused[0].direction, plan.refused[0].document.as_ref().unwrap().verb.as_str()),
+            ("in", "Post")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! `wire` knows bytes and neither sockets nor credentials, so that the client, the simulator and a receiver share it.
 //! `credentials` reads the `.ionapi` file, `token` keeps the one token that a credential may use, `client` posts.
-//! `http` makes the HTTP client for whoever needs one.
+//! `http` makes the HTTP client for whoever needs one; `oauth1` is the signature of those who call without a gateway.
 
 mod accepted;
 mod answer;
@@ -10,6 +10,8 @@ mod chain;
 pub mod client;
 pub mod credentials;
 mod http;
+pub mod listening;
+pub mod oauth1;
 mod remarks;
 pub mod token;
 pub mod wire;

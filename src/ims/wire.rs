@@ -7,18 +7,17 @@ mod multipart;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use hyper::body::{Body, Frame, SizeHint};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::{MapAccess, Visitor};
 
 use self::multipart::{Part, split};
+use crate::bod::{self, NotInflated};
 use crate::domain::message::{Encoding, Parameters, Parcel};
 
 /// The prefix of parameters that travel as headers (spec/ims.md §6.1).
@@ -32,10 +31,16 @@ const PAYLOAD_PART: &str = "MessagePayload";
 #[error("{what}")]
 pub struct Malformed {
     pub what: String,
+    /// It is only too large.
+    pub is_too_large: bool,
 }
 
 fn malformed<T>(what: impl Into<String>) -> Result<T, Malformed> {
-    Err(Malformed { what: what.into() })
+    Err(Malformed { what: what.into(), is_too_large: false })
+}
+
+fn too_large<T>(what: impl Into<String>) -> Result<T, Malformed> {
+    Err(Malformed { what: what.into(), is_too_large: true })
 }
 
 /// Composes bodies with one boundary: random per process, so that no document holds it by chance.
@@ -278,8 +283,15 @@ pub struct Received {
 
 /// Reads a `multipartMessage` (v2 or v3). Parts are told by name, and by content where names do not fit: v2 senders
 /// have swapped them (spec/ims.md §5).
-pub fn read_multipart_message(content_type: &str, body: &Bytes) -> Result<Received, Malformed> {
-    let parts = split(content_type, body)?;
+///
+/// # Errors
+/// More than `max_parts` parts, no parameters, no payload or more than one, or what is wrong with them.
+pub fn read_multipart_message(
+    content_type: &str,
+    body: &Bytes,
+    max_parts: usize,
+) -> Result<Received, Malformed> {
+    let parts = split(content_type, body, max_parts)?;
     let named = |part: &Part, name: &str| part.name.eq_ignore_ascii_case(name);
     let mut first_trouble = None;
     let mut found = None;
@@ -296,13 +308,26 @@ pub fn read_multipart_message(content_type: &str, body: &Bytes) -> Result<Receiv
         }
     }
     let Some((at, parameters)) = found else {
-        return Err(first_trouble.unwrap_or(Malformed { what: "the body has no parts".into() }));
+        return first_trouble.map_or_else(|| malformed("the body has no parts"), Err);
     };
-    let rest = || parts.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, part)| part);
-    let Some(payload) = rest().find(|part| named(part, PAYLOAD_PART)).or_else(|| rest().next()) else {
-        return malformed(format!("the part {PAYLOAD_PART} is missing"));
+    let rest = parts.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, part)| part);
+    Ok(Received { parameters, payload: payload_of(rest)? })
+}
+
+/// The one payload: by its name, or the only part that there is.
+fn payload_of<'a>(parts: impl Iterator<Item = &'a Part> + Clone) -> Result<Bytes, Malformed> {
+    let named = || parts.clone().filter(|part| part.name.eq_ignore_ascii_case(PAYLOAD_PART));
+    let (part, more) = match named().next() {
+        Some(part) => (part, named().count()),
+        None => match parts.clone().next() {
+            Some(part) => (part, parts.clone().count()),
+            None => return malformed(format!("the part {PAYLOAD_PART} is missing")),
+        },
     };
-    Ok(Received { parameters, payload: payload.content.clone() })
+    if more > 1 {
+        return malformed(format!("{more} parts could be {PAYLOAD_PART}; one is due"));
+    }
+    Ok(part.content.clone())
 }
 
 /// Reads a `message/multipart`: one part, its parameters in headers or query, headers first, whatever their case.
@@ -311,6 +336,7 @@ pub fn read_message(
     body: &Bytes,
     headers: &HeaderMap,
     query: Option<&str>,
+    max_parts: usize,
 ) -> Result<Received, Malformed> {
     let mut reader = ParameterReader::default();
     for (name, value) in form_fields(query.unwrap_or_default()) {
@@ -325,12 +351,8 @@ pub fn read_message(
         }
     }
     let parameters = reader.finish()?;
-    let parts = split(content_type, body)?;
-    let named = parts.iter().find(|part| part.name.eq_ignore_ascii_case(PAYLOAD_PART));
-    match named.or(parts.first()) {
-        Some(part) => Ok(Received { parameters, payload: part.content.clone() }),
-        None => malformed(format!("the part {PAYLOAD_PART} is missing")),
-    }
+    let parts = split(content_type, body, max_parts)?;
+    Ok(Received { parameters, payload: payload_of(parts.iter())? })
 }
 
 /// The pairs of a query or of a form body, decoded.
@@ -453,28 +475,26 @@ impl ParameterReader {
 }
 
 /// The document's bytes: zlib, raw deflate or gzip, whichever they are (spec/ims.md §9), up to `limit` bytes.
+///
+/// # Errors
+/// It is too large, or does not inflate to its end and no further.
 pub fn inflate(payload: &Bytes, encoding: Encoding, limit: usize) -> Result<Bytes, Malformed> {
-    let is_zlib = |first: u8, second: u8| {
-        first & 0x0f == 8 && (u16::from(first) << 8 | u16::from(second)).is_multiple_of(31)
-    };
-    let read: Box<dyn Read + '_> = match (encoding, &payload[..]) {
-        (Encoding::None, _) if payload.len() > limit => {
-            return malformed(format!("the document has more than {limit} bytes"));
+    if encoding == Encoding::None {
+        if payload.len() > limit {
+            return too_large(format!("the document has more than {limit} bytes"));
         }
-        (Encoding::None, _) => return Ok(payload.clone()),
-        (Encoding::Deflate, [0x1f, 0x8b, ..]) => Box::new(GzDecoder::new(&payload[..])),
-        (Encoding::Deflate, [first, second, ..]) if is_zlib(*first, *second) => {
-            Box::new(ZlibDecoder::new(&payload[..]))
+        return Ok(payload.clone());
+    }
+    match bod::inflate(payload, limit) {
+        Ok(inflated) if inflated.trailing_bytes > 0 => malformed(format!(
+            "{} bytes after the end of what is deflated belong to nothing",
+            inflated.trailing_bytes
+        )),
+        Ok(inflated) => Ok(inflated.document),
+        Err(NotInflated::TooLarge) => too_large(format!("the document inflates to more than {limit} bytes")),
+        Err(NotInflated::Broken(what)) => {
+            malformed(format!("the encoding is DEFLATE, but the payload does not inflate: {what}"))
         }
-        (Encoding::Deflate, _) => Box::new(DeflateDecoder::new(&payload[..])),
-    };
-    let mut document = Vec::with_capacity(payload.len().saturating_mul(4).min(limit));
-    match read.take(limit as u64 + 1).read_to_end(&mut document) {
-        Ok(_) if document.len() > limit => {
-            malformed(format!("the document inflates to more than {limit} bytes"))
-        }
-        Ok(_) => Ok(document.into()),
-        Err(_) => malformed("the encoding is DEFLATE, but the payload does not inflate"),
     }
 }
 

@@ -3,9 +3,8 @@
 //! Whoever connects can hold a place for `PATIENCE` at most, and nothing of the relay.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,10 +14,12 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 use super::text::CONTENT_TYPE as METRICS_TYPE;
 use super::{Reading, Turns, exposition};
+use crate::listener::{ListenerThread, accept};
 
 /// Connections at once; others wait in the system's queue until one has ended.
 const CONNECTIONS: usize = 64;
@@ -38,9 +39,7 @@ pub struct Ask {
 
 /// A listener under way; it ends when it is dropped.
 pub struct Listener {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: ListenerThread,
 }
 
 #[derive(Clone)]
@@ -61,54 +60,20 @@ impl Listener {
                  program has it: write another one, or remove the section"
             )
         };
-        let listener = TcpListener::bind(listen).with_context(what)?;
-        listener.set_nonblocking(true).with_context(what)?;
-        let address = listener.local_addr().with_context(what)?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().with_context(what)?;
         let (asks, asked) = mpsc::channel(CONNECTIONS);
-        let (stop, stopped) = oneshot::channel();
         let looks = Looks { asks, turns };
-        let thread = std::thread::Builder::new()
-            .name("metrics".into())
-            .spawn(move || {
-                // Whatever ends it, dropping the runtime drops every connection.
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = serve(listener, looks) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })
-            .with_context(what)?;
-        Ok((Self { address, stop: Some(stop), thread: Some(thread) }, asked))
+        let thread =
+            ListenerThread::start("metrics", listen, |listener| serve(listener, looks)).with_context(what)?;
+        Ok((Self { thread }, asked))
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.thread.address()
     }
 }
 
 async fn serve(listener: TcpListener, looks: Looks) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(place) = places.clone().acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file handles, most likely: let some close.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+    accept(listener, CONNECTIONS, |stream, _, place| {
         let looks = looks.clone();
         tokio::spawn(async move {
             let handler = hyper::service::service_fn(|request| answer(&looks, request));
@@ -122,7 +87,8 @@ async fn serve(listener: TcpListener, looks: Looks) {
             let _ = tokio::time::timeout(PATIENCE, connection).await;
             drop(place);
         });
-    }
+    })
+    .await;
 }
 
 async fn answer(looks: &Looks, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

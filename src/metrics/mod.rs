@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::meter::{EndpointReading, JournalMeter, PointReading, Unfinished};
+use crate::domain::meter::{EndpointReading, JournalMeter, PointReading, ReceivedReading, Unfinished};
 
 mod listen;
 mod render;
@@ -82,6 +82,8 @@ pub struct Reading {
     pub journal: JournalMeter,
     pub journal_path: PathBuf,
     pub payload_bytes: usize,
+    /// `None`: nothing listens.
+    pub received: Option<ReceivedReading>,
 }
 
 impl Reading {

@@ -2,7 +2,7 @@
 
 use super::Reading;
 use super::text::Page;
-use crate::domain::meter::{OUTCOMES, PointReading, Status, TYPES_MAX, Unfinished};
+use crate::domain::meter::{OUTCOMES, PointReading, ReceivedReading, Status, TYPES_MAX, Unfinished};
 
 /// The states of a connection point (tables.md, `bodrelay_status`).
 const STATES: [&str; 10] = [
@@ -30,6 +30,9 @@ pub fn exposition(reading: &Reading) -> String {
     points(&mut page, reading);
     databases(&mut page, reading);
     journal(&mut page, reading);
+    if let Some(receiver) = &reading.received {
+        received(&mut page, receiver);
+    }
     page.gauge("bodrelay_findings_open", "Findings that this process has open, by severity and code.");
     for ((code, severity), count) in &reading.findings {
         page.count(&[("severity", severity), ("code", code)], count);
@@ -65,6 +68,16 @@ fn messages(page: &mut Page, reading: &Reading) {
             }
         }
     }
+    for ((_, point, document_type, outcome), count) in reading.received.iter().flat_map(|it| &it.meter.ended)
+    {
+        let labels = [
+            ("connection_point", &**point),
+            ("direction", "in"),
+            ("document_type", document_type),
+            ("outcome", outcome.as_str()),
+        ];
+        page.count(&labels, count);
+    }
     page.counter(
         "bodrelay_tries_total",
         "Requests that posted a message, by HTTP status (or what there was instead) and what it meant.",
@@ -92,6 +105,24 @@ fn messages(page: &mut Page, reading: &Reading) {
     for (point, _) in &reading.points {
         page.durations(&labels_of(point), &point.meter.posts);
     }
+}
+
+fn received(page: &mut Page, receiver: &ReceivedReading) {
+    page.counter("bodrelay_received_requests_total", "Requests that were answered, by HTTP status.");
+    for (status, count) in &receiver.meter.answers {
+        page.count(&[("status", &status.to_string())], count);
+    }
+    page.histogram("bodrelay_received_duration_seconds", "From a request's headers to its answer.");
+    page.durations(&[("direction", "in")], &receiver.meter.requests);
+    page.counter("bodrelay_received_commits_total", "Transactions that stored documents, by result.");
+    page.count(&[("result", "committed")], receiver.meter.commits);
+    page.count(&[("result", "failed")], receiver.meter.commits_failed);
+    page.gauge("bodrelay_received_waiting_documents", "Documents that wait to be stored.");
+    for (database, waiting) in &receiver.waiting {
+        page.count(&[("database", database)], waiting);
+    }
+    page.gauge("bodrelay_received_connections", "Open connections at the listener.");
+    page.count(&[], receiver.connections);
 }
 
 fn labels_of(point: &PointReading) -> [(&str, &str); 2] {

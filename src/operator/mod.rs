@@ -85,6 +85,8 @@ pub struct Said {
     pub refused_elsewhere: Vec<(String, String)>,
     /// The last round: owners are given up.
     pub stopping: bool,
+    /// Somebody else lost the database since the last round: it is looked at anew.
+    pub was_lost: bool,
 }
 
 /// What a round brought.
@@ -247,6 +249,10 @@ impl Desk {
     pub async fn round(&mut self, said: Said) -> Heard {
         let mut heard = Heard::default();
         let now = self.clock.now();
+        if said.was_lost {
+            // Whatever comes back may be another database.
+            self.claimed = None;
+        }
         self.take_in(&said, now);
         match self.try_round(&said, &mut heard, now).await {
             Ok(()) => {
@@ -619,6 +625,7 @@ impl Desk {
             in_doubt_rows: counts.in_doubt,
             accepted_more: memory.accepted_more,
             failed_more: memory.failed_more,
+            duplicates_more: 0,
             last_accepted_at: point.last_accepted_at,
             last_failure_at: point.last_failure_at,
             last_failure: point.last_failure.clone(),

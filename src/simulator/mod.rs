@@ -4,26 +4,26 @@
 //! It runs on a thread of its own, so that it shares nothing with what it tests, and ends when it is dropped. It
 //! listens on loopback only and its secrets come from the seed: they protect nothing.
 
+pub mod connector;
 pub mod ledger;
 mod oauth;
 pub mod script;
 mod server;
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::sync::oneshot;
 
 use self::ledger::Ledger;
 use self::oauth::{Keys, OAuth};
 use self::script::{Fault, Faults, Script};
 use self::server::State;
+use crate::listener::ListenerThread;
 use crate::platform;
 
 /// What to simulate.
@@ -72,9 +72,7 @@ impl Default for Options {
 /// A running simulator.
 pub struct Simulator {
     state: Arc<State>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: ListenerThread,
 }
 
 impl Simulator {
@@ -85,9 +83,6 @@ impl Simulator {
             bail!("the simulator listens on loopback only, not on {listen}: use 127.0.0.1");
         }
         let what = || format!("the simulator cannot listen on {listen}");
-        let listener = TcpListener::bind(listen).with_context(what)?;
-        listener.set_nonblocking(true).with_context(what)?;
-        let address = listener.local_addr().with_context(what)?;
         let oauth = OAuth::new(
             Keys::new(&options.tenant_id, seed),
             seed,
@@ -106,32 +101,19 @@ impl Simulator {
             clock_ahead: AtomicI64::new(0),
             options,
         });
-        let (stop, stopped) = oneshot::channel();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().with_context(what)?;
         let serving = state.clone();
-        let thread = std::thread::Builder::new()
-            .name("simulator".into())
-            .spawn(move || {
-                // Whatever ends it, dropping the runtime drops every connection.
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = server::serve(listener, serving) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })
+        let thread = ListenerThread::start("simulator", listen, |listener| server::serve(listener, serving))
             .with_context(what)?;
-        Ok(Self { state, address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { state, thread })
     }
 
     /// The messaging address, as `base_url` takes it.
     pub fn base_url(&self) -> String {
-        format!("http://{}/{}/IONSERVICES/api/ion/messaging", self.address, self.tenant_id())
+        format!("http://{}/{}/IONSERVICES/api/ion/messaging", self.address(), self.tenant_id())
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.thread.address()
     }
 
     pub fn tenant_id(&self) -> &str {
@@ -151,7 +133,7 @@ impl Simulator {
     }
 
     fn ionapi(&self, keys: &Keys, client_id: &str) -> String {
-        let (address, tenant_id) = (self.address, self.tenant_id());
+        let (address, tenant_id) = (self.address(), self.tenant_id());
         let mut file = serde_json::json!({
             "ti": tenant_id, "cn": "bodrelay simulator", "dt": "12", "ci": client_id, "cs": keys.client_secret,
             "iu": format!("http://{address}"), "pu": format!("http://{address}/{tenant_id}/as/"),
@@ -229,17 +211,6 @@ impl Simulator {
 
     /// Ends it and all its connections; dropping does the same.
     pub fn stop(self) {}
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// What `bodrelay simulate` shows; the simulator runs until this is dropped.

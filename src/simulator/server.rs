@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,6 +17,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
 
 use super::Options;
 use super::ledger::{Ledger, UnderWay};
@@ -25,10 +25,13 @@ use super::oauth::{Holder, OAuth};
 use super::script::{Faults, On, What};
 use crate::clock::{Clock, SystemClock};
 use crate::ims::wire::{self, Received};
+use crate::listener::accept;
 
 /// ION's largest licence tier and its buffer (spec/ims.md §9), with room for the parameters, bytes.
 const MAX_BODY: usize = 52 * 1024 * 1024;
 const MAX_DOCUMENT: usize = 51 * 1024 * 1024;
+/// More parts than this are an attack or a mistake.
+const MAX_PARTS: usize = 16;
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 1024;
 
@@ -116,14 +119,7 @@ impl Body for AnswerBody {
 type Answer = Response<AnswerBody>;
 
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
-    while let Ok(place) = places.clone().acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file handles, most likely: let some close.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
+    accept(listener, MAX_CONNECTIONS, |stream, _, place| {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
@@ -139,7 +135,8 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
                 .await;
             drop(place);
         });
-    }
+    })
+    .await;
 }
 
 /// The date of a server whose clock is so many seconds ahead.
@@ -275,8 +272,10 @@ async fn post(state: &State, request: Request<Incoming>, form: Form) -> Result<A
     };
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let received = match form {
-        Form::V3 | Form::V2 => wire::read_multipart_message(content_type, &body),
-        Form::V3Message => wire::read_message(content_type, &body, &head.headers, head.uri.query()),
+        Form::V3 | Form::V2 => wire::read_multipart_message(content_type, &body, MAX_PARTS),
+        Form::V3Message => {
+            wire::read_message(content_type, &body, &head.headers, head.uri.query(), MAX_PARTS)
+        }
     };
     // Before the faults: a post that is sent again with another token must not use one up.
     if let Err(answer) = may_ask(state, authorization) {

@@ -184,6 +184,11 @@ impl Server {
         Self { cluster, database, runtime }
     }
 
+    /// The name of the site's database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Runs statements in one transaction.
     pub fn exec(&self, sql: &str) {
         self.runtime.block_on(async {

@@ -5,8 +5,8 @@
 -- state_reason, @P7 waiting_rows (-1: not counted, the three figures stay), @P8 waiting_capped, @P9
 -- oldest_waiting_at, @P10 in_flight_rows, @P11 held_rows, @P12 failed_rows, @P13 in_doubt_rows, @P14 accepted
 -- since the last report, @P15 failed since the last report, @P16 last_accepted_at, @P17 last_failure_at, @P18
--- last_failure, @P19 last_poll_at, @P20 next_poll_at, @P21 settings_read_at, @P22 started_at; an empty text or
--- time: none.
+-- last_failure, @P19 last_poll_at, @P20 next_poll_at, @P21 settings_read_at, @P22 started_at, @P23 duplicates since
+-- the last report; an empty text or time: none.
 -- Locks: part of the one transaction of a report.
 UPDATE [bodrelay].bodrelay_status
 SET state = @P4, state_since = CAST(@P5 AS datetime2(3)), state_reason = NULLIF(LEFT(@P6, 1000), N''),
@@ -15,6 +15,7 @@ SET state = @P4, state_since = CAST(@P5 AS datetime2(3)), state_reason = NULLIF(
     oldest_waiting_at = CASE WHEN @P7 = -1 THEN oldest_waiting_at ELSE CAST(NULLIF(@P9, N'') AS datetime2(3)) END,
     in_flight_rows = @P10, held_rows = @P11, failed_rows = @P12, in_doubt_rows = @P13,
     accepted_total = accepted_total + @P14, failed_total = failed_total + @P15,
+    duplicate_total = duplicate_total + @P23,
     last_accepted_at = COALESCE(CAST(NULLIF(@P16, N'') AS datetime2(3)), last_accepted_at),
     last_failure = CASE WHEN @P17 = N'' THEN last_failure ELSE NULLIF(LEFT(@P18, 1000), N'') END,
     last_failure_at = COALESCE(CAST(NULLIF(@P17, N'') AS datetime2(3)), last_failure_at),

@@ -4,6 +4,6 @@
 -- Locks: reads only; in one REPEATABLE READ, READ ONLY transaction with the other control_read statements.
 SELECT
     connection_point, direction, verb, noun, enabled, namespace, order_by, document_id_path, after_failure,
-    max_document_bytes, refused_reason
+    max_document_bytes, duplicate_key, older_variation, refused_reason
 FROM bodrelay_document
 ORDER BY connection_point, direction, verb, noun

@@ -5,7 +5,7 @@
 -- ?7 waiting_rows (NULL: not counted, the three figures stay), ?8 waiting_capped, ?9 oldest_waiting_at,
 -- ?10 in_flight_rows, ?11 held_rows, ?12 failed_rows, ?13 in_doubt_rows, ?14 accepted since the last report,
 -- ?15 failed since the last report, ?16 last_accepted_at, ?17 last_failure_at, ?18 last_failure,
--- ?19 last_poll_at, ?20 next_poll_at, ?21 settings_read_at, ?22 started_at.
+-- ?19 last_poll_at, ?20 next_poll_at, ?21 settings_read_at, ?22 started_at, ?23 duplicates since the last report.
 -- Locks: part of the one BEGIN IMMEDIATE transaction of a report.
 UPDATE bodrelay_status
 SET state = ?4, state_since = ?5, state_reason = substr(?6, 1, 1000),
@@ -14,6 +14,7 @@ SET state = ?4, state_since = ?5, state_reason = substr(?6, 1, 1000),
     oldest_waiting_at = CASE WHEN ?7 IS NULL THEN oldest_waiting_at ELSE ?9 END,
     in_flight_rows = ?10, held_rows = ?11, failed_rows = ?12, in_doubt_rows = ?13,
     accepted_total = accepted_total + ?14, failed_total = failed_total + ?15,
+    duplicate_total = duplicate_total + ?23,
     last_accepted_at = coalesce(?16, last_accepted_at),
     last_failure = CASE WHEN ?17 IS NULL THEN last_failure ELSE substr(?18, 1, 1000) END,
     last_failure_at = coalesce(?17, last_failure_at),

@@ -9,7 +9,7 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use crate::config::{DatabaseAuth, DatabaseSettings, Encrypt};
 
-use super::session::{Session, Site, bracketed};
+use super::session::{Document, Session, Site, bracketed};
 use super::survey;
 use super::trouble::Trouble;
 
@@ -143,6 +143,8 @@ impl Site {
             iobox: iobox_schema.map(|schema| format!("{}.", bracketed(schema))).unwrap_or_default(),
             reads_past: false,
             document_is_text: false,
+            inbox_document: Document::Binary,
+            has_inbox_logical_id: true,
         }
     }
 }

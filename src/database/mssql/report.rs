@@ -21,9 +21,11 @@ pub(super) async fn control_report(session: &mut Session, report: &Report) -> Re
         let values: [&dyn ToSql; 2] = [connection_point, &given(reason.as_ref())];
         session.execute(sql::REPORT_CONNECTION_POINT, &values).await?;
     }
-    for (connection_point, verb, noun, reason) in &report.documents_refused {
-        let values: [&dyn ToSql; 4] = [connection_point, verb, noun, &given(reason.as_ref())];
-        session.execute(sql::REPORT_DOCUMENT_REFUSED, &values).await?;
+    for (direction, rows) in [("out", &report.documents_refused), ("in", &report.incoming_refused)] {
+        for (connection_point, verb, noun, reason) in rows {
+            let values: [&dyn ToSql; 5] = [connection_point, verb, noun, &given(reason.as_ref()), &direction];
+            session.execute(sql::REPORT_DOCUMENT_REFUSED, &values).await?;
+        }
     }
     for (connection_point, verb, noun, accepted) in &report.documents_accepted {
         let accepted = accepted.map_or(NOT_KNOWN, i64::from);
@@ -56,7 +58,7 @@ async fn write_host(session: &mut Session, row: &HostRow) -> Result<(), Trouble>
 
 async fn write_status(session: &mut Session, row: &StatusRow) -> Result<(), Trouble> {
     let backlog = row.backlog.as_ref();
-    let values: [&dyn ToSql; 22] = [
+    let values: [&dyn ToSql; 23] = [
         &row.connection_point,
         &row.direction,
         &row.journal_id,
@@ -79,6 +81,7 @@ async fn write_status(session: &mut Session, row: &StatusRow) -> Result<(), Trou
         &stamp_if(row.next_poll_at),
         &stamp_if(row.settings_read_at),
         &stamp(row.started_at),
+        &row.duplicates_more,
     ];
     session.execute(sql::REPORT_STATUS, &values).await.map(drop)
 }

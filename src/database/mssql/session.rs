@@ -1,8 +1,8 @@
 //! One session: sends statements, reads whole answers, and fills in what a statement file leaves open.
 //!
-//! A statement file holds four marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
-//! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, and `/* document */` on both sides of
-//! `C_XML` where its type decides. They are filled in once a session; nothing else is put into a statement's text.
+//! A statement file holds five marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
+//! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, `/* document */` on both sides of `C_XML`
+//! where its type decides, and `/* inbox_document */` on both sides of what is written into that of the inbox. They are filled in once a session; nothing else is put into a statement's text.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Session {
     texts: HashMap<usize, Arc<str>>,
     /// What this session has locked for its life.
     locks: HashSet<String>,
+    /// It has the tables of `inbox_tables.sql`.
+    has_inbox_tables: bool,
 }
 
 /// How this site differs.
@@ -40,6 +42,18 @@ pub(super) struct Site {
     pub(super) reads_past: bool,
     /// `C_XML` is text or xml.
     pub(super) document_is_text: bool,
+    /// The type of the inbox's `C_XML`.
+    pub(super) inbox_document: Document,
+    /// The inbox is a 3.0 one.
+    pub(super) has_inbox_logical_id: bool,
+}
+
+/// What a column holds a document as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Document {
+    Binary,
+    Text,
+    Xml,
 }
 
 /// A name as a delimited identifier.
@@ -50,18 +64,23 @@ pub(super) fn bracketed(name: &str) -> String {
 impl Site {
     fn fill(&self, statement: &str) -> String {
         const DOCUMENT: &str = "/* document */C_XML/* document */";
+        const INBOX: &str = "/* inbox_document */";
+        // As bytes, so that an encoding in the declaration is no contradiction (error 9402).
+        let inbox = if self.inbox_document == Document::Xml { "CAST($ AS xml)" } else { "$" };
         let document = if self.document_is_text { "CAST(C_XML AS nvarchar(max))" } else { "C_XML" };
         statement
             .replace("[bodrelay].", &self.control)
             .replace("/* iobox_schema */", &self.iobox)
             .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
             .replace(DOCUMENT, document)
+            .replace(&format!("{INBOX}@P4{INBOX}"), &inbox.replace('$', "@P4"))
+            .replace(&format!("{INBOX}@P5{INBOX}"), &inbox.replace('$', "@P5"))
     }
 }
 
 impl Session {
     pub(super) fn new(client: Client<Compat<TcpStream>>, site: Site) -> Self {
-        Self { client, site, texts: HashMap::new(), locks: HashSet::new() }
+        Self { client, site, texts: HashMap::new(), locks: HashSet::new(), has_inbox_tables: false }
     }
 
     /// The session's settings and tables. As batches: what sp_executesql sets or makes ends with it.
@@ -111,6 +130,16 @@ impl Session {
     /// Empties the session's own tables.
     pub(super) async fn empty(&mut self) -> Result<(), Trouble> {
         self.batch(sql::EMPTY).await
+    }
+
+    /// Makes the tables of a store in the first one of the session, and empties them later.
+    pub(super) async fn empty_inbox(&mut self) -> Result<(), Trouble> {
+        if self.has_inbox_tables {
+            return self.batch(sql::INBOX_EMPTY).await;
+        }
+        self.batch(sql::INBOX_TABLES).await?;
+        self.has_inbox_tables = true;
+        Ok(())
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), Trouble> {
@@ -169,6 +198,8 @@ mod tests {
             iobox: "[dbo].".into(),
             reads_past: true,
             document_is_text: true,
+            inbox_document: Document::Xml,
+            has_inbox_logical_id: true,
         };
         let statement = "SELECT CAST(/* document */C_XML/* document */ AS x) \
                          FROM /* iobox_schema */T /* readpast */, [bodrelay].B";
@@ -178,5 +209,9 @@ mod tests {
         );
         (site.reads_past, site.document_is_text, site.iobox) = (false, false, String::new());
         assert_eq!(site.fill(statement), "SELECT CAST(C_XML AS x) FROM T , [odd]]name].B");
+        let insert = "VALUES (@P1, /* inbox_document */@P5/* inbox_document */)";
+        assert_eq!(site.fill(insert), "VALUES (@P1, CAST(@P5 AS xml))");
+        site.inbox_document = Document::Text;
+        assert_eq!(site.fill(insert), "VALUES (@P1, @P5)");
     }
 }

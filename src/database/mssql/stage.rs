@@ -1,6 +1,6 @@
-//! Fills the session's own tables by bulk load: ids, log rows, tries.
+//! Fills the session's own tables by bulk load: ids, log rows, tries, and what goes with received documents.
 //!
-//! They are emptied first and filled before the transaction opens. Texts are cut to their columns here; a key that comes
+//! They are emptied first and filled before the transaction opens, but for what hangs on ids that it gives. Texts are cut to their columns here; a key that comes
 //! twice in one batch is folded into one row, since one statement writes them all.
 
 use std::collections::HashMap;
@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use tiberius::{ColumnData, IntoSql, TokenRow};
 
+use crate::database::inbox::{ReceiptRow, ReceivedRow};
 use crate::database::{AttemptRow, LogRow};
+use crate::domain::incoming::{Incoming, Marks};
 
 use super::session::Session;
 use super::trouble::Trouble;
@@ -43,6 +45,83 @@ pub(super) async fn attempts(session: &mut Session, rows: &[AttemptRow]) -> Resu
     let once = rows.iter().filter(|row| seen.insert((&row.message_key, row.attempt_no)));
     let rows: Vec<_> = once.map(attempt_row).collect();
     load(session, "#bodrelay_attempt", rows).await
+}
+
+/// Fills `#bodrelay_mark`.
+pub(super) async fn marks(
+    session: &mut Session,
+    documents: &[Incoming],
+    marks: &[Marks],
+) -> Result<(), Trouble> {
+    let rows = documents.iter().zip(marks).zip(0_i64..).map(|((document, marks), place)| {
+        [
+            number(place),
+            text(&marks.receipt_key, 64),
+            text(&marks.receipt_key_of_bytes, 64),
+            text(&document.connection_point, 64),
+            text(&marks.source_part, 128),
+            text(&document.parameters.from_logical_id, 250),
+            text(&document.parameters.document_name, 131),
+            text(&document.digest, 64),
+            text_if(marks.document_key.as_ref(), 64),
+        ]
+    });
+    load(session, "#bodrelay_mark", rows).await
+}
+
+/// Fills `#bodrelay_header`: entry id, key, value. A value is never cut.
+pub(super) async fn headers(session: &mut Session, rows: &[(i64, String, String)]) -> Result<(), Trouble> {
+    /// Of the two columns, in UTF-16 units.
+    const LONGEST: (usize, usize) = (250, 4000);
+    for (_, key, value) in rows {
+        let units = |text: &str| text.encode_utf16().count();
+        if units(key) > LONGEST.0 || units(value) > LONGEST.1 {
+            let what = format!("the header {} is longer than any column of it", cut(key, 60));
+            return Err(Trouble::RowTooLong(what));
+        }
+    }
+    let rows = rows.iter().zip(0_i64..).map(|((entry_id, key, value), place)| {
+        [number(place), number(*entry_id), text(key, LONGEST.0), text(value, LONGEST.1)]
+    });
+    load(session, "#bodrelay_header", rows).await
+}
+
+/// Fills `#bodrelay_receipt`.
+pub(super) async fn receipts(session: &mut Session, rows: &[ReceiptRow<'_>]) -> Result<(), Trouble> {
+    let rows = rows.iter().map(|row| {
+        [
+            text(&row.receipt_key, 64),
+            text(row.connection_point, 64),
+            text(&row.message_id, 250),
+            text(row.source_part, 128),
+            text(row.from_logical_id, 250),
+            text(row.document_name, 131),
+            text(row.digest, 64),
+            number(row.entry_id),
+            time(row.received_at),
+        ]
+    });
+    load(session, "#bodrelay_receipt", rows).await
+}
+
+/// Fills `#bodrelay_received_document`.
+pub(super) async fn received_documents(
+    session: &mut Session,
+    rows: &[ReceivedRow<'_>],
+) -> Result<(), Trouble> {
+    let rows = rows.iter().map(|row| {
+        [
+            text(row.document_key, 64),
+            text(row.connection_point, 64),
+            text(&row.noun, 100),
+            text(row.document_id, 100),
+            number(row.variation_id),
+            text(row.digest, 64),
+            number(row.entry_id),
+            time(row.received_at),
+        ]
+    });
+    load(session, "#bodrelay_received_document", rows).await
 }
 
 async fn load<const N: usize>(

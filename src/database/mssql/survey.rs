@@ -9,7 +9,7 @@ use crate::database::rows::Cells;
 use crate::database::statements::{mssql as sql, scripts};
 use crate::database::{Problem, Survey};
 
-use super::session::{Row, Session};
+use super::session::{Document, Row, Session};
 use super::trouble::Trouble;
 
 /// Columns by table, each with its base type; names in upper case.
@@ -62,6 +62,14 @@ pub(super) async fn adapt(session: &mut Session) -> Result<(), Trouble> {
     let found = catalogue(session).await?;
     let document = found.get("COR_OUTBOX_ENTRY").and_then(|columns| columns.get("C_XML"));
     session.site.document_is_text = document.is_some_and(|column| TEXT.contains(&column.name.as_str()));
+    let inbox = found.get("COR_INBOX_ENTRY");
+    let document = inbox.and_then(|columns| columns.get("C_XML")).map(|column| column.name.as_str());
+    session.site.inbox_document = match document {
+        Some("xml") => Document::Xml,
+        Some("nvarchar" | "ntext") => Document::Text,
+        _ => Document::Binary,
+    };
+    session.site.has_inbox_logical_id = inbox.is_none_or(|columns| columns.contains_key("C_LOGICAL_ID"));
     Ok(())
 }
 
@@ -76,7 +84,12 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
     // 1.0 boxes have no C_LOGICAL_ID: it is needed only where a connection point chooses by it.
     let unless_optional = |remedy| move |column: &str| (column != "C_LOGICAL_ID").then_some(remedy);
     missing(&found, &outbox, unless_optional(OUTBOX_REMEDY), &mut problems);
-    missing(&found, &inbox, unless_optional(INBOX_REMEDY), &mut advice);
+    let mut inbound_problems = Vec::new();
+    if receives(session, &found).await? {
+        missing(&found, &made_by(scripts::MSSQL_INBOUND), |_| Some(INBOUND_REMEDY), &mut inbound_problems);
+        missing(&found, &inbox, unless_optional(INBOX_REMEDY), &mut inbound_problems);
+        inbound_problems.extend(wrong_inbox_types(&found));
+    }
     problems.extend(wrong_types(&found));
     if found.contains_key("COR_OUTBOX_ENTRY") && found.contains_key("COR_OUTBOX_HEADERS") {
         advice.extend(missing_indexes(session, &found).await?);
@@ -91,6 +104,7 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         product: product.shown()?,
         script,
         problems,
+        inbound_problems,
         advice,
     })
 }
@@ -100,8 +114,18 @@ const CONTROL_REMEDY: &str = "run the script 001_install.sql, the first one that
                               uninstall.sql before; a table without rights on it looks missing, too: grants.sql)";
 const OUTBOX_REMEDY: &str = "check that database and iobox_schema in [[database]] name the application's tables, and that \
                              grants.sql was run; where the application brings no I/O Box, run the script iobox.sql";
-const INBOX_REMEDY: &str = "only receiving needs it; where the application brings no I/O Box, the script iobox.sql \
-                            makes it";
+const INBOX_REMEDY: &str = "receiving needs it (receive_mode = 'on'); check iobox_schema and grants.sql, or, where the \
+                            application brings no I/O Box, run the script iobox.sql";
+const INBOUND_REMEDY: &str = "receiving needs it (receive_mode = 'on'): run the script 003_inbound.sql, and grants.sql \
+                              for the rights on it";
+
+async fn receives(session: &mut Session, found: &Catalogue) -> Result<bool, Trouble> {
+    let points = found.get("BODRELAY_CONNECTION_POINT");
+    if points.is_none_or(|columns| !columns.contains_key("RECEIVE_MODE")) {
+        return Ok(false);
+    }
+    Ok(session.query_row(sql::SURVEY_RECEIVES, &[]).await?.integer(0)?.is_some_and(|receiving| receiving > 0))
+}
 
 async fn catalogue(session: &mut Session) -> Result<Catalogue, Trouble> {
     let (control_schema, iobox) = (session.site.control_schema.clone(), session.site.iobox.clone());
@@ -216,6 +240,45 @@ fn wrong_types(found: &Catalogue) -> Vec<Problem> {
     .collect()
 }
 
+/// Columns of the inbox that cannot take what is received. A column of single-byte text would lose letters without a word.
+fn wrong_inbox_types(found: &Catalogue) -> Vec<Problem> {
+    let number_wanted = "make it bigint, int or numeric(19,0)";
+    let text_wanted = "make it nvarchar(250)";
+    [
+        ("COR_INBOX_ENTRY", "C_ID", [WHOLE, EXACT].concat(), number_wanted),
+        ("COR_INBOX_HEADERS", "C_INBOX_ID", [WHOLE, EXACT].concat(), number_wanted),
+        (
+            "COR_INBOX_ENTRY",
+            "C_WAS_PROCESSED",
+            [WHOLE, EXACT, SHORT_TEXT].concat(),
+            "make it smallint or int",
+        ),
+        ("COR_INBOX_ENTRY", "C_MESSAGE_PRIORITY", [WHOLE, EXACT, SHORT_TEXT].concat(), "make it int"),
+        (
+            "COR_INBOX_ENTRY",
+            "C_XML",
+            [BINARY, &["nvarchar", "ntext", "xml"]].concat(),
+            "make it varbinary(max), or nvarchar(max) or xml",
+        ),
+        (
+            "COR_INBOX_ENTRY",
+            "C_CREATED_DATE_TIME",
+            [TIMES, SHORT_TEXT].concat(),
+            "make it datetime2 or datetime",
+        ),
+        ("COR_INBOX_HEADERS", "C_HEADER_KEY", TEXT.to_vec(), text_wanted),
+        ("COR_INBOX_HEADERS", "C_HEADER_VALUE", TEXT.to_vec(), text_wanted),
+    ]
+    .into_iter()
+    .filter_map(|(table, name, fit, remedy)| {
+        let column = found.get(table)?.get(name)?;
+        let what =
+            format!("column {table}.{name} has the type {}, which cannot take what is received", column.name);
+        (!fit.contains(&column.name.as_str())).then(|| Problem { what, remedy: remedy.into() })
+    })
+    .collect()
+}
+
 struct Index {
     filtered: bool,
     columns: Vec<String>,
@@ -278,7 +341,7 @@ mod tests {
     /// The few lines that read the scripts find what a parser of the dialect finds.
     #[test]
     fn the_scripts_are_read_as_a_parser_reads_them() {
-        for script in [scripts::MSSQL_INSTALL, scripts::MSSQL_IOBOX] {
+        for script in [scripts::MSSQL_INSTALL, scripts::MSSQL_IOBOX, scripts::MSSQL_INBOUND] {
             let mut parsed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             let mut rest = script;
             while let Some(start) = rest.find("\nCREATE TABLE ") {
@@ -290,10 +353,25 @@ mod tests {
                 parsed.insert(name, columns);
                 rest = &rest[end..];
             }
-            assert!(parsed.len() >= 4);
+            assert!(parsed.len() >= 2);
             assert_eq!(made_by(script), parsed);
         }
         assert_eq!(made_by(scripts::MSSQL_INSTALL).len(), 10);
+    }
+
+    #[test]
+    fn an_inbox_that_cannot_take_documents_is_named() {
+        let inbox = |document: &str| {
+            let column = ColumnType { name: document.into(), precision: 0, scale: 0 };
+            let columns = BTreeMap::from([("C_XML".to_owned(), column)]);
+            wrong_inbox_types(&Catalogue::from([("COR_INBOX_ENTRY".to_owned(), columns)]))
+        };
+        for good in ["varbinary", "image", "nvarchar", "ntext", "xml"] {
+            assert_eq!(inbox(good), [], "{good}");
+        }
+        for lossy in ["varchar", "text", "char"] {
+            assert!(inbox(lossy)[0].remedy.contains("varbinary(max)"), "{lossy}");
+        }
     }
 
     #[test]

@@ -22,9 +22,15 @@ pub(in crate::database) enum Trouble {
     /// The operation took longer than `statement_timeout_seconds`.
     #[error("timed out")]
     TimedOut,
+    /// A lock that is asked for by name.
+    #[error("another session kept a lock")]
+    Waited(Duration),
     /// A statement that always has a row gave none.
     #[error("a row is missing")]
     NoRow,
+    /// A value that no column of ours or the application's takes.
+    #[error("{0}")]
+    RowTooLong(String),
     #[error("{what}")]
     Mend {
         what: String,
@@ -42,15 +48,26 @@ const DEADLOCK: u32 = 1205;
 const LOCK_TIMED_OUT: u32 = 1222;
 
 impl Trouble {
-    pub(super) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Server(Error::Server(token)) if token.code() == DEADLOCK)
+    /// The victim of a deadlock, or a key that somebody else wrote meanwhile: the whole transaction can run again.
+    pub(super) fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Server(Error::Server(token)) if matches!(token.code(), DEADLOCK | 2627 | 2601))
+    }
+
+    /// A constraint, a type, a trigger or a limit refused the values of a row: 515 NULL, 547 CHECK, 2628 and 8152 too
+    /// long, 220 to 8115 conversions, 9400 to 9499 XML, 3609 and from 50000 on triggers.
+    fn is_about_rows(&self) -> bool {
+        let Self::Server(Error::Server(token)) = self else { return matches!(self, Self::RowTooLong(_)) };
+        matches!(
+            token.code(),
+            515 | 547 | 2628 | 8152 | 220 | 232 | 241 | 242 | 245 | 8114 | 8115 | 9400..=9499 | 3609 | 50_000..
+        )
     }
 
     /// The server has answered to the end, so that the next statement gets its own answer.
     pub(super) fn leaves_the_session_whole(&self) -> bool {
         match self {
             Self::Server(Error::Server(token)) => token.class() < FATAL,
-            Self::Mend { .. } | Self::NoRow => true,
+            Self::Mend { .. } | Self::NoRow | Self::RowTooLong(_) | Self::Waited(_) => true,
             Self::Server(_) | Self::Unreachable(_) | Self::NoAnswer(_) | Self::TimedOut => false,
         }
     }
@@ -60,7 +77,15 @@ impl Trouble {
         match self.advice(timeout_seconds) {
             (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
             (what, Some(remedy)) => {
-                DatabaseError::NeedsMending { database, operation, what, remedy, source: self.cause() }
+                let is_about_rows = self.is_about_rows();
+                DatabaseError::NeedsMending {
+                    database,
+                    operation,
+                    what,
+                    remedy,
+                    is_about_rows,
+                    source: self.cause(),
+                }
             }
         }
     }
@@ -69,7 +94,7 @@ impl Trouble {
         match self {
             Self::Server(error) | Self::Unreachable(error) => Some(error.into()),
             Self::Mend { source, .. } => source,
-            Self::NoAnswer(_) | Self::TimedOut | Self::NoRow => None,
+            Self::NoAnswer(_) | Self::TimedOut | Self::NoRow | Self::RowTooLong(_) | Self::Waited(_) => None,
         }
     }
 
@@ -111,7 +136,11 @@ impl Trouble {
             ),
             Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
             Self::Server(_) => waits("the answer of the server could not be read".into()),
+            Self::Waited(limit) => waits(format!("another session kept a lock for {} s", limit.as_secs())),
             Self::NoRow => waits("the server gave no row where there always is one".into()),
+            Self::RowTooLong(what) => {
+                mend(what, "ask the sender for a shorter value, or widen the column that the message names")
+            }
             Self::Mend { what, remedy, .. } => (what.clone(), Some(remedy.clone())),
         }
     }

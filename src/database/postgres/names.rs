@@ -2,7 +2,9 @@
 //!
 //! A statement names the application's things in braces: `{outbox_entry}`, `{outbox_headers}`, columns of the first as
 //! `{c_id}`, of the second as `{h_c_id}`; `{payload}` is `C_XML` as bytes or text, `{created_text}` and `{created_time}`
-//! are `C_CREATED_DATE_TIME` as text and as a time. Each is filled in once a session, quoted.
+//! are `C_CREATED_DATE_TIME` as text and as a time. The inbox has the same with `i_` and `ih_` before a column;
+//! `{inbox_payload}`, `{inbox_payload_type}` and `{inbox_created}` are what is written, as its columns take it. Each is
+//! filled in once a session, quoted.
 
 use std::collections::BTreeMap;
 
@@ -51,6 +53,8 @@ pub(super) struct Names {
     pub(super) tables: BTreeMap<String, Table>,
     /// Tables of one schema whose names differ in case only.
     pub(super) twice: Vec<String>,
+    /// `C_XML` of the inbox is text (or xml).
+    pub(super) inbox_is_text: bool,
     replacements: Vec<(String, String)>,
 }
 
@@ -77,12 +81,19 @@ impl Names {
             }
         }
         let replacements = replacements(&tables);
-        Ok(Self { schemas, tables, twice, replacements })
+        let inbox_payload = tables.get("cor_inbox_entry").and_then(|table| table.columns.get("c_xml"));
+        let inbox_is_text = inbox_payload.is_some_and(|column| column.type_name != "bytea");
+        Ok(Self { schemas, tables, twice, inbox_is_text, replacements })
     }
 
     /// Whether the outbox has `C_LOGICAL_ID`; a box that is not there at all is told by the statement itself.
     pub(super) fn is_box_1_0(&self) -> bool {
         self.tables.get("cor_outbox_entry").is_some_and(|table| !table.columns.contains_key("c_logical_id"))
+    }
+
+    /// The same of the inbox.
+    pub(super) fn is_inbox_1_0(&self) -> bool {
+        self.tables.get("cor_inbox_entry").is_some_and(|table| !table.columns.contains_key("c_logical_id"))
     }
 
     pub(super) fn fill(&self, statement: &str) -> String {
@@ -134,6 +145,43 @@ fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
     };
     all.push(("{created_text}".to_owned(), text));
     all.push(("{created_time}".to_owned(), time));
+    all.extend(inbox_replacements(&table("cor_inbox_entry"), &table("cor_inbox_headers"), shown));
+    all
+}
+
+fn inbox_replacements(
+    entry: &Table,
+    headers: &Table,
+    shown: impl Fn(&Table) -> String,
+) -> Vec<(String, String)> {
+    let mut all =
+        vec![("{inbox_entry}".to_owned(), shown(entry)), ("{inbox_headers}".to_owned(), shown(headers))];
+    let entry_columns = [
+        "c_id",
+        "c_xml",
+        "c_tenant_id",
+        "c_logical_id",
+        "c_message_priority",
+        "c_created_date_time",
+        "c_was_processed",
+    ];
+    all.extend(entry_columns.map(|name| (format!("{{i_{name}}}"), entry.column(name))));
+    let header_columns = ["c_id", "c_inbox_id", "c_header_key", "c_header_value"];
+    all.extend(header_columns.map(|name| (format!("{{ih_{name}}}"), headers.column(name))));
+    let type_of = |name: &str| entry.columns.get(name).map_or("", |column| column.type_name.as_str());
+    let (payload, payload_type) = match type_of("c_xml") {
+        "xml" => ("n.payload::xml", "text"),
+        "text" | "varchar" | "bpchar" => ("n.payload", "text"),
+        _ => ("n.payload", "bytea"),
+    };
+    let created = match type_of("c_created_date_time") {
+        "timestamptz" => "n.created_at",
+        "timestamp" => "n.created_at AT TIME ZONE 'UTC'",
+        "date" => "(n.created_at AT TIME ZONE 'UTC')::date",
+        _ => "to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+    };
+    let each = [("inbox_payload", payload), ("inbox_payload_type", payload_type), ("inbox_created", created)];
+    all.extend(each.map(|(name, text)| (format!("{{{name}}}"), text.to_owned())));
     all
 }
 

@@ -19,9 +19,12 @@ pub(super) async fn control_report(session: &Session, report: &Report) -> Result
         let reason = clean_if(reason.as_ref());
         session.execute(sql::REPORT_CONNECTION_POINT, &[connection_point, &reason]).await?;
     }
-    for (connection_point, verb, noun, reason) in &report.documents_refused {
-        let reason = clean_if(reason.as_ref());
-        session.execute(sql::REPORT_DOCUMENT_REFUSED, &[connection_point, verb, noun, &reason]).await?;
+    for (direction, rows) in [("out", &report.documents_refused), ("in", &report.incoming_refused)] {
+        for (connection_point, verb, noun, reason) in rows {
+            let reason = clean_if(reason.as_ref());
+            let values: [Value<'_>; 5] = [connection_point, verb, noun, &reason, &direction];
+            session.execute(sql::REPORT_DOCUMENT_REFUSED, &values).await?;
+        }
     }
     for (connection_point, verb, noun, accepted) in &report.documents_accepted {
         let accepted = accepted.map(i16::from);
@@ -75,6 +78,7 @@ async fn write_status(session: &Session, row: &StatusRow) -> Result<(), Trouble>
                 &row.next_poll_at,
                 &row.settings_read_at,
                 &row.started_at,
+                &row.duplicates_more,
             ],
         )
         .await?;

@@ -18,8 +18,10 @@ const CONTROL_REMEDY: &str = "run the script 001_install.sql, the first one that
 const OUTBOX_REMEDY: &str = "check that database and iobox_schema in [[database]] name the application's own, and that \
                              the agent's role may see it (grants.sql); where the application brings no I/O Box, run \
                              the script iobox.sql";
-const INBOX_REMEDY: &str = "only receiving needs it; where the application brings no I/O Box, the script iobox.sql \
-                            makes it";
+const INBOX_REMEDY: &str = "receiving needs it (receive_mode = 'on'); check iobox_schema in [[database]] and grants.sql, \
+                            or, where the application brings no I/O Box, run the script iobox.sql";
+const INBOUND_REMEDY: &str = "receiving needs it (receive_mode = 'on'): run the script 003_inbound.sql, and the lines of \
+                              grants.sql that say receiving";
 
 pub(super) async fn survey(session: &Session, address: &Address) -> Result<Survey, Trouble> {
     let system = session.system_identifier().await?;
@@ -39,8 +41,16 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
     let (outbox, inbox): (Vec<_>, Vec<_>) =
         boxes.into_iter().partition(|(table, _)| table.starts_with("cor_outbox"));
     missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
-    missing(found, &inbox, INBOX_REMEDY, &mut advice);
-    problems.extend(wrong_types(found));
+    let mut inbound_problems = Vec::new();
+    let points = found.get("bodrelay_connection_point");
+    if points.is_some_and(|table| table.columns.contains_key("receive_mode"))
+        && session.query_one(sql::SURVEY_RECEIVES, &[]).await?.try_get::<_, i64>(0)? > 0
+    {
+        missing(found, &made_by(scripts::POSTGRES_INBOUND), INBOUND_REMEDY, &mut inbound_problems);
+        missing(found, &inbox, INBOX_REMEDY, &mut inbound_problems);
+        inbound_problems.extend(wrong_types(found, INBOX_TYPES));
+    }
+    problems.extend(wrong_types(found, OUTBOX_TYPES));
     problems.extend(names.twice.iter().map(|table| Problem {
         what: format!("table {table} is there twice, in letters of another case"),
         remedy: "rename or drop the one that the application does not write to".into(),
@@ -53,6 +63,7 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
         product: format!("PostgreSQL {version}"),
         script,
         problems,
+        inbound_problems,
         advice,
     })
 }
@@ -122,30 +133,51 @@ fn missing(
     }
 }
 
+const NUMBERS: &[&str] = &["int2", "int4", "int8", "numeric"];
+const PAYLOADS: &[&str] = &["bytea", "text", "varchar", "bpchar", "xml"];
+const FLAGS: &[&str] = &["int2", "int4", "int8", "numeric", "text", "varchar", "bpchar"];
+const TIMES: &[&str] = &["timestamp", "timestamptz", "date", "text", "varchar", "bpchar"];
+const TEXTS: &[&str] = &["text", "varchar", "bpchar"];
+
+/// Table, column, types that work, the type to make it.
+type Fitting = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const OUTBOX_TYPES: &[Fitting] = &[
+    ("cor_outbox_entry", "c_id", NUMBERS, "bigint"),
+    ("cor_outbox_headers", "c_outbox_id", NUMBERS, "bigint"),
+    ("cor_outbox_entry", "c_was_processed", FLAGS, "smallint"),
+    ("cor_outbox_entry", "c_xml", PAYLOADS, "bytea"),
+];
+
+const INBOX_TYPES: &[Fitting] = &[
+    ("cor_inbox_entry", "c_id", NUMBERS, "bigint"),
+    ("cor_inbox_headers", "c_inbox_id", FLAGS, "bigint"),
+    ("cor_inbox_entry", "c_was_processed", FLAGS, "smallint"),
+    ("cor_inbox_entry", "c_message_priority", FLAGS, "int"),
+    ("cor_inbox_entry", "c_xml", PAYLOADS, "bytea"),
+    ("cor_inbox_entry", "c_created_date_time", TIMES, "timestamp"),
+    ("cor_inbox_entry", "c_tenant_id", TEXTS, "varchar(22)"),
+    ("cor_inbox_entry", "c_logical_id", TEXTS, "varchar(250)"),
+    ("cor_inbox_headers", "c_header_key", TEXTS, "varchar(250)"),
+    ("cor_inbox_headers", "c_header_value", TEXTS, "varchar(250)"),
+];
+
 /// Types that the statements cannot work with.
-fn wrong_types(found: &BTreeMap<String, Table>) -> Vec<Problem> {
-    const NUMBERS: &[&str] = &["int2", "int4", "int8", "numeric"];
-    const PAYLOADS: &[&str] = &["bytea", "text", "varchar", "bpchar", "xml"];
-    const FLAGS: &[&str] = &["int2", "int4", "int8", "numeric", "text", "varchar", "bpchar"];
-    [
-        ("cor_outbox_entry", "c_id", NUMBERS, "bigint"),
-        ("cor_outbox_headers", "c_outbox_id", NUMBERS, "bigint"),
-        ("cor_outbox_entry", "c_was_processed", FLAGS, "smallint"),
-        ("cor_outbox_entry", "c_xml", PAYLOADS, "bytea"),
-    ]
-    .into_iter()
-    .filter_map(|(table, column, fit, remedy)| {
-        let declared = &found.get(table)?.columns.get(column)?.type_name;
-        (!fit.contains(&declared.as_str())).then(|| Problem {
-            what: format!(
-                "column {}.{} has the type {declared}, which cannot work",
-                shown(table),
-                shown(column)
-            ),
-            remedy: format!("make it a {remedy} column; {} work, too", fit.join(", ")),
+fn wrong_types(found: &BTreeMap<String, Table>, types: &[Fitting]) -> Vec<Problem> {
+    types
+        .iter()
+        .filter_map(|(table, column, fit, remedy)| {
+            let declared = &found.get(*table)?.columns.get(*column)?.type_name;
+            (!fit.contains(&declared.as_str())).then(|| Problem {
+                what: format!(
+                    "column {}.{} has the type {declared}, which cannot work",
+                    shown(table),
+                    shown(column)
+                ),
+                remedy: format!("make it a {remedy} column; {} work, too", fit.join(", ")),
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 struct Index {

@@ -46,9 +46,22 @@ impl Trouble {
         }
     }
 
-    /// A deadlock or a failed serialization: the whole transaction can simply run again.
+    /// A deadlock, a failed serialization, or a receipt that somebody else wrote meanwhile: the whole transaction can
+    /// simply run again.
     pub(super) fn is_worth_another_try(&self) -> bool {
-        matches!(self, Self::Postgres(_)) && matches!(self.sqlstate(), Some("40P01" | "40001"))
+        let Self::Postgres(error) = self else { return false };
+        let constraint = error.as_db_error().and_then(|said| said.constraint());
+        match self.sqlstate() {
+            Some("40P01" | "40001") => true,
+            Some("23505") => constraint == Some("pk_bodrelay_receipt"),
+            _ => false,
+        }
+    }
+
+    /// A constraint, a type, a trigger or a limit refused the values of a row.
+    fn is_about_rows(&self) -> bool {
+        let class = self.sqlstate().and_then(|code| code.get(..2));
+        matches!(self, Self::Postgres(_)) && matches!(class, Some("22" | "23" | "44" | "54" | "P0" | "20"))
     }
 
     /// The session is of no use any more, or what it knows of the tables may be old.
@@ -75,7 +88,15 @@ impl Trouble {
         match self.advice(address) {
             (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
             (what, Some(remedy)) => {
-                DatabaseError::NeedsMending { database, operation, what, remedy, source: self.cause() }
+                let is_about_rows = self.is_about_rows();
+                DatabaseError::NeedsMending {
+                    database,
+                    operation,
+                    what,
+                    remedy,
+                    is_about_rows,
+                    source: self.cause(),
+                }
             }
         }
     }

@@ -19,9 +19,11 @@ pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Re
             .prepare_cached(sql::REPORT_CONNECTION_POINT)?
             .execute(params![connection_point, reason])?;
     }
-    for (connection_point, verb, noun, reason) in &report.documents_refused {
-        let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_REFUSED)?;
-        statement.execute(params![connection_point, verb, noun, reason])?;
+    for (direction, rows) in [("out", &report.documents_refused), ("in", &report.incoming_refused)] {
+        for (connection_point, verb, noun, reason) in rows {
+            let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_REFUSED)?;
+            statement.execute(params![connection_point, verb, noun, reason, direction])?;
+        }
     }
     for (connection_point, verb, noun, accepted) in &report.documents_accepted {
         let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_ACCEPTED)?;
@@ -70,6 +72,7 @@ fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<(), Tr
         stamp_if(row.next_poll_at),
         stamp_if(row.settings_read_at),
         stamp(row.started_at),
+        row.duplicates_more,
     ])?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use sha2::{Digest as _, Sha256};
 
 use crate::database::rows::Cells;
@@ -38,12 +38,12 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
     let mut problems = Vec::new();
     missing(
         &found,
-        &made_by(scripts::SQLITE_INSTALL)?,
+        &made_by(&[scripts::SQLITE_INSTALL])?,
         |_| Importance::Needed(CONTROL_REMEDY),
         &mut problems,
     );
     let mut advice = Vec::new();
-    let boxes = made_by(scripts::SQLITE_IOBOX)?;
+    let boxes = made_by(&[scripts::SQLITE_IOBOX])?;
     let (outbox, inbox): (Catalogue, Catalogue) =
         boxes.into_iter().partition(|(table, _)| table.starts_with("COR_OUTBOX"));
     // 1.0 boxes have no C_LOGICAL_ID: it is needed only where a connection point chooses by it.
@@ -52,16 +52,19 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         _ => Importance::Needed(OUTBOX_REMEDY),
     };
     missing(&found, &outbox, optional, &mut problems);
-    missing(
-        &found,
-        &inbox,
-        |column| match column {
+    let mut inbound_problems = Vec::new();
+    if receives(&transaction, &found)? {
+        let mut inbound = made_by(&[scripts::SQLITE_INSTALL, scripts::SQLITE_INBOUND])?;
+        inbound.retain(|table, _| table.starts_with("BODRELAY_RECE"));
+        missing(&found, &inbound, |_| Importance::Needed(INBOUND_REMEDY), &mut inbound_problems);
+        let optional = |column: &str| match column {
             "C_LOGICAL_ID" => Importance::Optional,
             _ => Importance::Needed(INBOX_REMEDY),
-        },
-        &mut advice,
-    );
-    problems.extend(text_ids(&found));
+        };
+        missing(&found, &inbox, optional, &mut inbound_problems);
+        inbound_problems.extend(text_ids(&found, INBOX_IDS));
+    }
+    problems.extend(text_ids(&found, OUTBOX_IDS));
     advice.extend(missing_indexes(&found, &indexes(&transaction)?));
     let script = match found.contains_key("BODRELAY_VERSION") {
         true => transaction.query_row(sql::SURVEY_SCRIPT, [], |row| row.get(0))?,
@@ -73,6 +76,7 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         product: format!("SQLite {version}, journal mode {journal_mode}"),
         script,
         problems,
+        inbound_problems,
         advice,
     })
 }
@@ -81,8 +85,17 @@ const CONTROL_REMEDY: &str = "run the script 001_install.sql, the first one that
                               but lacks a column: save its rows and run uninstall.sql before)";
 const OUTBOX_REMEDY: &str = "check that path in [[database]] names the application's database; where the application \
                              brings no I/O Box, run the script iobox.sql";
-const INBOX_REMEDY: &str = "only receiving needs it; where the application brings no I/O Box, the script iobox.sql \
-                            makes it";
+const INBOX_REMEDY: &str = "receiving needs it (receive_mode = 'on'); where the application brings no I/O Box, run the \
+                            script iobox.sql";
+const INBOUND_REMEDY: &str = "receiving needs it (receive_mode = 'on'): run the script 003_inbound.sql";
+
+fn receives(transaction: &Transaction<'_>, found: &Catalogue) -> Result<bool, Trouble> {
+    let points = found.get("BODRELAY_CONNECTION_POINT");
+    if points.is_none_or(|columns| !columns.contains_key("RECEIVE_MODE")) {
+        return Ok(false);
+    }
+    Ok(transaction.query_row(sql::SURVEY_RECEIVES, [], |row| row.get::<_, i64>(0))? > 0)
+}
 
 /// Device and inode first, so that a long path cannot push them out of the 200 characters of the column.
 fn fingerprint(path: &Path) -> Result<String, Trouble> {
@@ -98,10 +111,10 @@ fn fingerprint(path: &Path) -> Result<String, Trouble> {
     Ok(format!("sqlite {identity} path sha256 {digest}"))
 }
 
-/// What a script makes on an empty database.
-fn made_by(script: &str) -> Result<Catalogue, Trouble> {
+/// What scripts make on an empty database.
+fn made_by(scripts: &[&str]) -> Result<Catalogue, Trouble> {
     let empty = Connection::open_in_memory()?;
-    empty.execute_batch(script)?;
+    scripts.iter().try_for_each(|script| empty.execute_batch(script))?;
     let mut made = catalogue(&empty)?;
     made.retain(|table, _| table.starts_with("BODRELAY_") || table.starts_with("COR_"));
     Ok(made)
@@ -169,12 +182,14 @@ fn missing(
     }
 }
 
+const OUTBOX_IDS: &[(&str, &str)] = &[("COR_OUTBOX_ENTRY", "C_ID"), ("COR_OUTBOX_HEADERS", "C_OUTBOX_ID")];
+const INBOX_IDS: &[(&str, &str)] = &[("COR_INBOX_ENTRY", "C_ID"), ("COR_INBOX_HEADERS", "C_INBOX_ID")];
+
 /// Ids in a column of text compare as text: 10 comes before 9, and no range of ids can be read.
-fn text_ids(found: &Catalogue) -> Vec<Problem> {
-    [("COR_OUTBOX_ENTRY", "C_ID"), ("COR_OUTBOX_HEADERS", "C_OUTBOX_ID")]
-        .into_iter()
+fn text_ids(found: &Catalogue, ids: &[(&str, &str)]) -> Vec<Problem> {
+    ids.iter()
         .filter_map(|(table, column)| {
-            let declared = found.get(table)?.get(column)?;
+            let declared = found.get(*table)?.get(*column)?;
             let is_text = ["CHAR", "CLOB", "TEXT"].iter().any(|kind| declared.contains(kind));
             (is_text && !declared.contains("INT")).then(|| Problem {
                 what: format!(

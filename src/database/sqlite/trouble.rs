@@ -38,12 +38,27 @@ impl Trouble {
         }
     }
 
+    /// A constraint, a type or a trigger refused the values of a row.
+    fn is_about_rows(&self) -> bool {
+        matches!(self, Self::Sqlite(Error::SqliteFailure(code, _)) if matches!(
+            code.code,
+            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
+    }
+
     pub(super) fn told(self, database: &str, operation: &'static str, timeout_seconds: u64) -> DatabaseError {
         let database = database.to_owned();
         match self.advice(timeout_seconds) {
             (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
             (what, Some(remedy)) => {
-                DatabaseError::NeedsMending { database, operation, what, remedy, source: self.cause() }
+                let is_about_rows = self.is_about_rows();
+                DatabaseError::NeedsMending {
+                    database,
+                    operation,
+                    what,
+                    remedy,
+                    is_about_rows,
+                    source: self.cause(),
+                }
             }
         }
     }

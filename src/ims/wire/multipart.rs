@@ -4,8 +4,6 @@ use bytes::Bytes;
 
 use super::{Malformed, malformed};
 
-/// More parts than this are an attack or a mistake.
-const MAX_PARTS: usize = 16;
 /// The header lines of one part, bytes.
 const MAX_PART_HEAD: usize = 16 * 1024;
 
@@ -18,7 +16,7 @@ pub(super) struct Part {
 
 /// Cuts a multipart body into its parts without copying. Lines may end in LF alone; a preamble and an epilogue are
 /// passed over; the closing boundary must be there, since a body without it was cut off.
-pub(super) fn split(content_type: &str, body: &Bytes) -> Result<Vec<Part>, Malformed> {
+pub(super) fn split(content_type: &str, body: &Bytes, max_parts: usize) -> Result<Vec<Part>, Malformed> {
     let Some(boundary) = boundary_of(content_type) else {
         return malformed("the Content-Type is not multipart with a boundary");
     };
@@ -33,8 +31,8 @@ pub(super) fn split(content_type: &str, body: &Bytes) -> Result<Vec<Part>, Malfo
         },
     };
     while !body[at..].starts_with(b"--") {
-        if parts.len() == MAX_PARTS {
-            return malformed(format!("the body has more than {MAX_PARTS} parts"));
+        if parts.len() == max_parts {
+            return malformed(format!("the body has more than {max_parts} parts"));
         }
         let Some(line_end) = memchr::memchr(b'\n', &body[at..]) else {
             return malformed("the body ends in a boundary");

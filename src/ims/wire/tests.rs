@@ -58,7 +58,7 @@ fn a_composed_message_is_read_back() {
     for payload in ["", "x", "\r\n", "--", "\r\n--bodrelay-", "<a/>\r\n"] {
         let parcel = Parcel { parameters: parameters(), payload: payload.into() };
         let body = all(composer.message(&parcel));
-        let received = read_multipart_message(content_type, &body).unwrap();
+        let received = read_multipart_message(content_type, &body, 16).unwrap();
         assert_eq!(received.parameters, parcel.parameters);
         assert_eq!(received.payload, parcel.payload);
 
@@ -67,7 +67,7 @@ fn a_composed_message_is_read_back() {
         spread_parameters(&parcel.parameters, &mut headers, &mut url);
         assert_eq!(headers["X-Infor-ION-documentName"], "Sync.SalesOrder");
         let body = all(composer.payload_only(&parcel.payload));
-        let received = read_message(content_type, &body, &headers, url.query()).unwrap();
+        let received = read_message(content_type, &body, &headers, url.query(), 16).unwrap();
         assert_eq!(received.parameters, parcel.parameters);
         assert_eq!(received.payload, parcel.payload);
     }
@@ -92,13 +92,13 @@ fn parts_are_told_by_content_where_names_do_not_fit() {
         [(payload.as_str(), JSON), (payload.as_str(), "<a/>")],
         [("X-Other: 1", JSON), ("X-Other: 2", "<a/>")],
     ] {
-        let received = read_multipart_message(TYPE, &raw(&parts)).unwrap();
+        let received = read_multipart_message(TYPE, &raw(&parts), 16).unwrap();
         assert_eq!(received.parameters.document_name, "Sync.A");
         assert_eq!(received.payload, "<a/>");
     }
     // A JSON document that holds a documentName of its own is not taken for the parameters.
     let other = r#"{"documentName":"Other.B","fromLogicalId":"lid://b"}"#;
-    let received = read_multipart_message(TYPE, &raw(&[(&payload, other), (&json, JSON)])).unwrap();
+    let received = read_multipart_message(TYPE, &raw(&[(&payload, other), (&json, JSON)]), 16).unwrap();
     assert_eq!(received.parameters.document_name, "Sync.A");
     assert_eq!(received.payload, other);
 }
@@ -108,7 +108,7 @@ fn lines_may_end_in_lf_alone_and_text_around_is_passed_over() {
     let body = Bytes::from(format!(
         "preamble\n--b \nContent-Disposition: form-data; name=ParameterRequest\n\n{JSON}\n--b\n\n<a>\n--bother\n</a>\n--b--\nend"
     ));
-    assert_eq!(read_multipart_message(TYPE, &body).unwrap().payload, "<a>\n--bother\n</a>");
+    assert_eq!(read_multipart_message(TYPE, &body, 16).unwrap().payload, "<a>\n--bother\n</a>");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn numbers_and_strings_stand_for_each_other() {
 fn what_is_malformed_says_so() {
     let json = ("Content-Disposition: form-data; name=ParameterRequest", JSON);
     let says = |content_type: &str, body: Bytes, text: &str| {
-        let error = read_multipart_message(content_type, &body).unwrap_err().to_string();
+        let error = read_multipart_message(content_type, &body, 16).unwrap_err().to_string();
         assert!(error.contains(text), "{error}");
     };
     says("application/json", raw(&[json]), "not multipart");
@@ -138,6 +138,13 @@ fn what_is_malformed_says_so() {
     says(TYPE, raw(&[("A: b", "{")]), "not a JSON object");
     says(TYPE, raw(&[(json.0, r#"{"documentName":"A"}"#), ("A: b", "x")]), "fromLogicalId is missing");
     says(TYPE, raw(&[("A: b", "x"); 17]), "more than 16 parts");
+    let payload = ("Content-Disposition: form-data; name=MessagePayload", "<a/>");
+    says(TYPE, raw(&[json, payload, payload]), "2 parts could be MessagePayload");
+    says(TYPE, raw(&[json, ("A: b", "x"), ("A: b", "y")]), "2 parts could be MessagePayload");
+    assert_eq!(
+        read_multipart_message(TYPE, &raw(&[json, ("A: b", "x"), payload]), 16).unwrap().payload,
+        "<a/>"
+    );
     let whole = raw(&[json, ("A: b", "<a/>")]);
     says(TYPE, whole.slice(..whole.len() - 6), "before the closing boundary");
     says(
@@ -167,6 +174,10 @@ fn three_kinds_of_deflate_inflate_and_a_bomb_does_not() {
         assert!(inflate(&packed, Encoding::Deflate, 99_999).is_err());
         assert!(inflate(&packed.slice(..packed.len() / 2), Encoding::Deflate, 100_000).is_err());
     }
+    let mut more = ZlibEncoder::new(Vec::new(), Compression::default());
+    more.write_all(b"<a/>").unwrap();
+    let more = Bytes::from([more.finish().unwrap(), b"more".to_vec()].concat());
+    assert!(inflate(&more, Encoding::Deflate, 100).unwrap_err().what.contains("4 bytes after"));
     assert!(inflate(&Bytes::from("<a/>"), Encoding::Deflate, 100).is_err());
     assert_eq!(inflate(&Bytes::from("<a/>"), Encoding::None, 100).unwrap(), "<a/>");
 }
@@ -180,8 +191,8 @@ proptest! {
         if at < changed.len() {
             changed[at] = byte;
         }
-        let _ = read_multipart_message(TYPE, &changed.into());
-        let _ = read_multipart_message(TYPE, &noise.clone().into());
+        let _ = read_multipart_message(TYPE, &changed.into(), 16);
+        let _ = read_multipart_message(TYPE, &noise.clone().into(), 16);
         let _ = inflate(&noise.into(), Encoding::Deflate, 1000);
     }
 
@@ -190,7 +201,7 @@ proptest! {
         let composer = Composer::default();
         let parcel = Parcel { parameters: parameters(), payload: payload.into() };
         let body = all(composer.message(&parcel));
-        let received = read_multipart_message(composer.content_type().to_str().unwrap(), &body).unwrap();
+        let received = read_multipart_message(composer.content_type().to_str().unwrap(), &body, 16).unwrap();
         prop_assert_eq!(received.payload, parcel.payload);
     }
 }

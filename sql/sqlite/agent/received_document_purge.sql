@@ -1,0 +1,8 @@
+-- agent:received_document_purge
+-- Forgets documents of which nothing was stored since a time.
+-- Parameters: ?1 connection point, ?2 before, ?3 limit.
+-- Locks: part of the one BEGIN IMMEDIATE transaction of a purge.
+DELETE FROM bodrelay_received_document
+WHERE document_key IN (
+    SELECT document_key FROM bodrelay_received_document
+    WHERE connection_point = ?1 AND received_at < ?2 LIMIT ?3)
