@@ -23,7 +23,7 @@ use crate::database::sqlite::Sqlite;
 use crate::domain::notice::{Notice, Severity};
 use crate::ims::Client;
 use crate::journal::{Journal, JournalError};
-use crate::operator::{Desk, Heard, Identity, PointReport, Said};
+use crate::operator::{Desk, Heard, Identity, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform;
 
@@ -328,7 +328,12 @@ impl<'a> Agent<'a> {
     /// A round at every database whose last one has ended.
     fn start_rounds(&mut self, stopping: bool) {
         self.check_space();
-        let mut said: Vec<Said> = self.desks.iter().map(|_| Said { stopping, ..Said::default() }).collect();
+        let inbound = || match self.mode {
+            Mode::Once => Receiving::NotNow,
+            Mode::Run => Receiving::NoListener,
+        };
+        let mut said: Vec<Said> =
+            self.desks.iter().map(|_| Said { stopping, inbound: inbound(), ..Said::default() }).collect();
         if self.desks.iter().any(Option::is_none) {
             // Somebody's round is under way: what there is to say waits for all of them.
             return;
