@@ -49,5 +49,12 @@ GRANT SELECT, UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_agent;
 GRANT SELECT ON cor_outbox_headers TO bodrelay_agent;
 -- Only where a connection point sets outbox_keep_hours, so that processed rows are deleted:
 -- GRANT DELETE ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
+-- Only for receiving (receive_mode = 'on'; after 003), and the command confirm_error, which writes into the outbox:
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON bodrelay.bodrelay_receipt, bodrelay.bodrelay_received_document TO bodrelay_agent;
+-- GRANT SELECT ON bodrelay.bodrelay_receipt, bodrelay.bodrelay_received_document, bodrelay.bodrelay_received_today
+--     TO bodrelay_reader;
+-- GRANT SELECT, INSERT ON cor_inbox_entry, cor_inbox_headers TO bodrelay_agent;
+-- GRANT INSERT ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
+-- Sequences, where C_ID is a serial column (an identity column needs none): GRANT USAGE ON SEQUENCE ... TO bodrelay_agent;
 
 COMMIT;

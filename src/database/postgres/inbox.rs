@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 
 use crate::database::inbox::{ReceiptRow, ReceivedRow, known, to_insert, written};
 use crate::database::rows::Cells;
-use crate::database::statements::{postgres as sql, postgres_session};
+use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::domain::incoming::{Incoming, Known, Marks, Stored, headers, judge};
+use crate::domain::message::Entry;
 
-use super::log;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{clean, clean_if};
+use super::{log, outbox};
 
 macro_rules! each {
     ($rows:ident, $row:ident => $value:expr) => {
@@ -52,7 +53,7 @@ async fn take_turns(session: &Session, documents: &[Incoming]) -> Result<(), Tro
         documents.iter().map(|document| document.connection_point.as_str()).collect();
     for point in points {
         let what = format!("bodrelay inbox {point}");
-        session.query_one(postgres_session::INBOX_LOCK, &[&what]).await?;
+        session.query_one(session_sql::INBOX_LOCK, &[&what]).await?;
     }
     Ok(())
 }
@@ -174,4 +175,25 @@ pub(super) async fn purge(
         + session.execute(sql::RECEIVED_DOCUMENT_PURGE, &[&connection_point, &documents, &limit]).await?;
     session.commit().await?;
     Ok(deleted)
+}
+
+pub(super) async fn load(session: &Session, entry_id: i64) -> Result<Option<Entry>, Trouble> {
+    session.begin_read().await?;
+    let rows = session.query(sql::INBOX_LOAD, &[&entry_id]).await?;
+    let header_rows = session.query(sql::INBOX_LOAD_HEADERS, &[&entry_id]).await?;
+    session.commit().await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut entry = outbox::entry(row)?;
+    for row in &header_rows {
+        entry.headers.push((row.required(0)?, row.required(1)?));
+    }
+    Ok(Some(entry))
+}
+
+/// Of these receipt keys, those that are in the table.
+pub(super) async fn present(session: &Session, receipt_keys: &[String]) -> Result<Vec<String>, Trouble> {
+    session.begin_read().await?;
+    let rows = session.query(sql::RECEIPT_PRESENT, &[&receipt_keys]).await?;
+    session.commit().await?;
+    rows.iter().map(|row| row.required(0)).collect()
 }
