@@ -567,3 +567,22 @@ pub fn facts(document: &Incoming) -> Facts {
         resend_of: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_part_is_before_the_last_separator() {
+        const HEX: &str = "0123456789abcdef0123456789ABCDEF";
+        let of = |text: String| source_part(&text).to_owned();
+        assert_eq!(of(format!("M-1:-ION-:{HEX}")), "M-1");
+        assert_eq!(of(format!("a:-ION-:b:-ION-:{HEX}")), "a:-ION-:b");
+        assert_eq!(of(format!(":-ION-:{HEX}")), "");
+        for whole in ["", "M-1", ":-ION-:", "M-1:-ION-:0123", "M:-ION-:0123456789abcdef0123456789abcde\u{e9}"]
+        {
+            assert_eq!(source_part(whole), whole);
+        }
+        assert_eq!(of(format!("M-1:-ION-:{HEX}0")), format!("M-1:-ION-:{HEX}0"));
+    }
+}
