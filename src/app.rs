@@ -219,14 +219,14 @@ impl<'a> Agent<'a> {
         }
         let receiver = match config.listen.as_ref().filter(|_| mode == Mode::Run) {
             Some(settings) => {
-                let setup = Setup {
+                let receiver = Receiver::start(Setup {
                     settings,
                     host: &config.agent.host,
                     databases,
+                    journal: opened.journal.clone(),
                     clock: clock.clone(),
                     stores: true,
-                };
-                let receiver = Receiver::start(setup)?;
+                })?;
                 tracing::info!(address = %receiver.address(), "receives what ION sends");
                 Some(receiver)
             }
@@ -367,7 +367,12 @@ impl<'a> Agent<'a> {
     /// A round at every database whose last one has ended.
     fn start_rounds(&mut self, stopping: bool) {
         self.check_space();
-        let mut said: Vec<Said> = self.desks.iter().map(|_| Said { stopping, ..Said::default() }).collect();
+        let inbound = || match self.mode {
+            Mode::Once => Receiving::NotNow,
+            Mode::Run => Receiving::NoListener,
+        };
+        let mut said: Vec<Said> =
+            self.desks.iter().map(|_| Said { stopping, inbound: inbound(), ..Said::default() }).collect();
         if self.desks.iter().any(Option::is_none) {
             // Somebody's round is under way: what there is to say waits for all of them.
             return;
@@ -424,15 +429,7 @@ impl<'a> Agent<'a> {
 
     /// What the receiver has to say, and what has to be known before its database is written to again.
     fn tell_received(&mut self, said: &mut [Said]) {
-        let Some(receiver) = &self.receiver else {
-            for said in said {
-                said.inbound = match self.mode {
-                    Mode::Once => Receiving::NotNow,
-                    Mode::Run => Receiving::NoListener,
-                };
-            }
-            return;
-        };
+        let Some(receiver) = &self.receiver else { return };
         self.notices.extend(receiver.take_notices());
         let mut received = receiver.take_received();
         for (index, said) in said.iter_mut().enumerate() {

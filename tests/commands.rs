@@ -410,7 +410,7 @@ fn a_command_is_its_own_agents_alone() {
     assert!(figures.starts_with("refused") && text.contains("no connection point is called 'cp1'"), "{text}");
     let (figures, text) =
         told(&site, &mut agent, "command, connection_point, direction", "'pause', 'CP1', 'in'");
-    assert!(figures.starts_with("refused") && text.contains("does not receive yet"), "{text}");
+    assert!(figures.starts_with("refused") && text.contains("confirm_error only"), "{text}");
     site.sql(&format!(
         "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id) \
          VALUES ('CP2', 'PLANT2', '{}', 'lid://acme.erp.plant2')",
@@ -423,4 +423,66 @@ fn a_command_is_its_own_agents_alone() {
     let mut other = site.start_beside("host2", "state2", "PLANT2");
     other.until("its own agent does it", || is_over(&site, theirs));
     assert_eq!(site.number("SELECT count(*) FROM bodrelay_command WHERE host = 'host2'"), 1);
+}
+
+/// The original, its flag, and the headers of a received document, as the inbox has them.
+fn receive(site: &Site, entry_id: i64, document: &str) {
+    site.sql(&format!(
+        "INSERT INTO COR_INBOX_ENTRY (C_ID, C_TENANT_ID, C_WAS_PROCESSED, C_XML) VALUES ({entry_id}, 'T', 0, '{document}')"
+    ));
+    let tenant = site.tenant_id().to_owned();
+    for (key, value) in [
+        ("TenantId", tenant.as_str()),
+        ("MessageId", "M-1"),
+        ("BODType", "Sync.ItemMaster"),
+        ("FromLogicalId", "lid://infor.ims.sender"),
+        ("DocumentId", "ITEM-9"),
+        ("AccountingEntity", "AE10"),
+        ("VariationId", "7"),
+    ] {
+        site.sql(&format!(
+            "INSERT INTO COR_INBOX_HEADERS (C_INBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) VALUES ({entry_id}, '{key}', '{value}')"
+        ));
+    }
+}
+
+#[test]
+fn a_document_that_failed_is_confirmed_to_ion_once() {
+    on_both(|site| {
+        receive(site, 71, "<SyncItemMaster/>");
+        let mut agent = site.start();
+        let columns = "command, connection_point, message_key, reason, reason_code";
+        let mut refused = |values: &str, expected: &str| {
+            let (figures, text) = told(site, &mut agent, columns, values);
+            assert!(figures.starts_with("refused") && text.contains(expected), "{values}: {figures} {text}");
+        };
+        let good = "'confirm_error', 'CP1', '71', 'unit PCE is unknown', 'UOM001'";
+        refused(good, "Confirm.BOD is not listed");
+        site.sql(
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+             VALUES ('CP1', 'out', 'Confirm', 'BOD')",
+        );
+        refused("'confirm_error', '*', '71', 'why', NULL", "name the connection point");
+        refused("'confirm_error', 'CP1', '71', ' ', NULL", "give a reason");
+        refused("'confirm_error', 'CP1', NULL, 'why', NULL", "give message_key");
+        refused("'confirm_error', 'CP1', '72', 'why', NULL", "C_ID 72 of COR_INBOX_ENTRY is gone");
+        refused("'confirm_error', 'CP1', 'no-such-key', 'why', NULL", "'no-such-key'");
+        assert_eq!(site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY"), 0);
+        let (figures, text) = told(site, &mut agent, columns, good);
+        assert_eq!(
+            (&*figures, &*text),
+            ("done 1 1", "the ConfirmBOD for C_ID 71 of the inbox is in the outbox")
+        );
+        let row = site.number("SELECT max(C_ID) FROM COR_OUTBOX_ENTRY");
+        agent.until("it is sent", || site.flag(row) == Some(1));
+        let arrivals = site.simulator.ledger().arrivals();
+        let [arrival] = arrivals.as_slice() else { panic!("{} arrivals", arrivals.len()) };
+        assert_eq!(&*arrival.document_name, "Confirm.BOD");
+        assert!(!site.has_open_finding("SENDER_LOGICAL_ID_DIFFERS"));
+        assert_eq!(
+            site.number("SELECT count(*) FROM COR_INBOX_ENTRY WHERE C_WAS_PROCESSED = 0"),
+            1,
+            "the inbox is the application's"
+        );
+    });
 }

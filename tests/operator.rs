@@ -556,7 +556,7 @@ fn commands_are_carried_out_or_refused() {
     assert_eq!(command("command, failure_code", "'resubmit', 'HTTP_400'"), "done 1 1");
     site.once(0);
     assert_eq!((site.ask(&state(ids[1])), site.ask(&state(ids[0]))), ("accepted".into(), "discarded".into()));
-    assert_eq!(command("command", "'confirm_error'"), "refused - -");
+    assert_eq!(command("command", "'confirm_error'"), "refused 0 0");
 }
 
 #[test]

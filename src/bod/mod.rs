@@ -1,8 +1,9 @@
-//! Business Object Documents as XML: read an envelope, judge an entry.
+//! Business Object Documents as XML: read an envelope, judge an entry, compose a ConfirmBOD.
 //!
 //! Everything here is pure: bytes and settings in, values out. Nothing of it knows a database, a socket or a clock.
 
 mod checks;
+pub mod confirm;
 pub mod envelope;
 mod headers;
 pub mod judge;

@@ -138,6 +138,10 @@ fn tables(site: &Site, survey: &Survey, section: &mut Section) -> bool {
         let notice = notice("DATABASE_LACKS", Severity::Error);
         section.finds(notice.says(problem.what.clone(), sentence(&problem.remedy)));
     }
+    for problem in &survey.inbound_problems {
+        let notice = notice("INBOX_LACKS", Severity::Error);
+        section.finds(notice.says(problem.what.clone(), sentence(&problem.remedy)));
+    }
     for advice in &survey.advice {
         let notice = notice("DATABASE_ADVICE", Severity::Info);
         section.finds(notice.says(advice.what.clone(), sentence(&advice.remedy)));
@@ -226,7 +230,11 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
         }
         section.finds(refused.notice());
     }
-    for point in plan.connection_points.values().filter(|point| point.documents.is_empty()) {
+    // One that only receives sends nothing, and means it.
+    let only_receives =
+        |point: &ConnectionPoint| point.send_mode == SendMode::Off && plan.inbound.contains_key(&point.name);
+    let lacking = plan.connection_points.values().filter(|point| point.documents.is_empty());
+    for point in lacking.filter(|point| !only_receives(point)) {
         let severity = if point.send_mode == SendMode::Off { Severity::Warning } else { Severity::Error };
         section.finds(Notice::new("NO_DOCUMENTS", severity, Some(&point.name), "documents").says(
             "bodrelay_document has no row of direction 'out' for it: nothing is sent",
@@ -237,13 +245,24 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
             ),
         ));
     }
+    for (name, _) in plan.inbound.iter().filter(|(_, inbound)| inbound.documents.is_empty()) {
+        section.finds(Notice::new("NO_DOCUMENTS", Severity::Error, Some(name), "received documents").says(
+            "receive_mode = 'on', but bodrelay_document has no row of direction 'in' for it that is enabled: ION is \
+             answered with 412",
+            format!(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'in', \
+                 'Sync', 'SalesOrder'), one row for each document type."
+            ),
+        ));
+    }
     strangers(site, control, plan, section);
     let on = |mode| plan.connection_points.values().filter(|point| point.send_mode == mode).count();
     let here = plan.connection_points.len();
     section.sees(format!(
-        "{here} connection points, {} on, {} observed",
+        "{here} connection points, {} on, {} observed, {} receiving",
         on(SendMode::On),
-        on(SendMode::Observe)
+        on(SendMode::Observe),
+        plan.inbound.len()
     ));
     for said in plan.connection_points.values().flat_map(|point| schedules::said(point, site.now)) {
         section.sees(said);
@@ -253,7 +272,7 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
             "bodrelay_connection_point has no row: there is nothing to do",
             format!("Insert one; 'bodrelay sql {} examples' shows how.", site.dialect),
         ));
-    } else if here > 0 && on(SendMode::On) == 0 {
+    } else if here > 0 && on(SendMode::On) == 0 && plan.inbound.is_empty() {
         section.finds(Notice::new("NOTHING_SWITCHED_ON", Severity::Warning, None, site.name.clone()).says(
             "no connection point has send_mode = 'on': nothing is sent",
             "UPDATE bodrelay_connection_point SET send_mode = 'observe' (look first) or 'on' WHERE connection_point \

@@ -37,6 +37,7 @@ fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
     table.set_header([
         "database",
         "point",
+        "direction",
         "state",
         "since",
         "waits",
@@ -44,6 +45,8 @@ fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
         "held",
         "failed",
         "in doubt",
+        "total",
+        "duplicates",
         "last accepted",
         "host",
         "seen",
@@ -54,6 +57,7 @@ fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
         table.add_row([
             plain(database),
             plain(&row.connection_point),
+            row.direction.clone(),
             row.state.clone(),
             age(row.state_since),
             format!("{}{more}", row.waiting_rows),
@@ -61,6 +65,8 @@ fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
             row.held_rows.to_string(),
             row.failed_rows.to_string(),
             row.in_doubt_rows.to_string(),
+            row.accepted_total.to_string(),
+            row.duplicate_total.to_string(),
             row.last_accepted_at.map(age).unwrap_or_default(),
             plain(&row.host),
             age(row.heartbeat_at),
@@ -69,7 +75,8 @@ fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
     let mut text = format!("{}\n", table.trim_fmt());
     for (_, row) in rows {
         if let Some(reason) = &row.state_reason {
-            text += &format!("{} is {}: {}\n", plain(&row.connection_point), row.state, plain(reason));
+            let point = plain(&row.connection_point);
+            text += &format!("{point} ({}) is {}: {}\n", row.direction, row.state, plain(reason));
         }
     }
     text

@@ -55,13 +55,16 @@ pub(super) fn to_insert<'d>(documents: &'d [Incoming], judged: &[Judged]) -> Vec
     .collect()
 }
 
-/// `entry_ids`: of what `to_insert` gave, in its order; `None` where they are too few.
+/// `entry_ids`: of what `to_insert` gave, in its order; `None` where the database answered with too few rows.
 pub(super) fn written<'d>(
     documents: &'d [Incoming],
     marks: &'d [Marks],
     judged: Vec<Judged>,
     entry_ids: &[i64],
 ) -> Option<Written<'d>> {
+    if judged.len() != documents.len() {
+        return None;
+    }
     let mut ids = entry_ids.iter().copied();
     let mut places: Vec<Option<i64>> = Vec::with_capacity(documents.len());
     let mut written = Written {

@@ -141,6 +141,16 @@ pub trait Database: Send + Sync {
     /// alone. A commit whose answer was lost is an error, too; when the document comes again, it is a repeat.
     async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>>;
 
+    /// A row of the inbox with its headers, whatever its flag; `None`: it is gone.
+    async fn inbox_load(&self, entry_id: i64) -> Result<Option<Entry>>;
+
+    /// Of these receipt keys, those that are in the table.
+    async fn receipts_present(&self, receipt_keys: &[String]) -> Result<Vec<String>>;
+
+    /// Puts a document that a command asks for into the outbox at 0, and ends the command with it, in one transaction:
+    /// once, whatever dies in between. `None`: the command had ended before, nothing was written.
+    async fn outbox_add(&self, added: &Added) -> Result<Option<i64>>;
+
     /// Forgets receipts from before `receipts`, and documents of which nothing was stored since `documents`: `limit` of
     /// each at most; answers how many.
     async fn inbox_purge(
@@ -343,6 +353,8 @@ pub struct CommandRow {
     pub state: String,
     /// Of `pause`.
     pub until_at: Option<DateTime<Utc>>,
+    /// Of `confirm_error`; `lever_read` does not read it.
+    pub reason_code: Option<String>,
 }
 
 /// A row of `bodrelay_host`.
@@ -489,6 +501,22 @@ pub struct FindingRow {
     pub host: String,
     /// A DBA knows of it until then: it is read, never written.
     pub acknowledged_until: Option<DateTime<Utc>>,
+}
+
+/// A document that a command asks for.
+#[derive(Debug, Clone)]
+pub struct Added {
+    pub command_id: i64,
+    /// What the command's row says then.
+    pub result: String,
+    pub host: String,
+    /// `C_TENANT_ID` and `C_LOGICAL_ID`: as the connection point chooses its rows.
+    pub tenant_id: String,
+    pub logical_id: String,
+    /// ASCII, so that every column takes it.
+    pub document: String,
+    pub headers: Vec<(String, String)>,
+    pub created_at: DateTime<Utc>,
 }
 
 /// How a command ended, or how far it is.

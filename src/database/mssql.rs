@@ -12,11 +12,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config::DatabaseSettings;
 use crate::domain::incoming::{Incoming, Stored};
+use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow,
-    Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Added, Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter,
+    LogRow, Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use session::Session;
 use trouble::Trouble;
@@ -91,10 +92,10 @@ macro_rules! on {
                 }
                 Err(trouble) => {
                     *place = taken.after(&trouble).await;
-                    if !(trouble.is_worth_another_try() && tries == 1) {
+                    if !(trouble.is_deadlock() && tries == 1) {
                         break Err($self.told($operation, trouble));
                     }
-                    tracing::debug!(database = %$self.settings.name, operation = $operation, "another session was in the way, once more");
+                    tracing::debug!(database = %$self.settings.name, operation = $operation, "deadlock, once more");
                 }
             }
         }
@@ -209,6 +210,18 @@ impl Database for Mssql {
 
     async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
         on!(self.storing, "inbox_store", |session| inbox::store(session, documents))
+    }
+
+    async fn inbox_load(&self, entry_id: i64) -> Result<Option<Entry>> {
+        on!(self.storing, "inbox_load", |session| inbox::load(session, entry_id))
+    }
+
+    async fn receipts_present(&self, receipt_keys: &[String]) -> Result<Vec<String>> {
+        on!(self.storing, "receipts_present", |session| inbox::present(session, receipt_keys))
+    }
+
+    async fn outbox_add(&self, added: &Added) -> Result<Option<i64>> {
+        on!(self.settling, "outbox_add", |session| outbox::add(session, added))
     }
 
     async fn inbox_purge(

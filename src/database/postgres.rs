@@ -13,10 +13,11 @@ use chrono::{DateTime, Utc};
 
 use crate::config::DatabaseSettings;
 use crate::domain::incoming::{Incoming, Stored};
+use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Backlog, ChangeRow, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
+    Added, Backlog, ChangeRow, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
     OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use listen::Listener;
@@ -308,6 +309,23 @@ impl Database for Postgres {
             |session| async move { inbox::store(&session, documents).await },
         )
         .await
+    }
+
+    async fn inbox_load(&self, entry_id: i64) -> Result<Option<Entry>> {
+        self.call(&self.control, "inbox_load", |session| async move { inbox::load(&session, entry_id).await })
+            .await
+    }
+
+    async fn receipts_present(&self, receipt_keys: &[String]) -> Result<Vec<String>> {
+        self.call(&self.control, "receipts_present", |session| async move {
+            inbox::present(&session, receipt_keys).await
+        })
+        .await
+    }
+
+    async fn outbox_add(&self, added: &Added) -> Result<Option<i64>> {
+        self.call(&self.outbox, "outbox_add", |session| async move { outbox::add(&session, added).await })
+            .await
     }
 
     async fn inbox_purge(

@@ -129,7 +129,7 @@ pub(super) fn status_rule<C: Cells>(row: &C) -> Result<StatusRuleRow, C::Error> 
     })
 }
 
-/// The columns of command_read.
+/// The columns of lever_read.
 pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
     Ok(CommandRow {
         command_id: row.number(0)?,
@@ -148,7 +148,13 @@ pub(super) fn command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
         dry_run: row.flag(13)?,
         state: row.required(14)?,
         until_at: row.time(15)?,
+        reason_code: None,
     })
+}
+
+/// The columns of command_read, one more than those of lever_read.
+pub(super) fn open_command<C: Cells>(row: &C) -> Result<CommandRow, C::Error> {
+    Ok(CommandRow { reason_code: row.text(16)?, ..command(row)? })
 }
 
 /// The columns of finding_read.

@@ -16,10 +16,10 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
     } else if found < SCRIPT_KNOWN {
         Some(missing(Severity::Warning).says(
             format!(
-                "the control tables are of script {found}: the agent works, but views and history of script \
-                 {SCRIPT_KNOWN} are missing"
+                "the control tables are of script {found}: the agent works, but what script {SCRIPT_KNOWN} brings is \
+                 missing (2: views and the history of settings; 3: what receiving needs)"
             ),
-            "Run the scripts after it ('bodrelay sql DIALECT 002_panel' prints one).",
+            "Run the scripts after it ('bodrelay sql DIALECT 002_panel' and '003_inbound' print them).",
         ))
     } else if found > SCRIPT_KNOWN {
         Some(Notice::new("SCRIPT_NEWER", Severity::Info, None, database).says(

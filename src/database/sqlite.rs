@@ -18,13 +18,14 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::DatabaseSettings;
 use crate::domain::incoming::{Incoming, Stored};
+use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 use crate::platform::file_identity;
 use crate::sqlite_thread::SqliteThread;
 
 use super::{
-    Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter, LogRow,
-    Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Added, Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter,
+    LogRow, Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
 };
 use trouble::Trouble;
 
@@ -397,6 +398,20 @@ impl Database for Sqlite {
     async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
         let documents = documents.to_vec();
         self.call("inbox_store", move |connection| inbox::store(connection, &documents)).await
+    }
+
+    async fn inbox_load(&self, entry_id: i64) -> Result<Option<Entry>> {
+        self.call("inbox_load", move |connection| inbox::load(connection, entry_id)).await
+    }
+
+    async fn receipts_present(&self, receipt_keys: &[String]) -> Result<Vec<String>> {
+        let receipt_keys = receipt_keys.to_vec();
+        self.call("receipts_present", move |connection| inbox::present(connection, &receipt_keys)).await
+    }
+
+    async fn outbox_add(&self, added: &Added) -> Result<Option<i64>> {
+        let added = added.clone();
+        self.call("outbox_add", move |connection| outbox::add(connection, &added)).await
     }
 
     async fn inbox_purge(

@@ -81,6 +81,12 @@ statements! {
     OUTBOX_PURGE_SELECT_BY_LOGICAL_ID = "outbox_purge_select_by_logical_id";
     OUTBOX_PURGE_HEADERS = "outbox_purge_headers";
     OUTBOX_PURGE = "outbox_purge";
+    OUTBOX_INSERT = "outbox_insert";
+    OUTBOX_INSERT_1_0 = "outbox_insert_1_0";
+    OUTBOX_INSERT_HEADERS = "outbox_insert_headers";
+    INBOX_LOAD = "inbox_load";
+    INBOX_LOAD_HEADERS = "inbox_load_headers";
+    RECEIPT_PRESENT = "receipt_present";
     INBOX_KNOWN = "inbox_known";
     INBOX_INSERT = "inbox_insert";
     INBOX_INSERT_1_0 = "inbox_insert_1_0";

@@ -20,6 +20,8 @@ pub enum Kind {
     TestDocument,
     /// Reads the credential files again.
     ReloadCredentials,
+    /// Tells ION that a received document could not be processed: a ConfirmBOD goes into the outbox.
+    ConfirmError,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             "purge_log" => Self::PurgeLog,
             "test_document" => Self::TestDocument,
             "reload_credentials" => Self::ReloadCredentials,
+            "confirm_error" => Self::ConfirmError,
             _ => return None,
         })
     }
@@ -44,8 +47,8 @@ impl Kind {
         matches!(self, Self::Pause | Self::Resume | Self::PollNow)
     }
 
-    /// It leaves nothing behind: done twice is done once.
+    /// It leaves nothing behind in the journal: done twice is done once.
     pub fn only_looks(self) -> bool {
-        matches!(self, Self::TestDocument | Self::ReloadCredentials)
+        matches!(self, Self::TestDocument | Self::ReloadCredentials | Self::ConfirmError)
     }
 }

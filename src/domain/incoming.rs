@@ -62,6 +62,8 @@ pub struct InboundPlan {
     pub logical_id: String,
     /// The most that any of its document types takes.
     pub max_document_bytes: u64,
+    /// Why nothing is taken just now (another agent owns it, a script is missing): ION is asked to come again, with 503.
+    pub closed: Option<String>,
     /// Enabled ones only.
     pub documents: std::collections::BTreeMap<DocumentType, InboundRules>,
 }
@@ -247,7 +249,7 @@ pub fn judge(documents: &[Incoming], marks: &[Marks], known: Vec<Known>) -> Vec<
     for (place, ((document, marks), known)) in documents.iter().zip(marks).zip(known).enumerate() {
         let known = call.and(document, marks, known);
         let verdict = judge_one(document, marks, &known);
-        call.remember(place, document, marks, &verdict);
+        call.remember(place, document, marks, &known, &verdict);
         judged.push(verdict);
     }
     judged
@@ -269,11 +271,20 @@ struct Latest {
     of: Earlier,
 }
 
+/// What came with a source part.
+struct Source {
+    sender: String,
+    document_name: String,
+    digest: String,
+    of: Earlier,
+}
+
 /// What the documents of one call have left for the later ones.
 #[derive(Default)]
 struct Call {
     receipts: HashMap<String, (String, Earlier)>,
-    sources: HashMap<(String, String), Vec<(String, String, String, Earlier)>>,
+    /// By connection point and source part.
+    sources: HashMap<(String, String), Vec<Source>>,
     documents: HashMap<String, Latest>,
 }
 
@@ -282,8 +293,9 @@ impl Call {
         let of_entry = |entry_id: i64| Earlier::Entry(entry_id);
         let Incoming { connection_point, parameters, digest, .. } = document;
         let sources = self.sources.get(&(connection_point.clone(), marks.source_part.clone()));
-        let same = sources.into_iter().flatten().find(|(sender, name, bytes, _)| {
-            (sender, name, bytes) == (&parameters.from_logical_id, &parameters.document_name, digest)
+        let same = sources.into_iter().flatten().find(|it| {
+            (&it.sender, &it.document_name, &it.digest)
+                == (&parameters.from_logical_id, &parameters.document_name, digest)
         });
         KnownHere {
             repeat: known
@@ -294,7 +306,7 @@ impl Call {
                 .repeat_of_bytes
                 .map(of_entry)
                 .or_else(|| self.receipts.get(&marks.receipt_key_of_bytes).map(|(_, of)| *of)),
-            source: known.source.map(of_entry).or_else(|| same.map(|(.., of)| *of)),
+            source: known.source.map(of_entry).or_else(|| same.map(|it| it.of)),
             source_seen: known.source_seen || sources.is_some(),
             document: marks.document_key.as_ref().and_then(|key| self.documents.get(key).cloned()).or_else(
                 || {
@@ -308,7 +320,14 @@ impl Call {
         }
     }
 
-    fn remember(&mut self, place: usize, document: &Incoming, marks: &Marks, judged: &Judged) {
+    fn remember(
+        &mut self,
+        place: usize,
+        document: &Incoming,
+        marks: &Marks,
+        known: &KnownHere,
+        judged: &Judged,
+    ) {
         let of = match &judged.fate {
             Fate::Repeat { .. } => return,
             Fate::Store { .. } => Earlier::Here(place),
@@ -317,10 +336,14 @@ impl Call {
         let Incoming { connection_point, parameters, digest, .. } = document;
         self.receipts.insert(judged.receipt_key.clone(), (digest.clone(), of));
         let source = (connection_point.clone(), marks.source_part.clone());
-        let (sender, name) = (parameters.from_logical_id.clone(), parameters.document_name.clone());
-        self.sources.entry(source).or_default().push((sender, name, digest.clone(), of));
+        self.sources.entry(source).or_default().push(Source {
+            sender: parameters.from_logical_id.clone(),
+            document_name: parameters.document_name.clone(),
+            digest: digest.clone(),
+            of,
+        });
         if let (true, Some(key)) = (judged.raises_document, &marks.document_key) {
-            let before = self.documents.get(key).and_then(|latest| latest.variation_id);
+            let before = known.document.as_ref().and_then(|latest| latest.variation_id);
             let variation_id = parameters.variation_id.or(before);
             self.documents.insert(key.clone(), Latest { variation_id, digest: digest.clone(), of });
         }
@@ -542,5 +565,24 @@ pub fn facts(document: &Incoming) -> Facts {
         digest: Some(document.digest.clone()),
         created_at: Some(document.received_at),
         resend_of: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_part_is_before_the_last_separator() {
+        const HEX: &str = "0123456789abcdef0123456789ABCDEF";
+        let of = |text: String| source_part(&text).to_owned();
+        assert_eq!(of(format!("M-1:-ION-:{HEX}")), "M-1");
+        assert_eq!(of(format!("a:-ION-:b:-ION-:{HEX}")), "a:-ION-:b");
+        assert_eq!(of(format!(":-ION-:{HEX}")), "");
+        for whole in ["", "M-1", ":-ION-:", "M-1:-ION-:0123", "M:-ION-:0123456789abcdef0123456789abcde\u{e9}"]
+        {
+            assert_eq!(source_part(whole), whole);
+        }
+        assert_eq!(of(format!("M-1:-ION-:{HEX}0")), format!("M-1:-ION-:{HEX}0"));
     }
 }

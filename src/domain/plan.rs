@@ -577,6 +577,7 @@ fn read_inbound<'a>(
         connection_point: point.name.clone(),
         tenant_id: point.tenant_id.clone(),
         logical_id: point.logical_id.clone(),
+        closed: None,
         max_document_bytes: u64::try_from(largest.unwrap_or(point.max_document_bytes)).unwrap_or(u64::MAX),
         documents,
     };

@@ -17,6 +17,7 @@ mod apply;
 mod backup;
 mod open;
 mod read;
+mod received;
 mod record;
 mod statements;
 #[cfg(test)]
@@ -26,10 +27,11 @@ pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
 pub use backup::{Backup, backup};
 pub use open::Opened;
 pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope};
+pub use received::Received;
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

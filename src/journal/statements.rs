@@ -1,12 +1,13 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 5] = [
+pub(super) const SCRIPTS: [&str; 6] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
     include_str!("../../sql/journal/004_purge.sql"),
     include_str!("../../sql/journal/005_findings.sql"),
+    include_str!("../../sql/journal/006_received.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -78,6 +79,10 @@ pub(super) const PURGE_LATE_DELETE: &str = include_str!("../../sql/journal/agent
 pub(super) const PURGE_LATE_INSERT: &str = include_str!("../../sql/journal/agent/purge_late_insert.sql");
 pub(super) const PURGE_LATE_READ: &str = include_str!("../../sql/journal/agent/purge_late_read.sql");
 pub(super) const PURGE_NEXT: &str = include_str!("../../sql/journal/agent/purge_next.sql");
+pub(super) const RECEIVED_BOUND: &str = include_str!("../../sql/journal/agent/received_bound.sql");
+pub(super) const RECEIVED_FORGET: &str = include_str!("../../sql/journal/agent/received_forget.sql");
+pub(super) const RECEIVED_INSERT: &str = include_str!("../../sql/journal/agent/received_insert.sql");
+pub(super) const RECEIVED_NEWEST: &str = include_str!("../../sql/journal/agent/received_newest.sql");
 pub(super) const RECEIVER_INSERT: &str = include_str!("../../sql/journal/agent/receiver_insert.sql");
 pub(super) const RECEIVER_READ: &str = include_str!("../../sql/journal/agent/receiver_read.sql");
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");

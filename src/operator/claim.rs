@@ -142,6 +142,7 @@ impl Desk {
     }
 
     fn restored(&mut self, code: &'static str, what: &str, now: DateTime<Utc>) {
+        self.inbound.is_restored |= code == "DATABASE_RESTORED";
         tracing::warn!(database = self.name, code, "{what}");
         let notice = Notice::new(code, Severity::Warning, None, self.name.clone()).says(
             format!(

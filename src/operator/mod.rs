@@ -21,11 +21,14 @@ use crate::journal::{Journal, JournalError, KnownDatabase};
 
 mod claim;
 mod findings;
+mod inbound;
 mod refused;
 mod watch;
 
 pub use claim::Guard;
 use findings::Findings;
+use inbound::Inbound;
+pub use inbound::{InboundReport, Receiving};
 
 /// An owner that is silent for longer has lapsed.
 const OWNER_LAPSE_SECONDS: i64 = 180;
@@ -83,6 +86,8 @@ pub struct Said {
     pub command_results: Vec<CommandResult>,
     /// Connection points refused for a reason that this database alone does not show.
     pub refused_elsewhere: Vec<(String, String)>,
+    /// Whether this agent receives, and what the receiver says.
+    pub inbound: Receiving,
     /// The last round: owners are given up.
     pub stopping: bool,
     /// Somebody else lost the database since the last round: it is looked at anew.
@@ -135,6 +140,7 @@ pub struct Desk {
     /// The last round could not reach the database.
     is_away: bool,
     findings: Findings,
+    inbound: Inbound,
     findings_read_at: Option<DateTime<Utc>>,
     /// When it was last looked for rows that nobody chooses.
     orphans_at: Option<DateTime<Utc>>,
@@ -229,6 +235,7 @@ impl Desk {
             clock,
             is_away: false,
             findings: Findings::new(&identity.host),
+            inbound: Inbound::default(),
             findings_read_at: None,
             orphans_at: None,
             identity,
@@ -294,6 +301,7 @@ impl Desk {
         }
         self.accepted_documents.extend(said.accepted_documents.iter().cloned());
         self.results.extend(said.command_results.iter().cloned());
+        self.take_in_received(said);
         for point in &said.points {
             let memory = self.statuses.entry(point.connection_point.clone()).or_default();
             memory.accepted_more += point.accepted_more;
@@ -318,6 +326,7 @@ impl Desk {
                 return Ok(());
             }
             let commands = self.database.command_read().await?;
+            self.inbound.is_met = true;
             self.read_findings(now).await?;
             self.advise(&survey, now);
             match self.claim(&survey, &commands, now).await? {
@@ -333,13 +342,14 @@ impl Desk {
         heard.in_doubt_before = self.known.as_ref().and_then(|known| known.in_doubt_before);
         let tables = self.database.control_read().await?;
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
-        let plan = Plan::read(&tables, &surroundings);
+        let mut plan = Plan::read(&tables, &surroundings);
         self.refuse(said, &plan, &tables, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
             self.own_refused(now).await?;
             self.disown(&plan, said).await?;
         }
+        self.open_inbound(said, &mut plan, heard.refused.as_deref(), now).await?;
         self.read_commands(&plan, heard).await?;
         if self.findings_read_at.is_none_or(|at| now - at >= BEAT) {
             self.read_findings(now).await?;
@@ -473,10 +483,20 @@ impl Desk {
             // Carried out by the claim, where it changes something.
             return Whose::Answered("done", "the database is the accepted one".into());
         }
-        if Kind::parse(&command.command).is_none() || command.direction.as_deref() == Some("in") {
-            return refused("not in this version of bodrelay: it does not receive yet".into());
+        let kind = Kind::parse(&command.command);
+        if kind.is_none() {
+            return refused("not in this version of bodrelay".into());
+        }
+        if command.direction.as_deref() == Some("in") && kind != Some(Kind::ConfirmError) {
+            return refused(
+                "direction 'in' goes with confirm_error only: to stop receiving, set receive_mode = 'off'"
+                    .into(),
+            );
         }
         let name = &command.connection_point;
+        if name == "*" && kind == Some(Kind::ConfirmError) {
+            return refused("name the connection point that received the document".into());
+        }
         if name == "*" {
             let others = plan.elsewhere.len() + heard.owned_by.len();
             return match (others, plan.connection_points.len() > heard.owned_by.len()) {
@@ -535,6 +555,7 @@ impl Desk {
                 report.statuses.push(row);
             }
         }
+        self.inbound_statuses(said, plan, &mut report, now);
         // Last: the figures above may be findings, too.
         self.findings.age(self.started_at, said.stopping, now);
         report.findings = self.findings.to_write(now);
@@ -550,16 +571,15 @@ impl Desk {
                 report.connection_points.push((row.connection_point.clone(), reason));
             }
         }
-        for row in tables.documents.iter().filter(|row| row.direction == "out") {
-            let key = (row.connection_point.clone(), Some(format!("{}.{}", row.verb, row.noun)));
-            let reason = reasons.get(&key).cloned();
+        for row in &tables.documents {
+            let document = format!("{} {}.{}", row.direction, row.verb, row.noun);
+            let reason = reasons.get(&(row.connection_point.clone(), Some(document))).cloned();
             if row.refused_reason != reason && !plan.elsewhere.contains(&row.connection_point) {
-                report.documents_refused.push((
-                    row.connection_point.clone(),
-                    row.verb.clone(),
-                    row.noun.clone(),
-                    reason,
-                ));
+                let refused = (row.connection_point.clone(), row.verb.clone(), row.noun.clone(), reason);
+                match row.direction.as_str() {
+                    "in" => report.incoming_refused.push(refused),
+                    _ => report.documents_refused.push(refused),
+                }
             }
         }
     }
@@ -569,7 +589,7 @@ impl Desk {
             .refused
             .iter()
             .map(|refused| {
-                let document = refused.document.as_ref().map(ToString::to_string);
+                let document = refused.document.as_ref().map(|it| format!("{} {it}", refused.direction));
                 ((refused.connection_point.clone(), document), refused.reason.clone())
             })
             .collect();
@@ -645,7 +665,9 @@ impl Desk {
             claimed.beat_at = now;
         }
         for row in statuses {
-            if let Some(memory) = self.statuses.get_mut(&row.connection_point) {
+            if row.direction == "in" {
+                self.inbound_written(row, now);
+            } else if let Some(memory) = self.statuses.get_mut(&row.connection_point) {
                 memory.written_at = Some(now);
                 memory.accepted_more -= row.accepted_more;
                 memory.failed_more -= row.failed_more;

@@ -16,6 +16,7 @@ use crate::domain::waiting::{PointNumber, Scope};
 use crate::ims::Client;
 use crate::journal::{Change, CommandProgress, Journal, JournalError, Note, Record};
 
+mod confirm;
 mod levers;
 mod messages;
 mod purge;
@@ -149,6 +150,7 @@ impl Outbound {
         let Some(kind) = Kind::parse(&command.command) else { return };
         let (database, database_id) = (self.sites[site].database.clone(), self.sites[site].database_id);
         let (targets, journal, now) = (self.targets(site, &command), self.journal.clone(), self.now());
+        let host = self.host.clone();
         self.work.push(Box::pin(async move {
             let outcome = async {
                 let (progress, was_pulled) = match progress {
@@ -164,6 +166,7 @@ impl Outbound {
                     Kind::PurgeLog => purge::purge(&job).await?,
                     Kind::TestDocument => trial::try_documents(&job).await?,
                     Kind::ReloadCredentials => trial::reload_credentials(&job).await,
+                    Kind::ConfirmError => confirm::confirm(&job, &host).await?,
                 };
                 Ok::<_, CommandError>((job.progress, page))
             }
@@ -224,7 +227,7 @@ impl Outbound {
             self.command_results.push((site, self.result(&command, "running", &progress, "goes on".into())));
             return self.command_next_page(site, command, Some(progress), remarks);
         }
-        if kind == Kind::Resubmit && !command.dry_run {
+        if matches!(kind, Kind::Resubmit | Kind::ConfirmError) && !command.dry_run {
             for target in self.targets(site, &command) {
                 let point = self.point(target.number);
                 point.next_sweep_at = 0;
@@ -235,7 +238,7 @@ impl Outbound {
             self.try_again(site, &command);
         }
         let figures = match (kind, command.dry_run) {
-            (Kind::TestDocument | Kind::ReloadCredentials, _) => None,
+            (Kind::TestDocument | Kind::ReloadCredentials, _) | (Kind::ConfirmError, false) => None,
             (_, true) => Some(format!(
                 "dry run: {} of {} would be changed; nothing was",
                 progress.done, progress.matched

@@ -15,7 +15,7 @@ pub async fn survey_of_a_whole_database<F: Fixture>() {
     let fixture = F::fresh().await;
     let database = fixture.open();
     let survey = database.survey().await.unwrap();
-    assert_eq!((survey.problems, survey.advice, survey.script), (vec![], vec![], 1));
+    assert_eq!((survey.problems, survey.advice, survey.script), (vec![], vec![], 3));
     assert!(survey.fingerprint.len() > 20 && survey.fingerprint.len() <= 200, "{}", survey.fingerprint);
     let from_now = (SystemClock.now() - survey.now).num_seconds().abs();
     assert!(from_now < 60, "the database's clock, read as UTC: {}", survey.now);
@@ -45,7 +45,7 @@ pub async fn survey_names_each_missing_thing<F: Fixture>() {
     assert!(problems.contains(&"table COR_OUTBOX_HEADERS is missing"), "{problems:?}");
     assert_eq!((problems.len(), survey.script), (12, 0));
     assert!(survey.problems.iter().all(|problem| problem.remedy.contains(".sql")), "{:?}", survey.problems);
-    assert!(survey.advice.iter().any(|advice| advice.what.contains("COR_INBOX_ENTRY")));
+    assert!(survey.inbound_problems.is_empty(), "nobody receives: {survey:?}");
 
     let fixture = F::fresh().await;
     let database = fixture.open();
@@ -227,6 +227,7 @@ fn status(journal_id: &str) -> StatusRow {
         in_doubt_rows: 4,
         accepted_more: 10,
         failed_more: 1,
+        duplicates_more: 3,
         last_accepted_at: None,
         last_failure_at: None,
         last_failure: None,
@@ -268,7 +269,7 @@ pub async fn status_totals_add_up<F: Fixture>() {
         ("CP1", "running", "h1")
     );
     assert_eq!((row.accepted_total, row.waiting_rows, row.waiting_capped), (20, 5, true));
-    assert_eq!(row.oldest_waiting_at, Some(at("2026-01-30T00:00:00Z")));
+    assert_eq!((row.oldest_waiting_at, row.duplicate_total), (Some(at("2026-01-30T00:00:00Z")), 6));
 }
 
 pub async fn report_writes_only_what_it_has<F: Fixture>() {
@@ -358,6 +359,7 @@ pub async fn everything_that_an_agent_writes(database: &dyn Database) {
     let report = Report {
         host: Some(host_row("j1", 2)),
         connection_points: vec![("CP1".into(), None)],
+        incoming_refused: vec![refused.clone()],
         documents_refused: vec![refused],
         documents_accepted: vec![accepted],
         statuses: vec![status("j1")],

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use bodrelay::clock::Clock;
 use bodrelay::database::Selection;
 use bodrelay::domain::notice::{Notice, Severity};
-use bodrelay::journal::Journal;
-use bodrelay::operator::{Desk, Identity, PointReport, Said};
+use bodrelay::journal::{Journal, Received};
+use bodrelay::operator::{Desk, Identity, InboundReport, PointReport, Receiving, Said};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::control::CP1;
@@ -201,4 +201,147 @@ pub async fn rows_that_never_leave_are_found<F: Fixture>() {
     }
     desk.round(said(1)).await;
     assert_eq!(fixture.value(open).await, "0", "one has left");
+}
+
+fn receives(said: Receiving) -> Said {
+    Said { inbound: said, ..Said::default() }
+}
+
+const STATUS: &str = "SELECT state, host, accepted_total, failed_total, duplicate_total FROM bodrelay_status WHERE direction = 'in'";
+
+/// Who receives owns it, and says how it goes; another agent asks ION to come again.
+pub async fn what_is_received_has_one_owner_and_a_status<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    fixture.exec("UPDATE bodrelay_connection_point SET receive_mode = 'on'").await;
+    fixture
+        .exec(
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+             VALUES ('CP1', 'in', 'Sync', 'Item')",
+        )
+        .await;
+    let report = |stored_more, trouble: Option<&str>| {
+        Receiving::Said(vec![InboundReport {
+            connection_point: "CP1".into(),
+            stored_more,
+            duplicates_more: 2,
+            refused_more: 1,
+            last_stored_at: Some(at("2026-01-31T10:00:00Z")),
+            trouble: trouble.map(str::to_owned),
+            ..InboundReport::default()
+        }])
+    };
+    let closed = |heard: bodrelay::operator::Heard| heard.plan.unwrap().inbound["CP1"].closed.clone();
+    let finding = "SELECT code FROM bodrelay_finding WHERE cleared_at IS NULL AND (code IN ('NO_LISTENER', 'INBOX_LACKS') OR code = 'OWNED_BY_ANOTHER' AND subject = 'receiving')";
+
+    let mut first = desk(&fixture, &folder.path().join("one.sqlite"), &clock, "h1");
+    assert!(
+        closed(first.round(Said::default()).await).is_some(),
+        "a run that does not listen receives nothing"
+    );
+    assert_eq!(fixture.rows(finding).await.concat(), [""; 0]);
+    assert!(closed(first.round(receives(Receiving::NoListener)).await).is_some());
+    assert_eq!(fixture.rows(finding).await.concat(), ["NO_LISTENER"]);
+    assert_eq!(fixture.rows(STATUS).await.len(), 0, "who does not listen owns nothing");
+
+    assert_eq!(closed(first.round(receives(report(3, None))).await), None);
+    assert_eq!(fixture.rows(STATUS).await, [["running", "h1", "3", "1", "2"]]);
+    assert_eq!(fixture.rows(finding).await.concat(), [""; 0]);
+    first.round(receives(report(4, Some("the database is away")))).await;
+    assert_eq!(fixture.rows(STATUS).await, [["backoff", "h1", "7", "2", "4"]]);
+
+    let mut second = desk(&fixture, &folder.path().join("two.sqlite"), &clock, "h2");
+    let reason = closed(second.round(receives(Receiving::Said(vec![]))).await).unwrap();
+    assert!(reason.contains("host h1"), "{reason}");
+    assert_eq!(fixture.rows(finding).await.concat(), ["OWNED_BY_ANOTHER"]);
+    first.round(Said { stopping: true, ..receives(report(0, None)) }).await;
+    drop(first);
+    // The server notices the end of the session by itself.
+    for _ in 0..1_000 {
+        if closed(second.round(receives(Receiving::Said(vec![]))).await).is_none() {
+            break;
+        }
+    }
+    assert_eq!(fixture.value("SELECT state FROM bodrelay_status WHERE direction = 'in'").await, "running");
+
+    fixture.exec("ALTER TABLE bodrelay_receipt RENAME TO bodrelay_away").await;
+    drop(second);
+    let mut third = desk(&fixture, &folder.path().join("two.sqlite"), &clock, "h2");
+    let mut reason = String::new();
+    for _ in 0..1_000 {
+        reason = closed(third.round(receives(Receiving::Said(vec![]))).await).unwrap();
+        if !reason.contains("host h2") {
+            break;
+        }
+    }
+    assert!(reason.contains("003_inbound.sql"), "{reason}");
+    assert_eq!(fixture.rows(finding).await.concat(), ["INBOX_LACKS"]);
+    fixture.exec("ALTER TABLE bodrelay_away RENAME TO bodrelay_receipt").await;
+    clock.forward(2);
+    assert_eq!(closed(third.round(receives(Receiving::Said(vec![]))).await), None, "it is looked at anew");
+
+    fixture.exec("UPDATE bodrelay_document SET duplicate_key = 'message_id', noun = 'It em'").await;
+    third.round(receives(Receiving::Said(vec![]))).await;
+    let refused = fixture.value("SELECT refused_reason FROM bodrelay_document").await;
+    assert!(refused.contains("bare name"), "{refused}");
+    fixture.exec("UPDATE bodrelay_connection_point SET receive_mode = 'off'").await;
+    let heard = third.round(receives(Receiving::Said(vec![]))).await;
+    assert!(heard.plan.unwrap().inbound.is_empty());
+    assert_eq!(fixture.value("SELECT state FROM bodrelay_status WHERE direction = 'in'").await, "stopped");
+}
+
+/// The database is restored to an earlier state: what ION was told is stored, and is not there, is named.
+pub async fn what_a_restore_took_is_named<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    fixture.exec("UPDATE bodrelay_connection_point SET receive_mode = 'on'").await;
+    let file = folder.path().join("journal.sqlite");
+    let listens = || receives(Receiving::Said(vec![]));
+    let mut first = desk(&fixture, &file, &clock, "h1");
+    let database_id = first.round(listens()).await.database_id.unwrap();
+    drop(first);
+    let documents = super::inbox::numbered(700);
+    fixture.open().inbox_store(&documents).await.unwrap();
+    let received = documents.iter().map(Received::of).collect();
+    let journal = Journal::open(&file, 0).unwrap().journal;
+    journal.remember_received(database_id, "CP1", received).await.unwrap();
+    drop(journal);
+    let open =
+        "SELECT count(*) FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE' AND cleared_at IS NULL";
+    let mut whole = desk(&fixture, &file, &clock, "h1");
+    whole.round(listens()).await;
+    assert_eq!(fixture.value(open).await, "0", "nothing is missing");
+    drop(whole);
+    // The epoch alone shows a restore by hours only: what came last is looked at whenever the database is met.
+    fixture.exec("DELETE FROM bodrelay_receipt WHERE message_id >= 'M-0695'").await;
+    let mut whole = desk(&fixture, &file, &clock, "h1");
+    assert!(!whole.round(listens()).await.verify);
+    assert_eq!(fixture.value(open).await, "1");
+    drop(whole);
+    fixture.exec("UPDATE bodrelay_finding SET cleared_at = since WHERE code = 'RECEIVED_BUT_GONE'").await;
+
+    fixture.exec("UPDATE bodrelay_host SET epoch = epoch - 5").await;
+    fixture.exec("DELETE FROM bodrelay_receipt WHERE message_id >= 'M-0690'").await;
+
+    let finding =
+        "SELECT finding_text FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE' AND cleared_at IS NULL";
+    let mut second = desk(&fixture, &file, &clock, "h1");
+    assert!(second.round(listens()).await.verify);
+    let text = fixture.value(finding).await;
+    assert!(text.contains("lacks 10 documents") && text.contains("M-0699, M-0698"), "{text}");
+    assert!(text.contains("between 2026-01-31 10:11:30 UTC and 2026-01-31 10:11:39 UTC"), "{text}");
+    second.round(listens()).await;
+    assert_eq!(
+        fixture.value("SELECT seen_count FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE' AND cleared_at IS NULL").await,
+        "1"
+    );
+    drop(second);
+    // What was forgotten in the journal is not looked for.
+    let journal = Journal::open(&file, 0).unwrap().journal;
+    let point = journal.meet_point(database_id, "CP1").await.unwrap().point_id;
+    journal.forget_received(point, 0, 100).await.unwrap();
+    assert_eq!(journal.received_newest(point, None, 1000).await.unwrap().len(), 100);
+    let before = at("2026-01-31T10:11:35Z").timestamp_millis();
+    journal.forget_received(point, before, 100).await.unwrap();
+    assert_eq!(journal.received_newest(point, None, 1000).await.unwrap().len(), 5);
 }

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 pub mod checks;
 pub mod control;
 pub mod guards;
+pub mod inbox;
 pub mod log;
 pub mod outbox;
 pub mod panel;
@@ -148,6 +149,13 @@ macro_rules! cases {
                 settle_keeps_what_the_application_set, backlog_is_capped,
                 load_stops_at_its_bytes_but_gives_one_row, reset_changes_only_failed_rows,
                 purge_deletes_what_is_accepted_and_chosen;
+            inbox: a_document_is_stored_with_all_that_belongs_to_it, a_repeat_is_only_counted,
+                the_senders_id_makes_a_duplicate_only_with_the_same_document, a_documents_own_key_makes_a_duplicate,
+                an_older_variation_goes_as_the_setting_says, the_rules_hold_within_one_call,
+                concurrent_duplicates_are_stored_once, one_bad_document_fails_alone,
+                every_byte_and_every_header_arrives, the_applications_own_memory_is_not_touched,
+                an_inbox_1_0_takes_documents, old_receipts_and_documents_are_forgotten,
+                the_inbox_is_surveyed_where_it_is_needed, a_command_adds_its_document_once, the_day_is_seen_by_type;
             control: survey_of_a_whole_database, survey_names_each_missing_thing, control_read_gives_what_was_written,
                 host_epoch_moves_by_compare_and_set, host_row_is_taken_over_by_a_new_journal,
                 owner_claim_lapses_and_is_retaken, report_writes_only_what_it_has, findings_open_renew_and_clear,
@@ -156,7 +164,8 @@ macro_rules! cases {
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
             panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
-                findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found;
+                findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
+                what_is_received_has_one_owner_and_a_status, what_a_restore_took_is_named;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;
         }

@@ -51,7 +51,9 @@ macro_rules! cases_on_server {
     };
 }
 
-// All but two, which only a database without types can pass as they are: load_carries_odd_values_through (bytes that
+// All but five, which only a database without types can pass as they are, or need DDL of another form:
+// an_inbox_1_0_takes_documents, one_bad_document_fails_alone, every_byte_and_every_header_arrives (its box of the suite has
+// single-byte text); load_carries_odd_values_through (bytes that
 // are no text in a text column; tests/mssql and the values' own tests have it), checks_refuse_each_bad_value (a date
 // without a time is one here; `checks_refuse` below).
 cases_on_server! {
@@ -60,6 +62,13 @@ cases_on_server! {
         settle_again_changes_nothing, settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,
         settle_keeps_what_the_application_set, backlog_is_capped, load_stops_at_its_bytes_but_gives_one_row,
         reset_changes_only_failed_rows, purge_deletes_what_is_accepted_and_chosen;
+    inbox: a_document_is_stored_with_all_that_belongs_to_it, a_repeat_is_only_counted,
+        the_senders_id_makes_a_duplicate_only_with_the_same_document, a_documents_own_key_makes_a_duplicate,
+        an_older_variation_goes_as_the_setting_says, the_rules_hold_within_one_call,
+        concurrent_duplicates_are_stored_once,
+        the_applications_own_memory_is_not_touched,
+        old_receipts_and_documents_are_forgotten,
+        the_inbox_is_surveyed_where_it_is_needed, a_command_adds_its_document_once, the_day_is_seen_by_type;
     control: survey_of_a_whole_database, survey_names_each_missing_thing, control_read_gives_what_was_written,
         host_epoch_moves_by_compare_and_set, host_row_is_taken_over_by_a_new_journal,
         owner_claim_lapses_and_is_retaken, report_writes_only_what_it_has, findings_open_renew_and_clear,
@@ -170,7 +179,7 @@ impl Fixture for MssqlFixture {
     }
 
     async fn install_control(&self) {
-        for name in ["001_install.sql", "002_panel.sql"] {
+        for name in ["001_install.sql", "002_panel.sql", "003_inbound.sql"] {
             self.run_script(name).await;
         }
     }

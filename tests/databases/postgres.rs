@@ -6,6 +6,7 @@ use bodrelay::config::{DatabaseSettings, Encrypt};
 use bodrelay::database::postgres::Postgres;
 use bodrelay::database::statements::{postgres as sql, scripts};
 use bodrelay::database::{Database, DatabaseError, Scan, Selection, Settle};
+use bodrelay::domain::incoming::Stored;
 use tokio_postgres::Client;
 
 use crate::cluster::{self, Cluster};
@@ -515,6 +516,31 @@ async fn the_agents_role_needs_only_what_grants_gives() {
             }
         }
     }
+    // Receiving needs the lines that say so, and no more than these.
+    let documents = crate::conformance::inbox::numbered(2);
+    needs_mending(&database.inbox_store(&documents).await.unwrap_err(), "grants");
+    let (_, receiving) = grants.split_once("-- Only for receiving").unwrap();
+    let lines = receiving.lines().skip(1).take_while(|line| !line.starts_with("-- Sequences"));
+    let lines: Vec<&str> = lines.map(|line| line.trim_start_matches("-- ")).collect();
+    client.batch_execute(&lines.join("\n")).await.unwrap();
+    database.inbox_store(&documents).await.unwrap();
+    database.inbox_store(&documents).await.unwrap();
+    assert!(database.inbox_load(1).await.unwrap().is_some());
+    assert_eq!(database.inbox_purge("CP1", later, later, 10).await.unwrap(), 4);
+    client
+        .batch_execute(
+            "INSERT INTO bodrelay_command (command, connection_point) VALUES ('confirm_error', 'CP1')",
+        )
+        .await
+        .unwrap();
+    let command = client.query_one("SELECT max(command_id) FROM bodrelay_command", &[]).await.unwrap();
+    let added = crate::conformance::inbox::added(command.get(0));
+    client.batch_execute("DELETE FROM cor_outbox_headers; DELETE FROM cor_outbox_entry; ALTER SEQUENCE cor_outbox_entry_c_id_seq RESTART WITH 10").await.unwrap();
+    assert_eq!(database.outbox_add(&added).await.unwrap(), Some(10));
+    client
+        .batch_execute("INSERT INTO cor_outbox_entry (c_id, c_xml, c_was_processed) VALUES (2, '<x/>', 9)")
+        .await
+        .unwrap();
     client.batch_execute("REVOKE UPDATE ON bodrelay_message_log FROM bodrelay_agent").await.unwrap();
     needs_mending(&database.outbox_settle(&settle_of(&[2])).await.unwrap_err(), "grants");
     let (_, examples) = scripts::POSTGRES.iter().find(|(name, _)| *name == "examples.sql").unwrap();
@@ -894,4 +920,128 @@ async fn the_log_is_searched_by_its_indexes_at_a_million_rows() {
     }
     let failed = "SELECT count(*) FROM bodrelay_errors";
     assert_eq!(fixture.value(failed).await, "200", "of the connection points that there are");
+}
+
+/// Every type of inbox that sites have takes every byte, and a text that a column does not take fails its document alone.
+#[tokio::test]
+async fn an_inbox_of_any_type_takes_what_comes() {
+    let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<a>\u{e9} \u{1F600} \\x41 ' \u{10FFFF}</a>\r\n";
+    for (id, xml, created, flag, quote) in [
+        ("bigint", "bytea", "timestamptz", "smallint", ""),
+        ("integer", "text", "timestamp", "integer", "\""),
+        ("numeric(19,0)", "xml", "text", "numeric(1,0)", "\""),
+        ("bigint", "varchar(400)", "date", "varchar(1)", ""),
+    ] {
+        let fixture = PostgresFixture::empty().await;
+        fixture.install_control().await;
+        cluster::install_box(&fixture.client).await;
+        let case = format!("{id} {xml} {created} {flag} {quote}");
+        let q = |name: &str| format!("{quote}{name}{quote}");
+        let (entry, headers) = (q("COR_INBOX_ENTRY"), q("Cor_Inbox_Headers"));
+        let serial = format!("{id} DEFAULT nextval('ids') PRIMARY KEY");
+        fixture
+            .exec(&format!(
+                "CREATE SCHEMA \"My App\"; SET search_path = \"My App\"; CREATE SEQUENCE ids START 40; \
+                 CREATE TABLE {entry} ({} {serial}, {} varchar(22), {} varchar(250), {} {flag}, {} {created}, \
+                 {} {flag}, {} {xml}); \
+                 CREATE TABLE {headers} ({} {serial}, {} {id}, {} varchar(250), {} varchar(250)); \
+                 SET search_path = bodrelay, \"My App\", public",
+                q("C_ID"),
+                q("C_TENANT_ID"),
+                q("C_LOGICAL_ID"),
+                q("C_MESSAGE_PRIORITY"),
+                q("C_CREATED_DATE_TIME"),
+                q("C_WAS_PROCESSED"),
+                q("C_XML"),
+                q("C_ID"),
+                q("C_INBOX_ID"),
+                q("C_HEADER_KEY"),
+                q("C_HEADER_VALUE"),
+            ))
+            .await;
+        fixture
+            .exec(&format!(
+                "CREATE TABLE \"My App\".cor_outbox_entry (LIKE public.cor_outbox_entry INCLUDING ALL); \
+                 CREATE TABLE \"My App\".cor_outbox_headers (LIKE public.cor_outbox_headers INCLUDING ALL); {}; \
+                 UPDATE bodrelay_connection_point SET receive_mode = 'on'",
+                crate::conformance::control::CP1
+            ))
+            .await;
+        let settings = DatabaseSettings { iobox_schema: Some("My App".into()), ..fixture.settings() };
+        let database = Postgres::new(&settings, "h1");
+        let survey = database.survey().await.unwrap();
+        assert_eq!((survey.problems, survey.inbound_problems), (vec![], vec![]), "{case}");
+        let mut documents = crate::conformance::inbox::numbered(3);
+        documents[1].payload = text.as_bytes().to_vec().into();
+        let stored = database.inbox_store(&documents).await.unwrap();
+        let Stored::New { entry_id, .. } = stored[1] else { panic!("{case}: {stored:?}") };
+        let read = database.inbox_load(entry_id).await.unwrap().unwrap();
+        let bytes = read.payload.unwrap().bytes;
+        let bytes = std::str::from_utf8(&bytes).unwrap();
+        match xml {
+            // The type keeps the document, and drops an encoding that it has not.
+            "xml" => assert!(bytes.contains("<a>\u{e9} \u{1F600} \\x41 ' \u{10FFFF}</a>"), "{case}: {bytes}"),
+            _ => assert_eq!(bytes, text, "{case}"),
+        }
+        assert_eq!((read.was_processed, read.priority), (0, 4), "{case}");
+        assert_eq!(read.headers.len(), 7, "{case}");
+        let day = read.created_at.unwrap().format("%Y-%m-%d %H:%M:%S%.3f").to_string();
+        assert!(
+            day == "2026-01-31 10:00:01.000" || created == "date" && day.starts_with("2026-01-31"),
+            "{case}: {day}"
+        );
+
+        // A header that is longer than its column, and a document that is longer than its, each in a group.
+        let mut group = crate::conformance::inbox::numbered(50).split_off(10);
+        group[7].parameters.source = Some("x".repeat(251));
+        let error = database.inbox_store(&group).await.unwrap_err();
+        assert!(error.is_about_rows(), "{case}: {error:?}");
+        let mut failed = Vec::new();
+        for (place, one) in group.iter().enumerate() {
+            if let Err(error) = database.inbox_store(std::slice::from_ref(one)).await {
+                assert!(error.is_about_rows(), "{case}: {error:?}");
+                failed.push(place);
+            }
+        }
+        assert_eq!(failed, [7], "{case}");
+        if xml != "bytea" {
+            let mut odd = crate::conformance::inbox::numbered(60).split_off(55);
+            odd.truncate(1);
+            odd[0].payload = "<a>\0</a>".as_bytes().into();
+            let error = database.inbox_store(&odd).await.unwrap_err();
+            assert!(error.is_about_rows(), "{case}: {error:?}");
+        }
+    }
+}
+
+/// The server ends the session in the middle of a store: nothing of it is there, and the next call stores it.
+#[tokio::test]
+async fn a_store_that_is_cut_leaves_nothing() {
+    let fixture = PostgresFixture::fresh().await;
+    let database = fixture.open();
+    let documents = crate::conformance::inbox::numbered(20);
+    fixture.exec("BEGIN; LOCK TABLE bodrelay_receipt IN SHARE MODE").await;
+    let cut = async {
+        let waiting = "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                       AND datname = current_database() AND query LIKE '-- agent:receipt_insert%'";
+        let other = Cluster::shared().connect(&fixture.database).await;
+        loop {
+            let pid: i64 = other.query_one(waiting, &[]).await.unwrap().get(0);
+            if pid > 0 {
+                let ended = format!("SELECT pg_terminate_backend({pid})");
+                other.batch_execute(&ended).await.unwrap();
+                break;
+            }
+        }
+    };
+    let (stored, ()) = tokio::join!(database.inbox_store(&documents), cut);
+    let error = stored.unwrap_err();
+    assert!(is_unavailable(&error) && !error.is_about_rows(), "{error:?}");
+    fixture.exec("COMMIT").await;
+    for table in ["cor_inbox_entry", "cor_inbox_headers", "bodrelay_receipt", "bodrelay_message_log"] {
+        assert_eq!(fixture.value(&format!("SELECT count(*) FROM {table}")).await, "0", "{table}");
+    }
+    let stored = database.inbox_store(&documents).await.unwrap();
+    assert!(stored.iter().all(|it| matches!(it, Stored::New { .. })));
+    assert_eq!(fixture.value("SELECT count(*) FROM cor_inbox_entry").await, "20");
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
 use bodrelay::database::mssql::Mssql;
 use bodrelay::database::{
-    AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, Owner,
+    Added, AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, Owner,
     OwnerClaim, Report, Scan, Selection, Settle, StatusRow,
 };
-use bodrelay::domain::message::Facts;
+use bodrelay::domain::incoming::{DuplicateKey, InboundRules, Incoming, OlderVariation, Stored};
+use bodrelay::domain::message::{Facts, Parameters};
 use tds::{Answer, Cell, Seen, Server, Type};
 
 const PASSWORD: &str = "Geheim-4711-ü";
@@ -521,6 +522,154 @@ async fn the_survey_names_what_cannot_work() {
     assert!(!whats.iter().any(|what| what.contains("C_LOGICAL_ID")), "1.0 boxes have none");
 }
 
+/// A 3.0 box and a 1.0 box take a document, its repeat, and a document that a command asks for.
+async fn receive(site: &Site, database: &dyn Database, now: chrono::DateTime<chrono::Utc>) {
+    let document = Incoming {
+        message_key: "0193".into(),
+        connection_point: "CP1".into(),
+        tenant_id: "T".into(),
+        parameters: Parameters {
+            document_name: "Sync.Item".into(),
+            message_id: "M-1".into(),
+            from_logical_id: "lid://infor.ims.sender".into(),
+            document_id: Some("D-1".into()),
+            ..Parameters::default()
+        },
+        payload: "<x/>".as_bytes().into(),
+        digest: "d".into(),
+        wire_bytes: 4,
+        rules: InboundRules {
+            inbox_tenant_id: "T".into(),
+            inbox_logical_id: "L".into(),
+            duplicate_key: DuplicateKey::MessageId,
+            older_variation: OlderVariation::Warn,
+            log: true,
+            max_document_bytes: 1024,
+            namespace: None,
+        },
+        host: "h1".into(),
+        received_at: now,
+    };
+    let known = |repeat: Option<&'static str>| {
+        let columns = [
+            ("place", Type::Big),
+            ("repeat_digest", Type::Text),
+            ("repeat_entry_id", Type::Big),
+            ("repeat_of_bytes_entry_id", Type::Big),
+            ("source_entry_id", Type::Big),
+            ("source_seen", Type::Big),
+            ("variation_id", Type::Big),
+            ("document_digest", Type::Text),
+            ("document_entry_id", Type::Big),
+        ];
+        let number = |number: i64| Cell::Number(number);
+        let (digest, entry_id) = match repeat {
+            Some(digest) => (Cell::Text(digest), number(7)),
+            None => (Cell::Null, Cell::Null),
+        };
+        let nulls = || [Cell::Null, Cell::Null];
+        let row = [
+            vec![number(0), digest, entry_id],
+            nulls().to_vec(),
+            vec![number(0)],
+            nulls().to_vec(),
+            vec![Cell::Null],
+        ];
+        Answer::Rows(columns.to_vec(), vec![row.concat()])
+    };
+    let added = Added {
+        command_id: 1,
+        result: "it is there".into(),
+        host: "h1".into(),
+        tenant_id: "T".into(),
+        logical_id: "L".into(),
+        document: "<ConfirmBOD/>".into(),
+        headers: vec![("BODType".into(), "Confirm.BOD".into())],
+        created_at: now,
+    };
+    site.server.answer("agent:inbox_known", known(None));
+    let stored = database.inbox_store(std::slice::from_ref(&document)).await.unwrap();
+    assert_eq!(stored, [Stored::New { entry_id: 7, notices: vec![] }]);
+    site.server.answer("agent:inbox_known", known(Some("d")));
+    let stored = database.inbox_store(std::slice::from_ref(&document)).await.unwrap();
+    assert_eq!(stored, [Stored::Repeat { entry_id: 7 }]);
+    let rows = |table: &str| {
+        let seen = site.server.seen();
+        let bulk = seen.into_iter().find_map(|seen| match seen {
+            Seen::Bulk(_, of, rows) if of == table => Some(rows),
+            _ => None,
+        });
+        bulk.unwrap_or_default()
+    };
+    assert_eq!(rows("#bodrelay_header")[1][2..], ["MessageId", "M-1"]);
+    assert_eq!((rows("#bodrelay_receipt").len(), rows("#bodrelay_received_document").len()), (1, 1));
+    let waited = Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(-1)]]);
+    site.server.answer("session:inbox_lock", waited);
+    let error = database.inbox_store(std::slice::from_ref(&document)).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Unavailable { .. }), "{error:?}");
+    let long = Incoming {
+        parameters: Parameters { source: Some("x".repeat(4001)), ..document.parameters.clone() },
+        ..document.clone()
+    };
+    site.server.answer("agent:inbox_known", known(None));
+    let error = database.inbox_store(&[long]).await.unwrap_err();
+    assert!(error.is_about_rows() && error.to_string().contains("Source"), "{error:?}");
+    assert_eq!(database.outbox_add(&added).await.unwrap(), Some(7));
+    let columns = [
+        ("C_ID", Type::Big),
+        ("C_MESSAGE_PRIORITY", Type::Big),
+        ("C_CREATED_DATE_TIME", Type::Text),
+        ("C_WAS_PROCESSED", Type::Big),
+        ("fits", Type::Int),
+        ("document", Type::BytesMax),
+    ];
+    let row = vec![
+        Cell::Number(7),
+        Cell::Number(4),
+        Cell::Text("2026-01-31 10:20:30"),
+        Cell::Number(0),
+        Cell::Number(1),
+        Cell::Bytes(b"<x/>".to_vec()),
+    ];
+    site.server.answer("agent:inbox_load", Answer::Rows(columns.to_vec(), vec![row]));
+    let loaded = database.inbox_load(7).await.unwrap().unwrap();
+    assert_eq!(&loaded.payload.unwrap().bytes[..], b"<x/>");
+    assert!(database.receipts_present(&["k".to_owned()]).await.unwrap().is_empty());
+    database.inbox_purge("CP1", now, now, 10).await.unwrap();
+
+    // The other way round: the outbox has C_LOGICAL_ID, the inbox has none.
+    let other = site.open();
+    for _ in 0..2 {
+        let mut script = tds::site("nvarchar", "bigint", "datetime");
+        if let Answer::Rows(_, rows) = &mut script {
+            let more = [
+                ("COR_OUTBOX_ENTRY", "C_LOGICAL_ID", "nvarchar"),
+                ("COR_INBOX_ENTRY", "C_ID", "bigint"),
+                ("COR_INBOX_ENTRY", "C_XML", "xml"),
+            ];
+            rows.extend(more.map(|(table, column, kind)| {
+                let texts = [table, column, kind].map(Cell::Text);
+                texts.into_iter().chain([8, 19, 0].map(Cell::Number)).collect()
+            }));
+        }
+        site.server.answer("agent:survey_columns", script);
+    }
+    site.server.answer("agent:inbox_known", known(None));
+    let stored = other.inbox_store(std::slice::from_ref(&document)).await.unwrap();
+    assert_eq!(stored, [Stored::New { entry_id: 7, notices: vec![] }]);
+    assert_eq!(other.outbox_add(&added).await.unwrap(), Some(7));
+    let texts: Vec<String> = site
+        .server
+        .seen()
+        .into_iter()
+        .filter_map(|seen| match seen {
+            Seen::Rpc(_, name, text, _) if name == "agent:inbox_insert_1_0" => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert!(texts[0].contains("CAST(@P4 AS xml)"), "{texts:?}");
+}
+
 /// Runs every statement there is, and holds the parameters that it names against those that it gets.
 #[tokio::test]
 async fn every_statement_gets_the_parameters_that_it_names() {
@@ -544,7 +693,11 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     };
     let mut script = tds::site("varbinary", "bigint", "datetime");
     if let Answer::Rows(_, rows) = &mut script {
-        let more = [("COR_OUTBOX_HEADERS", "C_OUTBOX_ID"), ("bodrelay_version", "script_no")];
+        let more = [
+            ("COR_OUTBOX_HEADERS", "C_OUTBOX_ID"),
+            ("bodrelay_version", "script_no"),
+            ("bodrelay_connection_point", "receive_mode"),
+        ];
         rows.extend(more.map(|(table, column)| {
             let texts = [table, column, "bigint"].map(Cell::Text);
             texts.into_iter().chain([8, 19, 0].map(Cell::Number)).collect()
@@ -586,6 +739,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         in_doubt_rows: 0,
         accepted_more: 1,
         failed_more: 0,
+        duplicates_more: 0,
         last_accepted_at: Some(now),
         last_failure_at: None,
         last_failure: None,
@@ -620,6 +774,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         host: Some(host),
         connection_points: vec![("CP1".into(), None)],
         documents_refused: vec![("CP1".into(), "Sync".into(), "Item".into(), Some("why".into()))],
+        incoming_refused: vec![("CP1".into(), "Sync".into(), "Item".into(), None)],
         documents_accepted: vec![("CP1".into(), "Sync".into(), "Item".into(), None)],
         statuses: vec![status],
         findings: vec![finding.clone(), FindingRow { cleared: true, ..finding }],
@@ -659,6 +814,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         database.log_search(&filter).await.unwrap();
     }
     assert_eq!(database.log_purge("CP1", now, 10).await.unwrap(), 1);
+    receive(&site, &database, now).await;
     assert_eq!(database.status_read().await.unwrap(), []);
 
     let mut run = std::collections::BTreeSet::new();

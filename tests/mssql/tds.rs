@@ -306,7 +306,12 @@ fn usual(name: &str) -> Answer {
     match name {
         "agent:survey_product" => product(0),
         "agent:survey_columns" => site("varbinary", "bigint", "datetime2"),
-        "session:owner_lock" | "session:owner_unlock" => {
+        "agent:survey_receives" => Answer::Rows(vec![("receiving", Type::Big)], vec![vec![Cell::Number(1)]]),
+        "agent:inbox_insert"
+        | "agent:inbox_insert_1_0"
+        | "agent:outbox_insert"
+        | "agent:outbox_insert_1_0" => Answer::Rows(vec![("C_ID", Type::Big)], vec![vec![Cell::Number(7)]]),
+        "session:owner_lock" | "session:owner_unlock" | "session:inbox_lock" => {
             Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(0)]])
         }
         "agent:outbox_highest" => Answer::Rows(vec![("highest", Type::Big)], vec![vec![Cell::Number(0)]]),
@@ -608,6 +613,11 @@ fn rpc(message: &[u8]) -> (String, Vec<String>) {
                 reader.byte();
                 reader.sized()
             }
+            0xA5 => {
+                assert_ne!(reader.word(), 0xFFFF, "a short document");
+                let bytes = usize::from(reader.word());
+                format!("{} bytes", reader.take(bytes).len())
+            }
             other => panic!("a parameter of type {other:#x}: NULL and other types are not for statements"),
         });
     }
@@ -619,7 +629,10 @@ fn rpc(message: &[u8]) -> (String, Vec<String>) {
 
 /// Name and description of the columns of a `#` table, from the file that makes it.
 fn layout(table: &str) -> Vec<(&'static str, Vec<u8>)> {
-    const TABLES: &str = include_str!("../../sql/mssql/session/tables.sql");
+    const TABLES: &str = concat!(
+        include_str!("../../sql/mssql/session/tables.sql"),
+        include_str!("../../sql/mssql/session/inbox_tables.sql")
+    );
     let start = TABLES.find(&format!("CREATE TABLE {table} (")).unwrap();
     let body = &TABLES[start..start + TABLES[start..].find("\n);").unwrap()];
     let column = |line: &'static str| {

@@ -4,7 +4,7 @@
 -- Locks: reads only, READ COMMITTED; a DBA who is in the middle of a change is waited for.
 SELECT TOP (1000)
     command_id, command, connection_point, direction, verb, noun, document_id, message_key, failure_code, from_at, to_at,
-    reason, out_of_order, dry_run, state, until_at
+    reason, out_of_order, dry_run, state, until_at, reason_code
 FROM [bodrelay].bodrelay_command
 WHERE state IN ('new', 'running')
 ORDER BY command_id

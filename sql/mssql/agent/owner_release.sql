@@ -4,6 +4,6 @@
 -- Locks: one row of bodrelay_status, in one transaction.
 UPDATE [bodrelay].bodrelay_status
 SET state = 'stopped', state_since = SYSUTCDATETIME(),
-    state_reason = 'no longer sent by this agent: see location_name and refused_reason of its row in bodrelay_connection_point',
+    state_reason = 'no longer served by this agent: see location_name, receive_mode and refused_reason of its row in bodrelay_connection_point',
     next_poll_at = NULL
 WHERE connection_point = @P1 AND direction = @P2 AND owner_journal_id = @P3

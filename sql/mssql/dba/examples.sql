@@ -85,6 +85,32 @@ VALUES ('discard', 'CP1', 'SalesOrder', '4711', 'entered twice');
 INSERT INTO bodrelay.bodrelay_command (command, connection_point, noun, document_id)
 VALUES ('resend', 'CP1', 'SalesOrder', '4711');
 
+-- Receiving (after 003_inbound.sql): switch it on, and list what is taken. source_logical_id, where it is given, is the
+-- C_LOGICAL_ID by which the application reads its inbox.
+UPDATE bodrelay.bodrelay_connection_point SET receive_mode = 'on' WHERE connection_point = 'CP1';
+INSERT INTO bodrelay.bodrelay_document (connection_point, direction, verb, noun, duplicate_key, older_variation)
+VALUES ('CP1', 'in', 'Sync', 'ItemMaster', 'document_variation', 'warn');
+
+-- What came today, by document type?
+SELECT connection_point, verb, noun, messages, stored_messages, duplicates, refused_messages, last_seen_at
+FROM bodrelay.bodrelay_received_today ORDER BY connection_point, verb, noun;
+
+-- What was refused, left out as a duplicate, or came late, and why?
+SELECT TOP (100) state, verb, noun, document_id, variation_id, entry_id, failure_code, failure_text, seen_at, message_key
+FROM bodrelay.bodrelay_message_log
+WHERE connection_point = 'CP1' AND direction = 'in' AND failure_code IS NOT NULL AND seen_at >= DATEADD(day, -1, SYSUTCDATETIME())
+ORDER BY seen_at DESC;
+
+-- The application's work: its inbox at 0, oldest first, with the type of each document.
+SELECT TOP (100) e.C_ID, e.C_CREATED_DATE_TIME, h.C_HEADER_VALUE AS bod_type
+FROM COR_INBOX_ENTRY AS e
+JOIN COR_INBOX_HEADERS AS h ON h.C_INBOX_ID = e.C_ID AND h.C_HEADER_KEY = 'BODType'
+WHERE e.C_WAS_PROCESSED = 0 ORDER BY e.C_ID;
+
+-- Tell ION that a received document could not be processed: message_key, or the C_ID of its row in the inbox.
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, message_key, reason, reason_code, requested_by)
+VALUES ('confirm_error', 'CP1', '4711', 'unit of measure PCE is unknown', 'UOM001', 'your name');
+
 -- What became of the commands?
 SELECT TOP (20) command_id, command, state, matched_rows, done_rows, result FROM bodrelay.bodrelay_command ORDER BY command_id DESC;
 

@@ -31,6 +31,11 @@ GRANT SELECT ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
 -- Only where a connection point sets outbox_keep_hours, so that processed rows are deleted:
 -- GRANT DELETE ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
 -- GRANT DELETE ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
+-- Only for receiving (receive_mode = 'on'), and the command confirm_error, which writes into the outbox:
+-- GRANT SELECT, INSERT ON dbo.COR_INBOX_ENTRY TO bodrelay_agent;
+-- GRANT SELECT, INSERT ON dbo.COR_INBOX_HEADERS TO bodrelay_agent;
+-- GRANT INSERT ON dbo.COR_OUTBOX_ENTRY TO bodrelay_agent;
+-- GRANT INSERT ON dbo.COR_OUTBOX_HEADERS TO bodrelay_agent;
 
 -- An operator: settings, commands, acknowledging findings, a 9 back to 0. They see which rows wait, not what is in them.
 GRANT SELECT ON SCHEMA::bodrelay TO bodrelay_operator;

@@ -4,7 +4,8 @@
 --         bodrelay_received_document), and the view bodrelay_received_today. Needed where a connection point has
 --         receive_mode = 'on'; who only sends can leave it. The tables of the application are not touched.
 -- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f 003_inbound.sql    (as the role that ran 001_install.sql; another
---         schema: replace "bodrelay" in SET LOCAL search_path). Then the lines of grants.sql that say "receiving".
+--         schema: replace "bodrelay" in SET LOCAL search_path). Then the lines of grants.sql that name these tables, and
+--         those that say "receiving".
 -- Locks:  one transaction, some milliseconds; only new objects.
 -- Twice:  every statement fails with "already exists", and nothing changes.
 -- Undo:   uninstall.sql takes everything; these alone: DROP VIEW bodrelay_received_today, DROP TABLE of the two. Without

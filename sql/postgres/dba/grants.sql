@@ -4,7 +4,7 @@
 --         needs and no more. Give them to people and to the agent's login: GRANT bodrelay_agent TO the_login.
 --         The control tables are in the schema bodrelay, the I/O Box is found on the search path: where yours are
 --         elsewhere or their names are quoted, change the names below.
--- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (after 001 and 002, as the owner of the tables,
+-- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (after 001 to 003, as the owner of the tables,
 --         with CREATEROLE)
 -- Locks:  one transaction, some milliseconds.
 -- Twice:  CREATE ROLE fails with "already exists", and nothing changes; the GRANTs alone may run again and again.
@@ -24,9 +24,11 @@ GRANT SELECT ON
     bodrelay.bodrelay_version, bodrelay.bodrelay_connection_point, bodrelay.bodrelay_document,
     bodrelay.bodrelay_status_rule, bodrelay.bodrelay_command, bodrelay.bodrelay_message_log,
     bodrelay.bodrelay_attempt, bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host,
-    bodrelay.bodrelay_setting_history
+    bodrelay.bodrelay_setting_history, bodrelay.bodrelay_receipt, bodrelay.bodrelay_received_document
 TO bodrelay_reader, bodrelay_agent;
-GRANT SELECT ON bodrelay.bodrelay_errors, bodrelay.bodrelay_backlog, bodrelay.bodrelay_today TO bodrelay_reader;
+GRANT SELECT ON
+    bodrelay.bodrelay_errors, bodrelay.bodrelay_backlog, bodrelay.bodrelay_today, bodrelay.bodrelay_received_today
+TO bodrelay_reader;
 
 -- Operators change settings, give commands and acknowledge findings.
 GRANT INSERT, UPDATE, DELETE ON
@@ -38,7 +40,10 @@ GRANT UPDATE (acknowledged_at, acknowledged_by, acknowledged_until) ON bodrelay.
 GRANT SELECT (c_id, c_created_date_time, c_was_processed), UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_operator;
 
 -- The agent writes what it has to say, and of the settings only what is marked as its own.
-GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_message_log, bodrelay.bodrelay_attempt TO bodrelay_agent;
+GRANT INSERT, UPDATE, DELETE ON
+    bodrelay.bodrelay_message_log, bodrelay.bodrelay_attempt, bodrelay.bodrelay_receipt,
+    bodrelay.bodrelay_received_document
+TO bodrelay_agent;
 GRANT INSERT, UPDATE ON bodrelay.bodrelay_status, bodrelay.bodrelay_finding, bodrelay.bodrelay_host TO bodrelay_agent;
 GRANT UPDATE (refused_reason, applied_at) ON bodrelay.bodrelay_connection_point TO bodrelay_agent;
 GRANT UPDATE (refused_reason, accepted_by_ion, accepted_checked_at) ON bodrelay.bodrelay_document TO bodrelay_agent;
@@ -51,5 +56,9 @@ GRANT SELECT, UPDATE (c_was_processed) ON cor_outbox_entry TO bodrelay_agent;
 GRANT SELECT ON cor_outbox_headers TO bodrelay_agent;
 -- Only where a connection point sets outbox_keep_hours, so that processed rows are deleted:
 -- GRANT DELETE ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
+-- Only for receiving (receive_mode = 'on'), and the command confirm_error, which writes into the outbox:
+-- GRANT SELECT, INSERT ON cor_inbox_entry, cor_inbox_headers TO bodrelay_agent;
+-- GRANT INSERT ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
+-- Sequences, where C_ID is a serial column (an identity column needs none): GRANT USAGE ON SEQUENCE ... TO bodrelay_agent;
 
 COMMIT;

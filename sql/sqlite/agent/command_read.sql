@@ -4,7 +4,7 @@
 -- Locks: reads only.
 SELECT
     command_id, command, connection_point, direction, verb, noun, document_id, message_key, failure_code, from_at, to_at,
-    reason, out_of_order, dry_run, state, until_at
+    reason, out_of_order, dry_run, state, until_at, reason_code
 FROM bodrelay_command
 WHERE state IN ('new', 'running')
 ORDER BY command_id

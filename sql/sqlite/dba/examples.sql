@@ -82,6 +82,32 @@ VALUES ('discard', 'CP1', 'SalesOrder', '4711', 'entered twice', 'your name');
 INSERT INTO bodrelay_command (command, connection_point, noun, document_id, requested_by)
 VALUES ('resend', 'CP1', 'SalesOrder', '4711', 'your name');
 
+-- Receiving (after 003_inbound.sql): switch it on, and list what is taken. source_logical_id, where it is given, is the
+-- C_LOGICAL_ID by which the application reads its inbox.
+UPDATE bodrelay_connection_point SET receive_mode = 'on' WHERE connection_point = 'CP1';
+INSERT INTO bodrelay_document (connection_point, direction, verb, noun, duplicate_key, older_variation)
+VALUES ('CP1', 'in', 'Sync', 'ItemMaster', 'document_variation', 'warn');
+
+-- What came today, by document type?
+SELECT connection_point, verb, noun, messages, stored_messages, duplicates, refused_messages, last_seen_at
+FROM bodrelay_received_today ORDER BY connection_point, verb, noun;
+
+-- What was refused, left out as a duplicate, or came late, and why?
+SELECT state, verb, noun, document_id, variation_id, entry_id, failure_code, failure_text, seen_at, message_key
+FROM bodrelay_message_log
+WHERE connection_point = 'CP1' AND direction = 'in' AND failure_code IS NOT NULL AND seen_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')
+ORDER BY seen_at DESC LIMIT 100;
+
+-- The application's work: its inbox at 0, oldest first, with the type of each document.
+SELECT e.C_ID, e.C_CREATED_DATE_TIME, h.C_HEADER_VALUE AS bod_type
+FROM COR_INBOX_ENTRY AS e
+JOIN COR_INBOX_HEADERS AS h ON h.C_INBOX_ID = e.C_ID AND h.C_HEADER_KEY = 'BODType'
+WHERE e.C_WAS_PROCESSED = 0 ORDER BY e.C_ID LIMIT 100;
+
+-- Tell ION that a received document could not be processed: message_key, or the C_ID of its row in the inbox.
+INSERT INTO bodrelay_command (command, connection_point, message_key, reason, reason_code, requested_by)
+VALUES ('confirm_error', 'CP1', '4711', 'unit of measure PCE is unknown', 'UOM001', 'your name');
+
 -- What became of the commands?
 SELECT command_id, command, state, matched_rows, done_rows, result FROM bodrelay_command ORDER BY command_id DESC LIMIT 20;
 

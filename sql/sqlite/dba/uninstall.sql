@@ -1,14 +1,17 @@
 -- Takes the bodrelay control tables out of a SQLite database.
 --
--- What:   drops the views and tables of 001 and 002 with all settings, findings and the message log. The tables of
+-- What:   drops the views and tables of 001 to 003 with all settings, findings and the message log. The tables of
 --         the application (COR_*) and their rows stay. Stop the agent first; export what you want to keep.
 -- Run:    sqlite3 YOUR.db < uninstall.sql
 -- Locks:  one write transaction; a large message log takes seconds.
 -- Twice:  every statement fails with "no such table", and nothing changes.
--- Undo:   none but a backup; 001 and 002 make empty tables again.
+-- Undo:   none but a backup; 001 to 003 make empty tables again.
 
 BEGIN IMMEDIATE;
 
+DROP VIEW IF EXISTS bodrelay_received_today;
+DROP TABLE IF EXISTS bodrelay_receipt;
+DROP TABLE IF EXISTS bodrelay_received_document;
 DROP VIEW IF EXISTS bodrelay_errors;
 DROP VIEW IF EXISTS bodrelay_backlog;
 DROP VIEW IF EXISTS bodrelay_today;

@@ -20,7 +20,7 @@ pub(super) async fn control_read(session: &mut Session) -> Result<ControlTables,
 }
 
 pub(super) async fn command_read(session: &mut Session) -> Result<Vec<CommandRow>, Trouble> {
-    all(session, sql::COMMAND_READ, rows::command).await
+    all(session, sql::COMMAND_READ, rows::open_command).await
 }
 
 pub(super) async fn lever_read(session: &mut Session) -> Result<Vec<CommandRow>, Trouble> {

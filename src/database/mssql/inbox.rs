@@ -10,13 +10,14 @@ use tiberius::ToSql;
 
 use crate::database::inbox::{Written, known, to_insert, written};
 use crate::database::rows::Cells;
-use crate::database::statements::{mssql as sql, mssql_session};
+use crate::database::statements::{mssql as sql, mssql_session as session_sql};
 use crate::domain::incoming::{Incoming, Known, Marks, Stored, headers, judge};
+use crate::domain::message::Entry;
 
 use super::session::{Document, Session};
 use super::trouble::Trouble;
 use super::values::stamp;
-use super::{LOCK_TIMEOUT, stage};
+use super::{LOCK_TIMEOUT, outbox, stage};
 
 pub(super) async fn store(session: &mut Session, documents: &[Incoming]) -> Result<Vec<Stored>, Trouble> {
     let marks: Vec<Marks> = documents.iter().map(Marks::of).collect();
@@ -41,7 +42,7 @@ async fn take_turns(session: &mut Session, documents: &[Incoming]) -> Result<(),
         documents.iter().map(|document| document.connection_point.as_str()).collect();
     for point in points {
         let what = format!("bodrelay inbox {point}");
-        let row = session.query_row(mssql_session::INBOX_LOCK, &[&what]).await?;
+        let row = session.query_row(session_sql::INBOX_LOCK, &[&what]).await?;
         if row.integer(0)?.is_none_or(|granted| granted < 0) {
             return Err(Trouble::Waited(LOCK_TIMEOUT));
         }
@@ -124,4 +125,22 @@ pub(super) async fn purge(
         + session.execute(sql::RECEIVED_DOCUMENT_PURGE, &[&connection_point, &documents, &limit]).await?;
     session.commit().await?;
     Ok(deleted)
+}
+
+pub(super) async fn load(session: &mut Session, entry_id: i64) -> Result<Option<Entry>, Trouble> {
+    let is_text = session.site.inbox_document != Document::Binary;
+    let rows = session.query(sql::INBOX_LOAD, &[&entry_id]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut entry = outbox::entry(row, is_text)?;
+    for row in session.query(sql::INBOX_LOAD_HEADERS, &[&entry_id]).await? {
+        entry.headers.push((row.required(0)?, row.required(1)?));
+    }
+    Ok(Some(entry))
+}
+
+/// Of these receipt keys, those that are in the table.
+pub(super) async fn present(session: &mut Session, receipt_keys: &[String]) -> Result<Vec<String>, Trouble> {
+    session.empty_inbox().await?;
+    stage::receipt_keys(session, receipt_keys).await?;
+    session.query(sql::RECEIPT_PRESENT, &[]).await?.iter().map(|row| row.required(0)).collect()
 }

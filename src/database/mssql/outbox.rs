@@ -9,13 +9,13 @@ use tiberius::ToSql;
 
 use crate::database::rows::Cells;
 use crate::database::statements::mssql as sql;
-use crate::database::{Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{Added, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
 
 use super::session::{Row, Session};
 use super::stage;
 use super::trouble::Trouble;
-use super::values::{bytes, created_of, from_utf16, stamp_if};
+use super::values::{bytes, created_of, from_utf16, stamp, stamp_if};
 
 /// What a 1.0 box says of a statement that names C_LOGICAL_ID: no such column (Babelfish: its number for everything
 /// that it cannot parse or find).
@@ -128,7 +128,7 @@ pub(super) async fn load(
     Ok(Loaded { entries, not_loaded })
 }
 
-fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
+pub(super) fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
     const NORMAL_PRIORITY: u8 = 4;
     let (created, created_at) = created_of(row, 2)?;
     let priority = row
@@ -260,4 +260,32 @@ pub(super) async fn settle(session: &mut Session, settle: &Settle) -> Result<Set
         already_flagged: settle.accepted.iter().copied().filter(|id| before.get(id) == Some(&1)).collect(),
         gone: ids.iter().map(|(id, _)| *id).filter(|id| !before.contains_key(id)).collect(),
     })
+}
+
+/// A document that a command asks for; the command ends in the same transaction, or nothing is written.
+pub(super) async fn add(session: &mut Session, added: &Added) -> Result<Option<i64>, Trouble> {
+    let (created, bytes) = (stamp(added.created_at), added.document.as_bytes());
+    let document: &dyn ToSql = if session.site.document_is_text { &added.document } else { &bytes };
+    session.begin().await?;
+    let row = match session.site.has_logical_id {
+        true => {
+            let values: [&dyn ToSql; 4] = [&added.tenant_id, &added.logical_id, &created, document];
+            session.query_row(sql::OUTBOX_INSERT, &values).await?
+        }
+        false => {
+            let values: [&dyn ToSql; 3] = [&added.tenant_id, &created, document];
+            session.query_row(sql::OUTBOX_INSERT_1_0, &values).await?
+        }
+    };
+    let entry_id = id(&row, 0)?;
+    for (key, value) in &added.headers {
+        session.execute(sql::OUTBOX_INSERT_HEADERS, &[&entry_id, key, value]).await?;
+    }
+    let values: [&dyn ToSql; 6] = [&added.command_id, &"done", &1_i64, &1_i64, &added.result, &added.host];
+    if session.execute(sql::REPORT_COMMAND, &values).await? == 0 {
+        session.rollback().await?;
+        return Ok(None);
+    }
+    session.commit().await?;
+    Ok(Some(entry_id))
 }

@@ -1,8 +1,9 @@
 //! One session: sends statements, reads whole answers, and fills in what a statement file leaves open.
 //!
-//! A statement file holds five marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
+//! A statement file holds six marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
 //! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, `/* document */` on both sides of `C_XML`
-//! where its type decides, and `/* inbox_document */` on both sides of what is written into that of the inbox. They are filled in once a session; nothing else is put into a statement's text.
+//! where its type decides, `/* inbox_text */` the same of the inbox, and `/* inbox_document */` on both
+//! sides of what is written into that. They are filled in once a session; nothing else is put into a statement's text.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(super) struct Site {
     pub(super) reads_past: bool,
     /// `C_XML` is text or xml.
     pub(super) document_is_text: bool,
+    /// The outbox is a 3.0 one.
+    pub(super) has_logical_id: bool,
     /// The type of the inbox's `C_XML`.
     pub(super) inbox_document: Document,
     /// The inbox is a 3.0 one.
@@ -64,6 +67,11 @@ pub(super) fn bracketed(name: &str) -> String {
 impl Site {
     fn fill(&self, statement: &str) -> String {
         const DOCUMENT: &str = "/* document */C_XML/* document */";
+        const INBOX_TEXT: &str = "/* inbox_text */C_XML/* inbox_text */";
+        let inbox_text = match self.inbox_document {
+            Document::Binary => "C_XML",
+            Document::Text | Document::Xml => "CAST(C_XML AS nvarchar(max))",
+        };
         const INBOX: &str = "/* inbox_document */";
         // As bytes, so that an encoding in the declaration is no contradiction (error 9402).
         let inbox = if self.inbox_document == Document::Xml { "CAST($ AS xml)" } else { "$" };
@@ -73,6 +81,7 @@ impl Site {
             .replace("/* iobox_schema */", &self.iobox)
             .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
             .replace(DOCUMENT, document)
+            .replace(INBOX_TEXT, inbox_text)
             .replace(&format!("{INBOX}@P4{INBOX}"), &inbox.replace('$', "@P4"))
             .replace(&format!("{INBOX}@P5{INBOX}"), &inbox.replace('$', "@P5"))
     }
@@ -198,6 +207,7 @@ mod tests {
             iobox: "[dbo].".into(),
             reads_past: true,
             document_is_text: true,
+            has_logical_id: true,
             inbox_document: Document::Xml,
             has_inbox_logical_id: true,
         };

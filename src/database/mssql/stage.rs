@@ -69,6 +69,16 @@ pub(super) async fn marks(
     load(session, "#bodrelay_mark", rows).await
 }
 
+/// Fills `#bodrelay_mark` with keys alone.
+pub(super) async fn receipt_keys(session: &mut Session, keys: &[String]) -> Result<(), Trouble> {
+    let rows = keys.iter().zip(0_i64..).map(|(key, place)| {
+        let none = || text("", 1);
+        let none_if = text_if(None, 1);
+        [number(place), text(key, 64), none(), none(), none(), none(), none(), none(), none_if]
+    });
+    load(session, "#bodrelay_mark", rows).await
+}
+
 /// Fills `#bodrelay_header`: entry id, key, value. A value is never cut.
 pub(super) async fn headers(session: &mut Session, rows: &[(i64, String, String)]) -> Result<(), Trouble> {
     /// Of the two columns, in UTF-16 units.

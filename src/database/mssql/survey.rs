@@ -62,6 +62,8 @@ pub(super) async fn adapt(session: &mut Session) -> Result<(), Trouble> {
     let found = catalogue(session).await?;
     let document = found.get("COR_OUTBOX_ENTRY").and_then(|columns| columns.get("C_XML"));
     session.site.document_is_text = document.is_some_and(|column| TEXT.contains(&column.name.as_str()));
+    let outbox = found.get("COR_OUTBOX_ENTRY");
+    session.site.has_logical_id = outbox.is_none_or(|columns| columns.contains_key("C_LOGICAL_ID"));
     let inbox = found.get("COR_INBOX_ENTRY");
     let document = inbox.and_then(|columns| columns.get("C_XML")).map(|column| column.name.as_str());
     session.site.inbox_document = match document {

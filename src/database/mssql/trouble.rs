@@ -48,9 +48,8 @@ const DEADLOCK: u32 = 1205;
 const LOCK_TIMED_OUT: u32 = 1222;
 
 impl Trouble {
-    /// The victim of a deadlock, or a key that somebody else wrote meanwhile: the whole transaction can run again.
-    pub(super) fn is_worth_another_try(&self) -> bool {
-        matches!(self, Self::Server(Error::Server(token)) if matches!(token.code(), DEADLOCK | 2627 | 2601))
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Server(Error::Server(token)) if token.code() == DEADLOCK)
     }
 
     /// A constraint, a type, a trigger or a limit refused the values of a row: 515 NULL, 547 CHECK, 2628 and 8152 too

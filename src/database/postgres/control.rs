@@ -24,7 +24,7 @@ pub(super) async fn control_read(session: &Session) -> Result<ControlTables, Tro
 
 pub(super) async fn command_read(session: &Session) -> Result<Vec<CommandRow>, Trouble> {
     session.begin_read().await?;
-    let commands = all(session, sql::COMMAND_READ, rows::command).await?;
+    let commands = all(session, sql::COMMAND_READ, rows::open_command).await?;
     session.commit().await?;
     Ok(commands)
 }

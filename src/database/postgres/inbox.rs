@@ -1,16 +1,18 @@
 //! Stores what was received: receipts, inbox entries and headers in one transaction, each kind in one statement.
 
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join4;
 
-use crate::database::inbox::{ReceiptRow, ReceivedRow, known, to_insert, written};
+use crate::database::inbox::{ReceivedRow, Written, known, to_insert, written};
 use crate::database::rows::Cells;
-use crate::database::statements::{postgres as sql, postgres_session};
+use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::domain::incoming::{Incoming, Known, Marks, Stored, headers, judge};
+use crate::domain::message::Entry;
 
-use super::log;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{clean, clean_if};
+use super::{log, outbox};
 
 macro_rules! each {
     ($rows:ident, $row:ident => $value:expr) => {
@@ -25,16 +27,17 @@ pub(super) async fn store(session: &Session, documents: &[Incoming]) -> Result<V
     take_turns(session, documents).await?;
     let found = known_of(session, documents, &marks).await?;
     let judged = judge(documents, &marks, found);
-    let entry_ids = insert(session, &to_insert(documents, &judged)).await?;
+    let inserted = to_insert(documents, &judged);
+    let entry_ids = insert(session, &inserted).await?;
     let written = written(documents, &marks, judged, &entry_ids).ok_or_else(no_id)?;
-    write_receipts(session, &written.receipts).await?;
-    let repeats = &written.repeats;
-    if !repeats.is_empty() {
-        let values: [Value<'_>; 2] = [each!(repeats, it => it.0.as_str()), each!(repeats, it => it.1)];
-        session.execute(sql::RECEIPT_REPEAT, &values).await?;
-    }
-    write_documents(session, &written.documents).await?;
-    log::write(session, &written.log).await?;
+    // On their way together: the server takes them one after the other, and nobody waits for each.
+    try_join4(
+        insert_headers(session, &inserted, &entry_ids),
+        write_receipts(session, &written),
+        write_documents(session, &written.documents),
+        log::write(session, &written.log),
+    )
+    .await?;
     session.commit().await?;
     Ok(written.stored)
 }
@@ -52,7 +55,7 @@ async fn take_turns(session: &Session, documents: &[Incoming]) -> Result<(), Tro
         documents.iter().map(|document| document.connection_point.as_str()).collect();
     for point in points {
         let what = format!("bodrelay inbox {point}");
-        session.query_one(postgres_session::INBOX_LOCK, &[&what]).await?;
+        session.query_one(session_sql::INBOX_LOCK, &[&what]).await?;
     }
     Ok(())
 }
@@ -78,7 +81,7 @@ async fn known_of(session: &Session, documents: &[Incoming], marks: &[Marks]) ->
     rows.iter().map(|row| known(row, 1)).collect()
 }
 
-/// Entries with their headers; answers the ids in the order of the documents.
+/// Entries; answers the ids in the order of the documents.
 async fn insert(session: &Session, documents: &[(&Incoming, i64)]) -> Result<Vec<i64>, Trouble> {
     if documents.is_empty() {
         return Ok(Vec::new());
@@ -101,41 +104,52 @@ async fn insert(session: &Session, documents: &[(&Incoming, i64)]) -> Result<Vec
             session.query(sql::INBOX_INSERT, &values).await?
         }
     };
-    let entry_ids =
-        rows.iter().map(|row| row.integer(0)?.ok_or_else(no_id)).collect::<Result<Vec<_>, _>>()?;
-    let mut header_rows = Vec::with_capacity(documents.len() * 8);
-    for ((document, _), entry_id) in documents.iter().zip(&entry_ids) {
-        header_rows.extend(headers(document).into_iter().map(|(key, value)| (*entry_id, key, value)));
-    }
-    let values: [Value<'_>; 3] = [
-        each!(header_rows, it => it.0),
-        each!(header_rows, it => clean(&it.1)),
-        each!(header_rows, it => clean(&it.2)),
-    ];
-    session.execute(sql::INBOX_INSERT_HEADERS, &values).await?;
-    Ok(entry_ids)
+    rows.iter().map(|row| row.integer(0)?.ok_or_else(no_id)).collect()
 }
 
-async fn write_receipts(session: &Session, rows: &[ReceiptRow<'_>]) -> Result<(), Trouble> {
-    if rows.is_empty() {
+async fn insert_headers(
+    session: &Session,
+    documents: &[(&Incoming, i64)],
+    entry_ids: &[i64],
+) -> Result<(), Trouble> {
+    if documents.is_empty() {
         return Ok(());
     }
-    session
-        .execute(
-            sql::RECEIPT_INSERT,
-            &[
-                each!(rows, it => it.receipt_key.as_str()),
-                each!(rows, it => it.connection_point),
-                each!(rows, it => clean(&it.message_id)),
-                each!(rows, it => clean(it.source_part)),
-                each!(rows, it => clean(it.from_logical_id)),
-                each!(rows, it => clean(it.document_name)),
-                each!(rows, it => it.digest),
-                each!(rows, it => it.entry_id),
-                each!(rows, it => it.received_at),
-            ],
-        )
-        .await?;
+    let mut rows = Vec::with_capacity(documents.len() * 8);
+    for ((document, _), entry_id) in documents.iter().zip(entry_ids) {
+        rows.extend(headers(document).into_iter().map(|(key, value)| (*entry_id, key, value)));
+    }
+    let values: [Value<'_>; 3] =
+        [each!(rows, it => it.0), each!(rows, it => clean(&it.1)), each!(rows, it => clean(&it.2))];
+    session.execute(sql::INBOX_INSERT_HEADERS, &values).await?;
+    Ok(())
+}
+
+/// Receipts, then repeats: a repeat may be of a receipt of this call.
+async fn write_receipts(session: &Session, written: &Written<'_>) -> Result<(), Trouble> {
+    let Written { receipts, repeats, .. } = written;
+    if !receipts.is_empty() {
+        session
+            .execute(
+                sql::RECEIPT_INSERT,
+                &[
+                    each!(receipts, it => it.receipt_key.as_str()),
+                    each!(receipts, it => it.connection_point),
+                    each!(receipts, it => clean(&it.message_id)),
+                    each!(receipts, it => clean(it.source_part)),
+                    each!(receipts, it => clean(it.from_logical_id)),
+                    each!(receipts, it => clean(it.document_name)),
+                    each!(receipts, it => it.digest),
+                    each!(receipts, it => it.entry_id),
+                    each!(receipts, it => it.received_at),
+                ],
+            )
+            .await?;
+    }
+    if !repeats.is_empty() {
+        let values: [Value<'_>; 2] = [each!(repeats, it => it.0.as_str()), each!(repeats, it => it.1)];
+        session.execute(sql::RECEIPT_REPEAT, &values).await?;
+    }
     Ok(())
 }
 
@@ -174,4 +188,25 @@ pub(super) async fn purge(
         + session.execute(sql::RECEIVED_DOCUMENT_PURGE, &[&connection_point, &documents, &limit]).await?;
     session.commit().await?;
     Ok(deleted)
+}
+
+pub(super) async fn load(session: &Session, entry_id: i64) -> Result<Option<Entry>, Trouble> {
+    session.begin_read().await?;
+    let rows = session.query(sql::INBOX_LOAD, &[&entry_id]).await?;
+    let header_rows = session.query(sql::INBOX_LOAD_HEADERS, &[&entry_id]).await?;
+    session.commit().await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut entry = outbox::entry(row)?;
+    for row in &header_rows {
+        entry.headers.push((row.required(0)?, row.required(1)?));
+    }
+    Ok(Some(entry))
+}
+
+/// Of these receipt keys, those that are in the table.
+pub(super) async fn present(session: &Session, receipt_keys: &[String]) -> Result<Vec<String>, Trouble> {
+    session.begin_read().await?;
+    let rows = session.query(sql::RECEIPT_PRESENT, &[&receipt_keys]).await?;
+    session.commit().await?;
+    rows.iter().map(|row| row.required(0)).collect()
 }

@@ -3,8 +3,8 @@
 //! A statement names the application's things in braces: `{outbox_entry}`, `{outbox_headers}`, columns of the first as
 //! `{c_id}`, of the second as `{h_c_id}`; `{payload}` is `C_XML` as bytes or text, `{created_text}` and `{created_time}`
 //! are `C_CREATED_DATE_TIME` as text and as a time. The inbox has the same with `i_` and `ih_` before a column;
-//! `{inbox_payload}`, `{inbox_payload_type}` and `{inbox_created}` are what is written, as its columns take it. Each is
-//! filled in once a session, quoted.
+//! `{inbox_payload}`, `{inbox_payload_type}` and `{inbox_created}` (and the same of the outbox) are what is written, as the
+//! columns take it, `{inbox_read}` the document as it is read. Each is filled in once a session, quoted.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,8 @@ pub(super) struct Names {
     pub(super) twice: Vec<String>,
     /// `C_XML` of the inbox is text (or xml).
     pub(super) inbox_is_text: bool,
+    /// The same of the outbox.
+    pub(super) outbox_is_text: bool,
     replacements: Vec<(String, String)>,
 }
 
@@ -81,9 +83,12 @@ impl Names {
             }
         }
         let replacements = replacements(&tables);
-        let inbox_payload = tables.get("cor_inbox_entry").and_then(|table| table.columns.get("c_xml"));
-        let inbox_is_text = inbox_payload.is_some_and(|column| column.type_name != "bytea");
-        Ok(Self { schemas, tables, twice, inbox_is_text, replacements })
+        let is_text = |name: &str| {
+            let payload = tables.get(name).and_then(|table| table.columns.get("c_xml"));
+            payload.is_some_and(|column| column.type_name != "bytea")
+        };
+        let (inbox_is_text, outbox_is_text) = (is_text("cor_inbox_entry"), is_text("cor_outbox_entry"));
+        Ok(Self { schemas, tables, twice, inbox_is_text, outbox_is_text, replacements })
     }
 
     /// Whether the outbox has `C_LOGICAL_ID`; a box that is not there at all is told by the statement itself.
@@ -116,7 +121,15 @@ fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
     let shown = |table: &Table| if table.schema.is_empty() { quoted(&table.name) } else { table.quoted() };
     let mut all =
         vec![("{outbox_entry}".to_owned(), shown(&entry)), ("{outbox_headers}".to_owned(), shown(&headers))];
-    let entry_columns = ["c_id", "c_tenant_id", "c_logical_id", "c_message_priority", "c_was_processed"];
+    let entry_columns = [
+        "c_id",
+        "c_xml",
+        "c_tenant_id",
+        "c_logical_id",
+        "c_message_priority",
+        "c_created_date_time",
+        "c_was_processed",
+    ];
     all.extend(entry_columns.map(|name| (format!("{{{name}}}"), entry.column(name))));
     let header_columns = ["c_id", "c_outbox_id", "c_header_key", "c_header_value"];
     all.extend(header_columns.map(|name| (format!("{{h_{name}}}"), headers.column(name))));
@@ -145,6 +158,7 @@ fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
     };
     all.push(("{created_text}".to_owned(), text));
     all.push(("{created_time}".to_owned(), time));
+    all.extend(written(&entry, "outbox"));
     all.extend(inbox_replacements(&table("cor_inbox_entry"), &table("cor_inbox_headers"), shown));
     all
 }
@@ -168,6 +182,16 @@ fn inbox_replacements(
     all.extend(entry_columns.map(|name| (format!("{{i_{name}}}"), entry.column(name))));
     let header_columns = ["c_id", "c_inbox_id", "c_header_key", "c_header_value"];
     all.extend(header_columns.map(|name| (format!("{{ih_{name}}}"), headers.column(name))));
+    all.extend(written(entry, "inbox"));
+    let payload = entry.column("c_xml");
+    let is_bytes = entry.columns.get("c_xml").is_none_or(|column| column.type_name == "bytea");
+    let read = if is_bytes { payload } else { format!("{payload}::text") };
+    all.push(("{inbox_read}".to_owned(), read));
+    all
+}
+
+/// What goes into `C_XML` and `C_CREATED_DATE_TIME` of a new row, as their types take it.
+fn written(entry: &Table, name: &str) -> [(String, String); 3] {
     let type_of = |name: &str| entry.columns.get(name).map_or("", |column| column.type_name.as_str());
     let (payload, payload_type) = match type_of("c_xml") {
         "xml" => ("n.payload::xml", "text"),
@@ -180,9 +204,8 @@ fn inbox_replacements(
         "date" => "(n.created_at AT TIME ZONE 'UTC')::date",
         _ => "to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
     };
-    let each = [("inbox_payload", payload), ("inbox_payload_type", payload_type), ("inbox_created", created)];
-    all.extend(each.map(|(name, text)| (format!("{{{name}}}"), text.to_owned())));
-    all
+    let each = [("payload", payload), ("payload_type", payload_type), ("created", created)];
+    each.map(|(what, text)| (format!("{{{name}_{what}}}"), text.to_owned()))
 }
 
 /// A time out of text, NULL where it is none: never an error, whatever the text is, and without the server's formats.

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::postgres as sql;
-use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{Added, AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
 
 use super::log;
@@ -80,7 +80,7 @@ pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize)
     Ok(Loaded { entries, not_loaded })
 }
 
-fn entry(row: &Row) -> Result<Entry, Trouble> {
+pub(super) fn entry(row: &Row) -> Result<Entry, Trouble> {
     const NORMAL_PRIORITY: u8 = 4;
     let created = row.text(3)?.unwrap_or_default();
     let priority = integer_in_text(row, 2)?
@@ -205,6 +205,42 @@ async fn flag(session: &Session, accepted: &[i64], failed: &[i64]) -> Result<Set
         already_flagged: accepted.iter().copied().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
         gone: all.into_iter().filter(|id| !flags.contains_key(id)).collect(),
     })
+}
+
+/// A document that a command asks for; the command ends in the same transaction, or nothing is written. Done again after a
+/// COMMIT whose answer was lost, it finds the command ended.
+pub(super) async fn add(session: &Session, added: &Added) -> Result<Option<i64>, Trouble> {
+    session.begin_write().await?;
+    let bytes = added.document.as_bytes();
+    let document: Value<'_> = if session.names.outbox_is_text { &added.document } else { &bytes };
+    let (tenant_id, logical_id) = (clean(&added.tenant_id), clean(&added.logical_id));
+    let row = match session.names.is_box_1_0() {
+        true => {
+            let values: [Value<'_>; 3] = [&tenant_id, &added.created_at, document];
+            session.query_one(sql::OUTBOX_INSERT_1_0, &values).await?
+        }
+        false => {
+            let values: [Value<'_>; 4] = [&tenant_id, &logical_id, &added.created_at, document];
+            session.query_one(sql::OUTBOX_INSERT, &values).await?
+        }
+    };
+    let entry_id: i64 = row.try_get(0)?;
+    let keys: Vec<_> = added.headers.iter().map(|(key, _)| clean(key)).collect();
+    let values: Vec<_> = added.headers.iter().map(|(_, value)| clean(value)).collect();
+    session.execute(sql::OUTBOX_INSERT_HEADERS, &[&entry_id, &keys, &values]).await?;
+    let (done, one) = ("done", Some(1_i64));
+    let ended = session
+        .execute(
+            sql::REPORT_COMMAND,
+            &[&added.command_id, &done, &one, &one, &clean(&added.result), &clean(&added.host)],
+        )
+        .await?;
+    if ended == 0 {
+        session.rollback().await?;
+        return Ok(None);
+    }
+    session.commit().await?;
+    Ok(Some(entry_id))
 }
 
 async fn write_attempts(session: &Session, rows: &[AttemptRow]) -> Result<(), Trouble> {

@@ -21,7 +21,7 @@ const OUTBOX_REMEDY: &str = "check that database and iobox_schema in [[database]
 const INBOX_REMEDY: &str = "receiving needs it (receive_mode = 'on'); check iobox_schema in [[database]] and grants.sql, \
                             or, where the application brings no I/O Box, run the script iobox.sql";
 const INBOUND_REMEDY: &str = "receiving needs it (receive_mode = 'on'): run the script 003_inbound.sql, and the lines of \
-                              grants.sql that say receiving";
+                              grants.sql that name its tables";
 
 pub(super) async fn survey(session: &Session, address: &Address) -> Result<Survey, Trouble> {
     let system = session.system_identifier().await?;

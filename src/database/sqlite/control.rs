@@ -23,7 +23,7 @@ pub(super) fn control_read(connection: &mut Connection) -> Result<ControlTables,
 }
 
 pub(super) fn command_read(connection: &mut Connection) -> Result<Vec<CommandRow>, Trouble> {
-    all(&read(connection)?, sql::COMMAND_READ, |row| rows::command(row))
+    all(&read(connection)?, sql::COMMAND_READ, |row| rows::open_command(row))
 }
 
 pub(super) fn lever_read(connection: &mut Connection) -> Result<Vec<CommandRow>, Trouble> {

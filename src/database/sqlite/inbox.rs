@@ -1,15 +1,17 @@
 //! Stores what was received: receipts, inbox entries and headers in one transaction.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::database::inbox::{ReceiptRow, ReceivedRow, known, to_insert, written};
+use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
 use crate::domain::incoming::{Incoming, Known, Marks, Stored, headers, judge};
+use crate::domain::message::Entry;
 
 use super::trouble::Trouble;
 use super::values::stamp;
-use super::{log, write};
+use super::{log, outbox, read, write};
 
 /// How the site's inbox differs.
 struct Inbox {
@@ -168,4 +170,26 @@ pub(super) fn purge(
     ])?;
     transaction.commit()?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+pub(super) fn load(connection: &mut Connection, entry_id: i64) -> Result<Option<Entry>, Trouble> {
+    let transaction = read(connection)?;
+    let found =
+        transaction.prepare_cached(sql::INBOX_LOAD)?.query_row([entry_id], outbox::entry).optional()?;
+    let Some(mut entry) = found else { return Ok(None) };
+    let mut statement = transaction.prepare_cached(sql::INBOX_LOAD_HEADERS)?;
+    let mut rows = statement.query([entry_id])?;
+    while let Some(row) = rows.next()? {
+        entry.headers.push((row.required(1)?, row.required(2)?));
+    }
+    Ok(Some(entry))
+}
+
+/// Of these receipt keys, those that are in the table.
+pub(super) fn present(connection: &mut Connection, receipt_keys: &[String]) -> Result<Vec<String>, Trouble> {
+    let transaction = read(connection)?;
+    let json = serde_json::Value::from(receipt_keys.to_vec()).to_string();
+    let mut statement = transaction.prepare_cached(sql::RECEIPT_PRESENT)?;
+    let keys = statement.query_map([json], |row| row.required(0))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
 }

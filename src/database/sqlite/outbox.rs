@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
-use crate::database::{AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{Added, AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
 use crate::domain::message::{Entry, Payload};
 
 use super::trouble::Trouble;
@@ -172,7 +172,7 @@ fn payload_bytes(value: ValueRef<'_>) -> usize {
     }
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     const NORMAL_PRIORITY: u8 = 4;
     let created = row.text(2)?.unwrap_or_default();
     let priority = row
@@ -280,6 +280,44 @@ fn flag(transaction: &Transaction<'_>, accepted: &[i64], failed: &[i64]) -> Resu
         already_flagged: other_accepted.into_iter().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
         gone: looked_up.into_iter().filter(|id| !flags.contains_key(id)).collect(),
     })
+}
+
+/// A document that a command asks for; the command ends in the same transaction, or nothing is written.
+pub(super) fn add(connection: &mut Connection, added: &Added) -> Result<Option<i64>, Trouble> {
+    let transaction = write(connection)?;
+    let (mut has_logical_id, mut is_text) = (false, false);
+    transaction.pragma(None, "table_xinfo", "COR_OUTBOX_ENTRY", |row| {
+        let (name, declared): (String, String) = (row.get(1)?, row.get(2)?);
+        has_logical_id |= name.eq_ignore_ascii_case("C_LOGICAL_ID");
+        is_text |= name.eq_ignore_ascii_case("C_XML") && super::inbox::is_text(&declared);
+        Ok(())
+    })?;
+    let (created, bytes) = (stamp(added.created_at), added.document.as_bytes());
+    let document: &dyn rusqlite::ToSql = if is_text { &added.document } else { &bytes };
+    let entry_id: Option<i64> = match has_logical_id {
+        true => transaction
+            .prepare_cached(sql::OUTBOX_INSERT)?
+            .query_row(params![added.tenant_id, added.logical_id, created, document], |row| row.get(0))?,
+        false => transaction
+            .prepare_cached(sql::OUTBOX_INSERT_1_0)?
+            .query_row(params![added.tenant_id, created, document], |row| row.get(0))?,
+    };
+    for (key, value) in &added.headers {
+        transaction.prepare_cached(sql::OUTBOX_INSERT_HEADERS)?.execute(params![entry_id, key, value])?;
+    }
+    let ended = transaction.prepare_cached(sql::REPORT_COMMAND)?.execute(params![
+        added.command_id,
+        "done",
+        1,
+        1,
+        added.result,
+        added.host
+    ])?;
+    if ended == 0 {
+        return Ok(None);
+    }
+    transaction.commit()?;
+    Ok(entry_id)
 }
 
 fn write_attempt(statement: &mut rusqlite::Statement<'_>, row: &AttemptRow) -> Result<(), Trouble> {

@@ -1,0 +1,415 @@
+//! The receiving side of a database's control tables: who owns it, how it goes, what a restore took away, what is forgotten.
+//!
+//! The receiver says what came; here it becomes a status row of direction `in`. Whatever keeps a connection point from
+//! receiving is said in its plan (`closed`), so that ION is asked to come again and nothing is refused for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said};
+use crate::database::{DatabaseError, Owner, OwnerClaim, Report, StatusRow, Survey};
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::Plan;
+use crate::journal::Received;
+
+/// Receipts are kept so long at least (`log_keep_days` where that is more): ION repeats within minutes, people within days.
+const RECEIPT_DAYS: i64 = 30;
+/// Documents of which nothing came for so long are forgotten (`log_keep_days` where that is more).
+const DOCUMENT_DAYS: i64 = 365;
+/// What the journal keeps of a connection point at most, whatever its age.
+const RECEIVED_MOST: i64 = 1_000_000;
+/// Rows deleted in one transaction of somebody else's database.
+const PIECE: i64 = 500;
+/// Received messages looked up at once after a restore.
+const PAGE: i64 = 500;
+/// Pages in a row without a gap: what is older was there when the copy was made.
+const WHOLE_PAGES: u32 = 20;
+/// Message ids that a finding names.
+const NAMED: usize = 5;
+
+/// Whether this agent receives, and what there is to say of it.
+#[derive(Debug, Clone, Default)]
+pub enum Receiving {
+    /// Not in this run (`once`): nothing is claimed and nothing is said.
+    #[default]
+    NotNow,
+    /// The configuration file has no `[listen]`.
+    NoListener,
+    /// What the receiver says since the last round.
+    Said(Vec<InboundReport>),
+}
+
+impl Receiving {
+    fn is_on(&self) -> bool {
+        matches!(self, Self::Said(_))
+    }
+}
+
+/// What the receiver says of a connection point since the last round.
+#[derive(Debug, Clone, Default)]
+pub struct InboundReport {
+    pub connection_point: String,
+    /// New entries of the inbox.
+    pub stored_more: i64,
+    /// Repeats and duplicates.
+    pub duplicates_more: i64,
+    /// Answered with a failure, or stored with 9.
+    pub refused_more: i64,
+    pub in_flight: i64,
+    pub last_stored_at: Option<DateTime<Utc>>,
+    pub last_refused_at: Option<DateTime<Utc>>,
+    pub last_refused: Option<String>,
+    /// Why ION is asked to come again, since the last answer of another kind.
+    pub trouble: Option<String>,
+}
+
+/// What this agent knows of the receiving side.
+#[derive(Default)]
+pub(super) struct Inbound {
+    owned: BTreeMap<String, DateTime<Utc>>,
+    statuses: BTreeMap<String, Memory>,
+    /// What the last survey says that receiving lacks, for which connection points, and when.
+    problems: Vec<String>,
+    looked: Option<(BTreeSet<String>, DateTime<Utc>)>,
+    purged_at: Option<DateTime<Utc>>,
+    /// The database was restored: what it lacks is looked for.
+    pub(super) is_restored: bool,
+    /// It was met anew: a restore by less than the epoch shows would be seen in what came last.
+    pub(super) is_met: bool,
+}
+
+/// What was last written of a status row, and what waits to be.
+#[derive(Default)]
+struct Memory {
+    state: &'static str,
+    reason: Option<String>,
+    since: DateTime<Utc>,
+    written_at: Option<DateTime<Utc>>,
+    said: InboundReport,
+}
+
+impl Desk {
+    /// Keeps what the receiver says until it is written.
+    pub(super) fn take_in_received(&mut self, said: &Said) {
+        let Receiving::Said(reports) = &said.inbound else { return };
+        for report in reports {
+            let memory = self.inbound.statuses.entry(report.connection_point.clone()).or_default();
+            let kept = &mut memory.said;
+            kept.stored_more += report.stored_more;
+            kept.duplicates_more += report.duplicates_more;
+            kept.refused_more += report.refused_more;
+            kept.in_flight = report.in_flight;
+            kept.last_stored_at = report.last_stored_at.or(kept.last_stored_at);
+            if report.last_refused_at.is_some() {
+                kept.last_refused_at = report.last_refused_at;
+                kept.last_refused.clone_from(&report.last_refused);
+            }
+            kept.trouble.clone_from(&report.trouble);
+        }
+    }
+
+    /// Claims what is received, looks at what it needs, and closes in the plan what cannot be served now.
+    pub(super) async fn open_inbound(
+        &mut self,
+        said: &Said,
+        plan: &mut Plan,
+        refused: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RoundError> {
+        self.give_up_inbound(plan).await?;
+        let names: BTreeSet<String> = plan.inbound.keys().cloned().collect();
+        self.survey_inbound(&names, now).await?;
+        self.watch_inbound(said, plan, now);
+        for name in names {
+            let closed = match refused {
+                Some(reason) => Some(reason.to_owned()),
+                None if said.stopping => Some("the agent stops".into()),
+                None if !said.inbound.is_on() => Some("this agent does not listen".into()),
+                None => match self.own_inbound(&name, now).await? {
+                    Some(host) => {
+                        Some(format!("the agent of host {host} receives for this connection point"))
+                    }
+                    None => self.inbound.problems.first().cloned(),
+                },
+            };
+            if let Some(inbound) = plan.inbound.get_mut(&name) {
+                inbound.closed = closed;
+            }
+        }
+        if (self.inbound.is_restored || self.inbound.is_met) && refused.is_none() {
+            self.look_for_lost(plan, now).await?;
+        }
+        self.forget_received(plan, now).await
+    }
+
+    /// `Some`: the host that owns it.
+    async fn own_inbound(&mut self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
+        if self.inbound.owned.get(name).is_some_and(|at| now - *at < BEAT) {
+            return Ok(None);
+        }
+        let claim = OwnerClaim {
+            connection_point: name.to_owned(),
+            direction: "in",
+            journal_id: self.journal.journal_id().to_string(),
+            host: self.identity.host.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            lapse_seconds: OWNER_LAPSE_SECONDS,
+        };
+        let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "receiving");
+        match self.database.owner_claim(&claim).await? {
+            Owner::Mine => {
+                if self.inbound.owned.insert(name.to_owned(), now).is_none() {
+                    self.findings.hold(notice, false, now);
+                }
+                Ok(None)
+            }
+            Owner::Other { host, heartbeat_at } => {
+                self.inbound.owned.remove(name);
+                let text = format!(
+                    "the agent of host {host} receives for this connection point (heartbeat {heartbeat_at}); what ION \
+                     sends here is answered with 503"
+                );
+                let remedy = "Let ION call one of the two, and stop the other. An owner that has ended without a word \
+                              lapses after 180 seconds.";
+                self.findings.take(notice.says(text, remedy), now);
+                Ok(Some(host))
+            }
+        }
+    }
+
+    /// Gives up what is no longer received here, so that another agent can receive it at once.
+    async fn give_up_inbound(&mut self, plan: &Plan) -> Result<(), RoundError> {
+        let journal_id = self.journal.journal_id().to_string();
+        let gone: Vec<String> =
+            self.inbound.owned.keys().filter(|name| !plan.inbound.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.database.owner_release(&name, "in", &journal_id).await?;
+            self.inbound.owned.remove(&name);
+            self.inbound.statuses.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// What receiving lacks, as the survey at the claim found it; looked at anew when a connection point is switched on,
+    /// and every minute while something is missing.
+    async fn survey_inbound(
+        &mut self,
+        names: &BTreeSet<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RoundError> {
+        if names.is_empty() {
+            self.inbound.problems.clear();
+            self.inbound.looked = None;
+        } else {
+            let is_due = match &self.inbound.looked {
+                None => true,
+                Some((looked, at)) => {
+                    looked != names || !self.inbound.problems.is_empty() && now - *at >= BEAT
+                }
+            };
+            if is_due {
+                let survey = self.database.survey().await?;
+                self.inbound.problems = problems(&survey);
+                self.inbound.looked = Some((names.clone(), now));
+            }
+        }
+        let found = &self.inbound.problems;
+        let lacks = Notice::new("INBOX_LACKS", Severity::Error, None, self.name.clone()).says(
+            found.join("; "),
+            "Run the script that is named; until then ION is asked to send again later (503). Sending goes on.",
+        );
+        let holds = !found.is_empty();
+        self.findings.hold(lacks, holds, now);
+        Ok(())
+    }
+
+    /// Settings that contradict each other.
+    fn watch_inbound(&mut self, said: &Said, plan: &Plan, now: DateTime<Utc>) {
+        for (name, inbound) in &plan.inbound {
+            let no_listener = Notice::new("NO_LISTENER", Severity::Error, Some(name), "receiving").says(
+                "receive_mode = 'on', but the configuration file has no [listen]: nothing can be received",
+                "Add [listen] to the file and start the agent anew, or set receive_mode = 'off'.",
+            );
+            self.findings.hold(no_listener, matches!(said.inbound, Receiving::NoListener), now);
+            let no_documents = Notice::new("NO_DOCUMENTS", Severity::Error, Some(name), "received documents").says(
+                "receive_mode = 'on', but bodrelay_document has no row of direction 'in' for it that is enabled: ION is \
+                 answered with 412",
+                format!(
+                    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'in', \
+                     'Sync', 'SalesOrder'), one row for each document type."
+                ),
+            );
+            self.findings.hold(no_documents, inbound.documents.is_empty(), now);
+        }
+        // What was switched off has no such finding any more.
+        let off: Vec<String> =
+            plan.connection_points.keys().filter(|name| !plan.inbound.contains_key(*name)).cloned().collect();
+        for name in off {
+            for (code, subject) in [
+                ("NO_LISTENER", "receiving"),
+                ("NO_DOCUMENTS", "received documents"),
+                ("OWNED_BY_ANOTHER", "receiving"),
+            ] {
+                self.findings.hold(Notice::new(code, Severity::Error, Some(&name), subject), false, now);
+            }
+        }
+    }
+
+    /// The status rows of direction `in` that have changed, or whose time has come.
+    pub(super) fn inbound_statuses(
+        &mut self,
+        said: &Said,
+        plan: &Plan,
+        report: &mut Report,
+        now: DateTime<Utc>,
+    ) {
+        for (name, inbound) in &plan.inbound {
+            if !self.inbound.owned.contains_key(name) {
+                continue;
+            }
+            let memory = self.inbound.statuses.entry(name.clone()).or_default();
+            let (state, reason) = match (&inbound.closed, &memory.said.trouble) {
+                _ if said.stopping => ("stopped", None),
+                (Some(closed), _) => ("misconfigured", Some(closed.clone())),
+                (None, _) if inbound.documents.is_empty() => {
+                    ("misconfigured", Some("no document of direction 'in' is listed".to_owned()))
+                }
+                (None, Some(trouble)) => ("backoff", Some(trouble.clone())),
+                (None, None) => ("running", None),
+            };
+            if memory.state != state || memory.reason != reason {
+                (memory.state, memory.reason, memory.since) = (state, reason, now);
+                memory.written_at = None;
+            }
+            let said = &memory.said;
+            let moved = said.stored_more != 0 || said.duplicates_more != 0 || said.refused_more != 0;
+            if !moved && memory.written_at.is_some_and(|at| now - at < BEAT) {
+                continue;
+            }
+            report.statuses.push(StatusRow {
+                connection_point: name.clone(),
+                direction: "in",
+                journal_id: self.journal.journal_id().to_string(),
+                state: state.into(),
+                state_since: memory.since,
+                state_reason: memory.reason.clone(),
+                backlog: None,
+                in_flight_rows: said.in_flight,
+                held_rows: 0,
+                failed_rows: 0,
+                in_doubt_rows: 0,
+                accepted_more: said.stored_more,
+                failed_more: said.refused_more,
+                duplicates_more: said.duplicates_more,
+                last_accepted_at: said.last_stored_at,
+                last_failure_at: said.last_refused_at,
+                last_failure: said.last_refused.clone(),
+                last_poll_at: None,
+                next_poll_at: None,
+                settings_read_at: Some(now),
+                started_at: self.started_at,
+            });
+        }
+    }
+
+    /// A status row of direction `in` is in the table.
+    pub(super) fn inbound_written(&mut self, row: &StatusRow, now: DateTime<Utc>) {
+        if let Some(memory) = self.inbound.statuses.get_mut(&row.connection_point) {
+            memory.written_at = Some(now);
+            memory.said.stored_more -= row.accepted_more;
+            memory.said.refused_more -= row.failed_more;
+            memory.said.duplicates_more -= row.duplicates_more;
+        }
+    }
+
+    /// After a restore, and shorter at each start: what the journal saw received, and the tables do not have.
+    async fn look_for_lost(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
+        let Some(database_id) = self.known.as_ref().map(|known| known.database_id) else { return Ok(()) };
+        if !self.inbound.problems.is_empty() {
+            return Ok(());
+        }
+        for name in plan.inbound.keys() {
+            let point_id = self.journal.meet_point(database_id, name).await?.point_id;
+            let mut enough = if self.inbound.is_restored { WHOLE_PAGES } else { 1 };
+            let (mut lost, mut count, mut whole): (Vec<Received>, usize, u32) = (Vec::new(), 0, 0);
+            let mut last: Option<Received> = None;
+            loop {
+                let page = self.journal.received_newest(point_id, last.as_ref(), PAGE).await?;
+                if page.is_empty() || whole >= enough {
+                    break;
+                }
+                let keys: Vec<String> = page.iter().map(|it| it.receipt_key.clone()).collect();
+                let present: BTreeSet<String> =
+                    self.database.receipts_present(&keys).await?.into_iter().collect();
+                whole = if present.len() == keys.len() { whole + 1 } else { 0 };
+                last = page.last().cloned();
+                for it in page.into_iter().filter(|it| !present.contains(&it.receipt_key)) {
+                    (count, enough) = (count + 1, WHOLE_PAGES);
+                    // The newest ones and the very oldest one.
+                    if lost.len() > NAMED {
+                        lost.pop();
+                    }
+                    lost.push(it);
+                }
+            }
+            if let (Some(newest), Some(oldest)) = (lost.first(), lost.last()) {
+                let named: Vec<&str> = lost.iter().take(NAMED).map(|it| it.message_id.as_str()).collect();
+                let notice = Notice::new("RECEIVED_BUT_GONE", Severity::Error, Some(name), "inbox").says(
+                    format!(
+                        "the database was restored to an earlier state and lacks {count} documents that were received \
+                         between {} and {}; ION was told that they are stored. Message ids, newest first: {}{}",
+                        shown(oldest.received_at),
+                        shown(newest.received_at),
+                        named.join(", "),
+                        if count > NAMED { ", …" } else { "" }
+                    ),
+                    "Look up the messages of that time in ION (Message Tracking, receiver: this connection point) and \
+                     resend them there, or ask the senders. The agent takes them as new.",
+                );
+                self.findings.take(notice, now);
+            }
+        }
+        (self.inbound.is_restored, self.inbound.is_met) = (false, false);
+        Ok(())
+    }
+
+    /// Forgets old receipts and documents, a piece a minute and connection point.
+    async fn forget_received(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
+        if self.inbound.purged_at.is_some_and(|at| now - at < BEAT) || !self.inbound.problems.is_empty() {
+            return Ok(());
+        }
+        self.inbound.purged_at = Some(now);
+        let database_id = self.known.as_ref().map(|known| known.database_id);
+        for name in self.inbound.owned.keys() {
+            let Some(point) = plan.connection_points.get(name) else { continue };
+            let days = |least: i64| TimeDelta::days(least.max(i64::from(point.log_keep_days)));
+            let (receipts, documents) = (now - days(RECEIPT_DAYS), now - days(DOCUMENT_DAYS));
+            match self.database.inbox_purge(name, receipts, documents, PIECE).await {
+                Ok(_) => {}
+                // Receiving goes on without it; a full table is not worth less.
+                Err(error @ DatabaseError::NeedsMending { .. }) => {
+                    tracing::warn!(error = %error, "old receipts cannot be deleted: see grants.sql");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(database_id) = database_id {
+                let point_id = self.journal.meet_point(database_id, name).await?.point_id;
+                let before = (now - TimeDelta::days(RECEIPT_DAYS)).timestamp_millis();
+                self.journal.forget_received(point_id, before, RECEIVED_MOST).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn problems(survey: &Survey) -> Vec<String> {
+    survey.inbound_problems.iter().map(|problem| format!("{}: {}", problem.what, problem.remedy)).collect()
+}
+
+fn shown(millis: i64) -> String {
+    DateTime::<Utc>::from_timestamp_millis(millis)
+        .map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default()
+}
