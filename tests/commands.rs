@@ -486,3 +486,36 @@ fn a_document_that_failed_is_confirmed_to_ion_once() {
         );
     });
 }
+
+/// Killed at any moment around it, an agent confirms once; at the next start the rest is done.
+#[test]
+fn a_confirm_is_written_once_through_kills() {
+    on_both(|site| {
+        receive(site, 71, "<SyncItemMaster/>");
+        site.sql(
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+             VALUES ('CP1', 'out', 'Confirm', 'BOD')",
+        );
+        let confirms = || site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY");
+        for nth in 1..=3 {
+            let command = ask(
+                site,
+                "command, connection_point, message_key, reason",
+                "'confirm_error', 'CP1', '71', 'unit PCE is unknown'",
+            );
+            // As soon as the document is there: whether the agent has told itself so is a race.
+            let mut agent = site.start();
+            agent.until("the document is there", || confirms() == nth);
+            agent.kill();
+            let mut agent = site.start();
+            agent.until("the command is over", || is_over(site, command));
+            agent.until("everything is sent", || site.waiting() == 0);
+            agent.term();
+            assert_eq!(answer(site, command).0, "done 1 1");
+            assert_eq!(confirms(), nth);
+        }
+        let ids: BTreeSet<_> =
+            site.simulator.ledger().arrivals().iter().map(|it| it.message_id.to_string()).collect();
+        assert_eq!(ids.len(), 3, "each command has an id of its own");
+    });
+}
