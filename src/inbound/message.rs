@@ -36,7 +36,7 @@ pub(super) struct Routable {
 /// A refusal with what is known of the document that it is about.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub refusal: Refusal,
+    pub refusal: Box<Refusal>,
     /// Database and connection point, where one is meant.
     pub point: Option<(usize, String)>,
     pub document_name: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self {
-            refusal,
+            refusal: Box::new(refusal),
             point: None,
             document_name: None,
             message_id: None,
