@@ -233,7 +233,7 @@ fn tells_no_secret(response: &Response) {
 
 /// Every kind on one keep-alive connection, which goes on after each.
 fn all_are_refused(inbox: &Inbox) {
-    let _agent = inbox.start();
+    let mut agent = inbox.start();
     let mut caller = inbox.caller();
     for Bad(what, body, status, code, word) in bad() {
         let answer = caller.post(V3, &[TENANT], &body).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -259,6 +259,7 @@ fn all_are_refused(inbox: &Inbox) {
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
     assert!(inbox.is_empty());
+    agent.until("it is told", || inbox.site.has_open_finding("RECEIVED_UNFIT"));
     // What only looks odd is taken: numbers as strings, unknown fields, no id, any case of a name.
     let odd = item(&ion_id("m")).replace(
         "\"encoding\":\"NONE\"",

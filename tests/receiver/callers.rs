@@ -184,6 +184,28 @@ fn files_that_cannot_be_used_keep_the_agent_from_starting() {
     assert!(agent.log().contains("nothing can listen there"), "{}", agent.log());
 }
 
+/// Other machines reach it, and nothing is encrypted; then an address that this machine does not have.
+#[test]
+fn addresses_of_the_network_are_looked_at() {
+    let inbox = guarded("");
+    let listen = |address: &str| {
+        let port = inbox.port;
+        inbox.site.write_configuration(&format!(
+            "[listen]\naddress = \"{address}:{port}\"\nallow_plain = true\n{CALLERS}"
+        ));
+    };
+    listen("0.0.0.0");
+    let mut agent = inbox.site.start();
+    agent.until("the finding is there", || inbox.site.has_open_finding("LISTENER_PLAIN"));
+    drop(agent);
+    listen("192.0.2.1");
+    let (_, out, _) = inbox.site.command_output("check", &[]);
+    assert!(out.contains("LISTENER_ADDRESS_WRONG") && !out.contains("somebody listens there"), "{out}");
+    listen("127.0.0.1");
+    let mut agent = start(&inbox);
+    agent.until("it is over", || !inbox.site.has_open_finding("LISTENER_PLAIN"));
+}
+
 /// A certificate for localhost in the two files, and the authority that signed it.
 fn write_certificate(inbox: &Inbox, ends_soon: bool) {
     let key = rcgen::KeyPair::generate().unwrap();

@@ -9,7 +9,7 @@ use super::*;
 /// A document that the database refuses fails alone, in whatever group it is.
 fn one_bad_among_fifty(inbox: &Inbox, poison: &str) {
     inbox.site.sql(poison);
-    let _agent = inbox.start();
+    let mut agent = inbox.start();
     let statuses = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for number in 0..50 {
@@ -34,6 +34,7 @@ fn one_bad_among_fifty(inbox: &Inbox, poison: &str) {
     }
     assert_eq!(inbox.rows(), 49);
     assert_eq!(inbox.site.number("SELECT count(*) FROM bodrelay_receipt"), 49);
+    agent.until("it is told", || inbox.site.has_open_finding("DOCUMENT_NOT_STORED"));
 }
 
 #[test]
