@@ -7,8 +7,18 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point: in the order in which a message passes them, then those of commands.
-pub const POINTS: [&str; 7] =
-    ["after_scan", "after_admit", "after_begin", "after_post", "after_record", "after_settle", "after_reset"];
+pub const POINTS: [&str; 10] = [
+    "after_change_read",
+    "after_compose",
+    "after_compose_write",
+    "after_scan",
+    "after_admit",
+    "after_begin",
+    "after_post",
+    "after_record",
+    "after_settle",
+    "after_reset",
+];
 
 /// The environment variable that arms one point.
 pub const VARIABLE: &str = "BODRELAY_CRASH_AT";

@@ -295,8 +295,16 @@ pub struct Wanted<'a> {
     pub namespace: Option<&'a str>,
     pub document_id_path: Option<&'a str>,
     pub max_bytes: usize,
-    /// What makes a batch of it one: unique to document and version.
-    pub batch_id: &'a str,
+    /// The document's key in `bodrelay_variation`.
+    pub document_key: &'a str,
+}
+
+impl Wanted<'_> {
+    /// What makes the members of a batch one: unique to document and version.
+    fn batch_id(&self) -> String {
+        let short: String = self.document_key.chars().take(16).collect();
+        format!("{short}-{}", self.variation_id)
+    }
 }
 
 /// A document, or a member of a batch.
@@ -581,10 +589,11 @@ fn envelope_fits(wanted: &Wanted<'_>) -> Result<(), Refusal> {
 
 /// spec/bod.md §3.
 fn bod_id(wanted: &Wanted<'_>, member: Option<Member>) -> String {
-    let Wanted { tenant_id, noun, verb, variation_id, batch_id, .. } = wanted;
+    let Wanted { tenant_id, noun, verb, variation_id, .. } = wanted;
     let (entity, location) = (wanted.accounting_entity.trim(), wanted.document_location.trim());
     let document_id = wanted.document_id.trim();
     let batch = member.map_or(String::new(), |member| {
+        let batch_id = wanted.batch_id();
         format!("&batchID={batch_id}&batchSequence={}&batchSize={}", member.sequence, member.size)
     });
     format!(
@@ -651,7 +660,7 @@ fn wrap(wanted: &Wanted<'_>, noun: &str, member: Option<Member>) -> Made {
         ("AccountingEntity", given(entity)),
         ("Location", given(location)),
         ("VariationId", Some(wanted.variation_id.to_string())),
-        ("BatchId", member.map(|_| wanted.batch_id.to_owned())),
+        ("BatchId", member.map(|_| wanted.batch_id())),
         ("BatchSequence", batch(|member| member.sequence)),
         ("BatchSize", batch(|member| member.size)),
     ];

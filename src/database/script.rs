@@ -16,10 +16,10 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
     } else if found < SCRIPT_KNOWN {
         Some(missing(Severity::Warning).says(
             format!(
-                "the control tables are of script {found}: the agent works, but views and history of script \
-                 {SCRIPT_KNOWN} are missing"
+                "the control tables are of script {found}: the agent works, but what the scripts up to {SCRIPT_KNOWN} add \
+                 (views, history, composing) is missing"
             ),
-            "Run the scripts after it ('bodrelay sql DIALECT 002_panel' prints one).",
+            "Run the scripts after it ('bodrelay sql DIALECT 004_compose' prints one).",
         ))
     } else if found > SCRIPT_KNOWN {
         Some(Notice::new("SCRIPT_NEWER", Severity::Info, None, database).says(

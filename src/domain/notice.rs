@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 const EVENTS: &[&str] = &[
     "BODID_DIFFERS",
     "BODTYPE_MALFORMED",
+    "CHANGES_REFUSED",
     "DATABASE_RESTORED",
     "DOCUMENT_ID_PATH_EMPTY",
     "DOCUMENT_NEARLY_TOO_LARGE",

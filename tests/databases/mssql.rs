@@ -170,7 +170,7 @@ impl Fixture for MssqlFixture {
     }
 
     async fn install_control(&self) {
-        for name in ["001_install.sql", "002_panel.sql"] {
+        for name in ["001_install.sql", "002_panel.sql", "004_compose.sql"] {
             self.run_script(name).await;
         }
     }

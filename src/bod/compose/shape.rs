@@ -97,7 +97,7 @@ impl Shape {
             // Elements that this column opens, or is in.
             for depth in shared + 1..=place.steps.len() {
                 let opened = &place.steps[..depth];
-                if closed.iter().any(|closed| *closed == opened) {
+                if closed.contains(&opened) {
                     let what = format!(
                         "opens {} again after a column of another element: put the columns of one element side by \
                          side, or give it a part of its own",

@@ -143,6 +143,7 @@ impl Site {
             iobox: iobox_schema.map(|schema| format!("{}.", bracketed(schema))).unwrap_or_default(),
             reads_past: false,
             document_is_text: false,
+            own_outbox: false,
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Site {
     pub(super) reads_past: bool,
     /// `C_XML` is text or xml.
     pub(super) document_is_text: bool,
+    /// There is no I/O Box, and every connection point composes: the outbox is ours.
+    pub(super) own_outbox: bool,
 }
 
 /// A name as a delimited identifier.
@@ -51,7 +53,13 @@ impl Site {
     fn fill(&self, statement: &str) -> String {
         const DOCUMENT: &str = "/* document */C_XML/* document */";
         let document = if self.document_is_text { "CAST(C_XML AS nvarchar(max))" } else { "C_XML" };
-        statement
+        let own = |statement: &str| match self.own_outbox {
+            true => statement
+                .replace("/* iobox_schema */COR_OUTBOX_ENTRY", "[bodrelay].bodrelay_outbox_entry")
+                .replace("/* iobox_schema */COR_OUTBOX_HEADERS", "[bodrelay].bodrelay_outbox_header"),
+            false => statement.to_owned(),
+        };
+        own(statement)
             .replace("[bodrelay].", &self.control)
             .replace("/* iobox_schema */", &self.iobox)
             .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
@@ -125,6 +133,17 @@ impl Session {
         self.batch(sql::ROLLBACK).await
     }
 
+    /// Opens the transaction of DBAs' queries.
+    pub(super) async fn begin_queries(&mut self) -> Result<(), Trouble> {
+        let row = self.query_row(sql::ALLOWS_SNAPSHOT, &[]).await?;
+        self.batch(if row.flag(0)? { sql::BEGIN_SNAPSHOT } else { sql::BEGIN_QUERIES }).await
+    }
+
+    /// Rolls it back.
+    pub(super) async fn end_queries(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::END_QUERIES).await
+    }
+
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
     pub(super) async fn lock_while_it_lives(&mut self, what: &str) -> Result<bool, Trouble> {
         if self.locks.contains(what) {
@@ -169,6 +188,7 @@ mod tests {
             iobox: "[dbo].".into(),
             reads_past: true,
             document_is_text: true,
+            own_outbox: false,
         };
         let statement = "SELECT CAST(/* document */C_XML/* document */ AS x) \
                          FROM /* iobox_schema */T /* readpast */, [bodrelay].B";
@@ -178,5 +198,10 @@ mod tests {
         );
         (site.reads_past, site.document_is_text, site.iobox) = (false, false, String::new());
         assert_eq!(site.fill(statement), "SELECT CAST(C_XML AS x) FROM T , [odd]]name].B");
+        site.own_outbox = true;
+        assert_eq!(
+            site.fill("FROM /* iobox_schema */COR_OUTBOX_ENTRY"),
+            "FROM [odd]]name].bodrelay_outbox_entry"
+        );
     }
 }

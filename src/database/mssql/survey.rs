@@ -62,7 +62,21 @@ pub(super) async fn adapt(session: &mut Session) -> Result<(), Trouble> {
     let found = catalogue(session).await?;
     let document = found.get("COR_OUTBOX_ENTRY").and_then(|columns| columns.get("C_XML"));
     session.site.document_is_text = document.is_some_and(|column| TEXT.contains(&column.name.as_str()));
+    session.site.own_outbox = composes_only(session, &found).await?;
     Ok(())
+}
+
+/// No I/O Box is there, and nobody asks for its rows.
+async fn composes_only(session: &mut Session, found: &Catalogue) -> Result<bool, Trouble> {
+    let is_there = |name: &str| found.contains_key(name);
+    if is_there("COR_OUTBOX_ENTRY")
+        || !is_there("BODRELAY_OUTBOX_ENTRY")
+        || !is_there("BODRELAY_CONNECTION_POINT")
+    {
+        return Ok(false);
+    }
+    let row = session.query_row(sql::SURVEY_SOURCES, &[]).await?;
+    Ok(row.number(0)? == 0 && row.number(1)? > 0)
 }
 
 pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
@@ -75,7 +89,9 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         made_by(scripts::MSSQL_IOBOX).into_iter().partition(|(table, _)| table.starts_with("COR_OUTBOX"));
     // 1.0 boxes have no C_LOGICAL_ID: it is needed only where a connection point chooses by it.
     let unless_optional = |remedy| move |column: &str| (column != "C_LOGICAL_ID").then_some(remedy);
-    missing(&found, &outbox, unless_optional(OUTBOX_REMEDY), &mut problems);
+    if !composes_only(session, &found).await? {
+        missing(&found, &outbox, unless_optional(OUTBOX_REMEDY), &mut problems);
+    }
     missing(&found, &inbox, unless_optional(INBOX_REMEDY), &mut advice);
     problems.extend(wrong_types(&found));
     if found.contains_key("COR_OUTBOX_ENTRY") && found.contains_key("COR_OUTBOX_HEADERS") {

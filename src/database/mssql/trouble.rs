@@ -5,6 +5,7 @@ use std::time::Duration;
 use tiberius::error::{Error, IoErrorKind};
 
 use crate::database::DatabaseError;
+use crate::database::compose::QueryFailure;
 
 use super::LOCK_TIMEOUT;
 
@@ -32,6 +33,9 @@ pub(in crate::database) enum Trouble {
         #[source]
         source: Option<anyhow::Error>,
     },
+    /// A DBA's query did not answer; nothing is wrong with the database.
+    #[error("{}", .0.what)]
+    Query(QueryFailure),
 }
 
 /// From this severity on the server ends the connection.
@@ -51,6 +55,8 @@ impl Trouble {
         match self {
             Self::Server(Error::Server(token)) => token.class() < FATAL,
             Self::Mend { .. } | Self::NoRow => true,
+            // Half an answer may be in the pipe, and the isolation level of the queries holds on.
+            Self::Query(_) => false,
             Self::Server(_) | Self::Unreachable(_) | Self::NoAnswer(_) | Self::TimedOut => false,
         }
     }
@@ -69,7 +75,7 @@ impl Trouble {
         match self {
             Self::Server(error) | Self::Unreachable(error) => Some(error.into()),
             Self::Mend { source, .. } => source,
-            Self::NoAnswer(_) | Self::TimedOut | Self::NoRow => None,
+            Self::NoAnswer(_) | Self::TimedOut | Self::NoRow | Self::Query(_) => None,
         }
     }
 
@@ -111,6 +117,8 @@ impl Trouble {
             ),
             Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
             Self::Server(_) => waits("the answer of the server could not be read".into()),
+            // Told by its caller, not here.
+            Self::Query(failure) => (failure.what.clone(), Some("correct the query".into())),
             Self::NoRow => waits("the server gave no row where there always is one".into()),
             Self::Mend { what, remedy, .. } => (what.clone(), Some(remedy.clone())),
         }

@@ -38,7 +38,9 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
     let boxes = made_by(scripts::POSTGRES_IOBOX);
     let (outbox, inbox): (Vec<_>, Vec<_>) =
         boxes.into_iter().partition(|(table, _)| table.starts_with("cor_outbox"));
-    missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
+    if !names.own_outbox {
+        missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
+    }
     missing(found, &inbox, INBOX_REMEDY, &mut advice);
     problems.extend(wrong_types(found));
     problems.extend(names.twice.iter().map(|table| Problem {
