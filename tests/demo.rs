@@ -22,5 +22,8 @@ fn everything_tells_the_same_story() {
     };
     assert_eq!(figure("written"), figure("accepted") + sum("failed") + sum("left"));
     assert_eq!(report["left"], serde_json::json!({ "TYPE_NOT_LISTED": 2 }));
+    let composed = |key: &str| report["composed"][key].as_u64().unwrap();
+    assert!(composed("changes") > composed("documents") && composed("documents") >= 40, "{report:#}");
+    assert_eq!((composed("refused"), composed("waiting")), (0, 0));
     assert_eq!(report["agreed"], true);
 }

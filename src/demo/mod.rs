@@ -15,6 +15,7 @@ use crate::platform;
 use crate::simulator::{Options, Simulator};
 
 mod judge;
+mod orders;
 mod site;
 
 pub use judge::Report;
@@ -98,6 +99,7 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
         // Others must pass for ION's no to one document to be judged as that document's fault.
         if next_rows <= Instant::now() && !site.is_failed(NEVER_TAKEN)? {
             site.fill_some(5)?;
+            site.work()?;
             next_rows = Instant::now() + Duration::from_millis(250);
         }
         if kills.is_empty() && site.is_done()? {
