@@ -16,6 +16,7 @@ use crate::database::statements::scripts;
 use crate::outbound::Mode;
 use crate::{crash, demo, journal, observe, platform, simulator};
 
+mod compose;
 mod describe;
 mod log;
 mod status;
@@ -48,6 +49,8 @@ enum Command {
     },
     /// List messages: what was sent, what failed and why
     Log(log::LogArguments),
+    /// Compose one document from the application's rows and print it, with what its queries gave; writes nothing
+    Compose(compose::ComposeArguments),
     /// Show how every connection point stands, as the agents last said
     Status {
         /// One JSON object a line, with every column
@@ -140,6 +143,7 @@ fn carry_out(arguments: Arguments) -> Result<u8> {
         Command::Once(ref work) => work_on(&read_config(&arguments)?, work, Mode::Once),
         Command::Check { json, print_config } => look(read_config(&arguments), json, print_config),
         Command::Log(ref filters) => list_messages(&read_config(&arguments)?, filters),
+        Command::Compose(ref asked) => show_composed(&read_config(&arguments)?, asked),
         Command::Status { json } => show_status(&read_config(&arguments)?, json),
         Command::Describe { ref file } => describe(&read_config(&arguments)?, file.as_deref()),
         Command::Backup { ref file } => copy_journal(&read_config(&arguments)?, file),
@@ -209,6 +213,14 @@ fn list_messages(config: &Config, filters: &log::LogArguments) -> Result<u8> {
     let listing = runtime()?.block_on(log::search(config, filters))?;
     print(&listing.text)?;
     told(&listing.errors)
+}
+
+fn show_composed(config: &Config, asked: &compose::ComposeArguments) -> Result<u8> {
+    let composed = runtime()?.block_on(compose::show(config, asked))?;
+    print(&composed.document)?;
+    // Beside the document, so that it can be sent into a file.
+    let _ = std::io::stderr().write_all(composed.remarks.as_bytes());
+    Ok(u8::from(composed.refused))
 }
 
 fn show_status(config: &Config, json: bool) -> Result<u8> {
@@ -304,6 +316,8 @@ fn print_demo(report: &demo::Report, kept: Option<&std::path::Path>) -> Result<(
     for (reason, count) in &report.left {
         row(&format!("left at 0: {reason}"), count.to_string())?;
     }
+    row("composed from changes of orders", report.composed.documents.to_string())?;
+    row("row changes in them", report.composed.changes.to_string())?;
     row("sent more than once", report.retried.to_string())?;
     row("in doubt on the way", report.in_doubt.to_string())?;
     row("repeats that ION saw (same id, same bytes)", report.repeats_seen.to_string())?;

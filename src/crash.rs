@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point: in the order in which a message passes them, then those of commands, then those of what is received.
-pub const POINTS: [&str; 9] = [
+pub const POINTS: [&str; 12] = [
+    "after_change_read",
+    "after_compose",
+    "after_compose_write",
     "after_scan",
     "after_admit",
     "after_begin",

@@ -25,5 +25,8 @@ fn everything_tells_the_same_story() {
     let inbound = |key: &str| report["inbound"][key].as_u64().unwrap_or_else(|| panic!("{report:#}"));
     assert_eq!((inbound("sent"), inbound("stored"), inbound("refused"), inbound("lost")), (500, 495, 5, 0));
     assert!(inbound("duplicates") > 0, "{report:#}");
+    let composed = |key: &str| report["composed"][key].as_u64().unwrap();
+    assert!(composed("changes") > composed("documents") && composed("documents") >= 40, "{report:#}");
+    assert_eq!((composed("refused"), composed("waiting")), (0, 0));
     assert_eq!(report["agreed"], true);
 }

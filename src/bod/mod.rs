@@ -3,6 +3,7 @@
 //! Everything here is pure: bytes and settings in, values out. Nothing of it knows a database, a socket or a clock.
 
 mod checks;
+pub mod compose;
 pub mod confirm;
 pub mod envelope;
 mod headers;

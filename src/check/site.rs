@@ -9,8 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
+use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
-    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, rows_nobody_chooses, script_finding,
+    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, changes_nobody_composes, parts_of,
+    rows_nobody_chooses, script_finding, try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
@@ -106,12 +108,25 @@ async fn look_in(
     }
     let control = database.control_read().await?;
     hosts(site, &survey, &database.host_read().await?, section);
-    let plan =
+    let mut plan =
         Plan::read(&control, &Surroundings { location: &site.config.agent.location, ions: &site.tenants });
+    plan.refuse_composing(survey.script, SCRIPT_COMPOSES);
     settings(site, &control, &plan, section);
     for point in plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off) {
         if let Err(error) = point_work(point, database, survey.now, section).await {
             section.finds(for_point(&point.name, &error));
+        }
+    }
+    for point in plan.connection_points.values().filter(|point| point.composes) {
+        if let Err(error) = queries(point, database, section).await {
+            section.finds(for_point(&point.name, &error));
+        }
+    }
+    match changes_nobody_composes(database, survey.script).await {
+        Ok(notice) if notice.text.is_empty() => {}
+        Ok(notice) => section.finds(notice),
+        Err(error) => {
+            section.finds(Notice { severity: Severity::Warning, ..unreachable("bodrelay_change", &error) })
         }
     }
     match rows_nobody_chooses(database, &control).await {
@@ -302,6 +317,38 @@ fn strangers(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Se
     for notice in control.documents_without_point() {
         section.finds(notice);
     }
+}
+
+/// Every query of a connection point that composes, run for no document at all.
+async fn queries(
+    point: &ConnectionPoint,
+    database: &dyn Database,
+    section: &mut Section,
+) -> Result<(), DatabaseError> {
+    let queries = database.query_read(&point.name).await?;
+    for document_type in point.documents.keys() {
+        if parts_of(&queries, document_type).first().is_none_or(|first| first.part_no != 0) {
+            let subject = document_type.to_string();
+            section.finds(Notice::new("NO_QUERIES", Severity::Error, Some(&point.name), subject).says(
+                "bodrelay_document_query has no enabled part 0 for it: its changes are refused",
+                "Insert the query that gives the document itself; 'bodrelay sql' prints examples.",
+            ));
+        }
+    }
+    let checked = try_queries(database, point, &queries).await?;
+    let good = checked.iter().filter(|query| query.refused_reason.is_none()).count();
+    section.sees(format!("{}: {good} of {} queries can be used", point.name, checked.len()));
+    for query in checked {
+        let Some(reason) = query.refused_reason else { continue };
+        let subject = format!("{}.{} part {}", query.verb, query.noun, query.part_no);
+        section.finds(
+            Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject).says(
+                reason,
+                "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document.",
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// What waits and what failed.

@@ -8,21 +8,26 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::domain::change::RowChange;
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
+pub mod compose;
 mod inbox;
 pub mod mssql;
 mod orphans;
 pub mod postgres;
+mod queries;
 mod rows;
 mod script;
 pub mod sqlite;
 pub mod statements;
 
+pub use compose::{BatchRow, Composed, Composition, PartQuery, QueryChecked, QueryRow, Variations};
 pub use inbox::refused_row;
-pub use orphans::rows_nobody_chooses;
+pub use orphans::{changes_nobody_composes, rows_nobody_chooses};
+pub use queries::{parts_of, try_queries};
 pub use script::script_finding;
 
 /// What went wrong with the database, told by what the agent does next.
@@ -167,6 +172,40 @@ pub trait Database: Send + Sync {
     /// Deletes settled rows of the message log (and their attempts) that finished before `before`, unresolved
     /// failures excepted; at most `limit`, and says how many.
     async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64>;
+
+    /// Changes at 0 of a connection point, lowest id first, above an id.
+    async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>>;
+
+    /// All changes at 0 of these document ids (any noun), lowest id first, `limit` at most.
+    async fn change_read_of_documents(
+        &self,
+        connection_point: &str,
+        document_ids: &[String],
+        limit: i64,
+    ) -> Result<Vec<RowChange>>;
+
+    /// Connection points that waiting changes name and that do not compose, with how many wait.
+    async fn change_strays(&self) -> Result<Vec<(String, i64)>>;
+
+    /// Deletes composed changes that were processed before a time, as far as they are among the oldest `limit`.
+    async fn change_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64>;
+
+    /// The queries of a connection point, by noun, verb and part.
+    async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>>;
+
+    /// Says beside queries that they were tried, and why they are refused.
+    async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()>;
+
+    /// The database's clock, and the last versions of these documents; those never composed are left out.
+    async fn variation_read(&self, document_keys: &[String]) -> Result<Variations>;
+
+    /// Runs queries for a batch of documents, which they find in `bodrelay_batch`: all of them in one transaction that
+    /// sees one state of the data and leaves nothing behind.
+    async fn compose_rows(&self, batch: &[BatchRow], queries: &[PartQuery]) -> Result<Composed>;
+
+    /// Writes entries, headers and versions and marks the changes, in one transaction. `Ok(false)`: somebody else had one
+    /// of the changes or versions meanwhile, and nothing was written.
+    async fn compose_write(&self, composition: &Composition) -> Result<bool>;
 }
 
 /// What `survey` finds.

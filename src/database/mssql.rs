@@ -16,12 +16,15 @@ use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Added, Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter,
-    LogRow, Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
+    FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
 };
+use crate::domain::change::RowChange;
 use session::Session;
 use trouble::Trouble;
 
+mod compose;
 mod connect;
 mod control;
 mod inbox;
@@ -40,6 +43,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a ROLLBACK may take before the session is dropped instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// `timeout_seconds` of a query at most (a CHECK of its table).
+const LONGEST_QUERY_SECONDS: u64 = 600;
+
 /// A SQL Server database of the site.
 pub struct Mssql {
     settings: DatabaseSettings,
@@ -48,6 +54,10 @@ pub struct Mssql {
     settling: Line,
     control: Line,
     storing: Line,
+    /// For DBAs' queries, which may take long.
+    composing: Line,
+    /// With the longest time that a query may have.
+    composing_settings: DatabaseSettings,
 }
 
 /// The place of one session; `None`: the next operation opens one.
@@ -65,7 +75,15 @@ impl Line {
 /// Runs an operation on the session of a line, bounded by `statement_timeout_seconds`. A macro, since a closure cannot
 /// say that its future may cross threads.
 macro_rules! on {
-    ($self:ident.$line:ident, $operation:literal, |$session:ident| $work:expr) => {{
+    ($self:ident.$line:ident, $operation:literal, |$session:ident| $work:expr) => {
+        within!($self.$line, &$self.settings, $self.timeout(), $operation, |$session| $work)
+            .map_err(|trouble| $self.told($operation, trouble))
+    };
+}
+
+/// The same, with settings and a time of its own.
+macro_rules! within {
+    ($self:ident.$line:ident, $settings:expr, $limit:expr, $operation:literal, |$session:ident| $work:expr) => {{
         let line = &$self.$line;
         let mut place = line.session.lock().await;
         let mut tries = 0;
@@ -73,13 +91,14 @@ macro_rules! on {
             tries += 1;
             let mut taken = match place.take() {
                 Some(session) => session,
-                None => connect::open(&$self.settings, &$self.host, line.purpose)
-                    .await
-                    .map_err(|trouble| $self.told($operation, trouble))?,
+                None => match connect::open($settings, &$self.host, line.purpose).await {
+                    Ok(session) => session,
+                    Err(trouble) => break Err(trouble),
+                },
             };
             let answer = {
                 let $session = &mut taken;
-                tokio::time::timeout($self.timeout(), $work).await
+                tokio::time::timeout($limit, $work).await
             };
             let answer = match answer {
                 Ok(answer) => answer,
@@ -93,7 +112,7 @@ macro_rules! on {
                 Err(trouble) => {
                     *place = taken.after(&trouble).await;
                     if !(trouble.is_deadlock() && tries == 1) {
-                        break Err($self.told($operation, trouble));
+                        break Err(trouble);
                     }
                     tracing::debug!(database = %$self.settings.name, operation = $operation, "deadlock, once more");
                 }
@@ -113,6 +132,11 @@ impl Mssql {
             settling: Line::new("settle"),
             control: Line::new("control"),
             storing: Line::new("inbox"),
+            composing: Line::new("compose"),
+            composing_settings: DatabaseSettings {
+                statement_timeout_seconds: settings.statement_timeout_seconds.max(LONGEST_QUERY_SECONDS),
+                ..settings.clone()
+            },
         }
     }
 
@@ -246,5 +270,75 @@ impl Database for Mssql {
 
     async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
         on!(self.control, "log_purge", |session| log::purge(session, connection_point, before, limit))
+    }
+    async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>> {
+        on!(self.reading, "change_read", |session| compose::change_read(
+            session,
+            connection_point,
+            after,
+            limit
+        ))
+    }
+
+    async fn change_read_of_documents(
+        &self,
+        connection_point: &str,
+        document_ids: &[String],
+        limit: i64,
+    ) -> Result<Vec<RowChange>> {
+        on!(self.reading, "change_read_of_documents", |session| compose::change_read_of_documents(
+            session,
+            connection_point,
+            document_ids,
+            limit
+        ))
+    }
+
+    async fn change_strays(&self) -> Result<Vec<(String, i64)>> {
+        on!(self.control, "change_strays", |session| compose::change_strays(session))
+    }
+
+    async fn change_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+        on!(self.settling, "change_purge", |session| compose::change_purge(
+            session,
+            connection_point,
+            before,
+            limit
+        ))
+    }
+
+    async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>> {
+        on!(self.reading, "query_read", |session| compose::query_read(session, connection_point))
+    }
+
+    async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()> {
+        on!(self.control, "query_checked", |session| compose::query_checked(
+            session,
+            connection_point,
+            checked
+        ))
+    }
+
+    async fn variation_read(&self, document_keys: &[String]) -> Result<Variations> {
+        on!(self.reading, "variation_read", |session| compose::variation_read(session, document_keys))
+    }
+
+    async fn compose_rows(&self, batch: &[BatchRow], queries: &[PartQuery]) -> Result<Composed> {
+        let seconds: u64 = queries.iter().map(|query| query.timeout_seconds).sum();
+        let limit = self.timeout() + Duration::from_secs(seconds);
+        let settings = &self.composing_settings;
+        let answer =
+            within!(self.composing, settings, limit, "compose_rows", |session| compose::compose_rows(
+                session, batch, queries
+            ));
+        match answer {
+            Ok(rows) => Ok(Ok(rows)),
+            Err(Trouble::Query(failure)) => Ok(Err(failure)),
+            Err(trouble) => Err(self.told("compose_rows", trouble)),
+        }
+    }
+
+    async fn compose_write(&self, composition: &Composition) -> Result<bool> {
+        on!(self.settling, "compose_write", |session| compose::compose_write(session, composition))
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::statements::scripts::SCRIPT_COMPOSES;
 use super::{Database, DatabaseError, Scan, Selection};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::ControlTables;
@@ -67,11 +68,30 @@ pub async fn rows_nobody_chooses(
 }
 
 fn choice(row: &crate::domain::plan::ConnectionPointRow) -> Selection {
-    Selection {
-        tenant_id: row.source_tenant_id.clone(),
-        logical_id: row.source_logical_id.clone(),
-        rows_from: None,
+    let (tenant_id, logical_id) = row.source();
+    Selection { tenant_id, logical_id, rows_from: None }
+}
+
+/// Changes that name a connection point that does not compose; without a text: there are none. `script` is the highest
+/// that was run.
+pub async fn changes_nobody_composes(database: &dyn Database, script: i64) -> Result<Notice, DatabaseError> {
+    let notice = Notice::new("CHANGES_NOBODY_COMPOSES", Severity::Warning, None, "bodrelay_change");
+    if script < SCRIPT_COMPOSES {
+        return Ok(notice);
     }
+    let strays = database.change_strays().await?;
+    if strays.is_empty() {
+        return Ok(notice);
+    }
+    let shown: Vec<String> = strays.iter().map(|(point, waiting)| format!("'{point}' ({waiting})")).collect();
+    Ok(notice.says(
+        format!(
+            "changes wait for connection points that bodrelay_connection_point does not have with source_kind = 'rows': {}",
+            shown.join(", ")
+        ),
+        "Correct the name in the trigger and in the waiting rows of bodrelay_change (case counts), add the connection \
+         point, or set was_processed = 9 for rows that nobody needs.",
+    ))
 }
 
 /// The row's own headers name what a connection point would choose, but for case.

@@ -17,13 +17,16 @@ use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 
 use super::{
-    Added, Backlog, ChangeRow, CommandRow, Database, FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner,
-    OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, FindingRow, HostRow,
+    Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked, QueryRow, Report, Result,
+    Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
 };
+use crate::domain::change::RowChange;
 use listen::Listener;
 use session::{Address, Session};
 use trouble::Trouble;
 
+mod compose;
 mod control;
 mod encryption;
 mod inbox;
@@ -47,6 +50,8 @@ pub struct Postgres {
     outbox: Slot,
     control: Slot,
     inbox: Slot,
+    /// For DBAs' queries, which may take long.
+    composing: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
 }
 
@@ -88,6 +93,7 @@ impl Postgres {
             outbox: Slot::new("outbox"),
             control: Slot::new("control"),
             inbox: Slot::new("inbox"),
+            composing: Slot::new("compose"),
             listener: tokio::sync::Mutex::default(),
         }
     }
@@ -105,6 +111,21 @@ impl Postgres {
     {
         // The server stops a statement by itself; this is for a network that swallows its answer.
         let limit = self.address.statement_timeout() + session::CONNECT_TIMEOUT + LOCK_TIMEOUT;
+        let answer = self.within(limit, slot, work).await;
+        answer.map_err(|trouble| trouble.told(&self.name, operation, &self.address))
+    }
+
+    /// The same, within a time of its own.
+    async fn within<T, W>(
+        &self,
+        limit: Duration,
+        slot: &Slot,
+        work: impl Fn(Arc<Session>) -> W + Send + Sync,
+    ) -> std::result::Result<T, Trouble>
+    where
+        T: Send,
+        W: Future<Output = std::result::Result<T, Trouble>> + Send,
+    {
         let answer = tokio::time::timeout(limit, async {
             let mut slot_session = slot.session.lock().await;
             match self.once(slot, &mut slot_session, &work).await {
@@ -114,8 +135,7 @@ impl Postgres {
                 answer => answer,
             }
         });
-        let answer = answer.await.unwrap_or(Err(Trouble::NoAnswer(limit)));
-        answer.map_err(|trouble| trouble.told(&self.name, operation, &self.address))
+        answer.await.unwrap_or(Err(Trouble::NoAnswer(limit)))
     }
 
     async fn once<T, W>(
@@ -349,6 +369,81 @@ impl Database for Postgres {
     async fn log_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
         self.call(&self.control, "log_purge", |session| async move {
             log::purge(&session, connection_point, before, limit).await
+        })
+        .await
+    }
+    async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>> {
+        self.call(&self.outbox, "change_read", |session| async move {
+            compose::change_read(&session, connection_point, after, limit).await
+        })
+        .await
+    }
+
+    async fn change_read_of_documents(
+        &self,
+        connection_point: &str,
+        document_ids: &[String],
+        limit: i64,
+    ) -> Result<Vec<RowChange>> {
+        self.call(&self.outbox, "change_read_of_documents", |session| async move {
+            compose::change_read_of_documents(&session, connection_point, document_ids, limit).await
+        })
+        .await
+    }
+
+    async fn change_strays(&self) -> Result<Vec<(String, i64)>> {
+        self.call(
+            &self.control,
+            "change_strays",
+            |session| async move { compose::change_strays(&session).await },
+        )
+        .await
+    }
+
+    async fn change_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+        self.call(&self.outbox, "change_purge", |session| async move {
+            compose::change_purge(&session, connection_point, before, limit).await
+        })
+        .await
+    }
+
+    async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>> {
+        self.call(&self.outbox, "query_read", |session| async move {
+            compose::query_read(&session, connection_point).await
+        })
+        .await
+    }
+
+    async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()> {
+        self.call(&self.outbox, "query_checked", |session| async move {
+            compose::query_checked(&session, connection_point, checked).await
+        })
+        .await
+    }
+
+    async fn variation_read(&self, document_keys: &[String]) -> Result<Variations> {
+        self.call(&self.outbox, "variation_read", |session| async move {
+            compose::variation_read(&session, document_keys).await
+        })
+        .await
+    }
+
+    async fn compose_rows(&self, batch: &[BatchRow], queries: &[PartQuery]) -> Result<Composed> {
+        let seconds: u64 = queries.iter().map(|query| query.timeout_seconds).sum();
+        let limit = Duration::from_secs(seconds) + session::CONNECT_TIMEOUT + LOCK_TIMEOUT;
+        let answer = self.within(limit, &self.composing, |session| async move {
+            compose::compose_rows(&session, batch, queries).await
+        });
+        match answer.await {
+            Ok(rows) => Ok(Ok(rows)),
+            Err(Trouble::Query(failure)) => Ok(Err(failure)),
+            Err(trouble) => Err(trouble.told(&self.name, "compose_rows", &self.address)),
+        }
+    }
+
+    async fn compose_write(&self, composition: &Composition) -> Result<bool> {
+        self.call(&self.outbox, "compose_write", |session| async move {
+            compose::compose_write(&session, composition).await
         })
         .await
     }

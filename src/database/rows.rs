@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
+use super::compose::{QueryRow, VariationRow};
 use super::{ChangeRow, CommandRow, FindingRow, HostRow, LogRow, StatusRead};
+use crate::domain::change::RowChange;
 use crate::domain::message::Facts;
 use crate::domain::notice::Severity;
 use crate::domain::plan::{ConnectionPointRow, DocumentRow, StatusRuleRow};
@@ -183,7 +185,7 @@ pub(super) fn finding<C: Cells>(row: &C) -> Result<FindingRow, C::Error> {
 }
 
 /// The columns of history_read.
-pub(super) fn change<C: Cells>(row: &C) -> Result<ChangeRow, C::Error> {
+pub(super) fn setting_change<C: Cells>(row: &C) -> Result<ChangeRow, C::Error> {
     Ok(ChangeRow {
         changed_at: row.time(0)?,
         changed_by: row.text(1)?,
@@ -240,6 +242,42 @@ pub(super) fn status<C: Cells>(row: &C) -> Result<StatusRead, C::Error> {
         heartbeat_at: row.required_time(20)?,
         duplicate_total: row.number(21)?,
     })
+}
+
+/// The columns of change_read and change_read_of_documents.
+pub(super) fn change<C: Cells>(row: &C) -> Result<RowChange, C::Error> {
+    Ok(RowChange {
+        change_id: row.number(0)?,
+        verb: row.required(1)?,
+        noun: row.required(2)?,
+        document_id: row.required(3)?,
+        accounting_entity: row.required(4)?,
+        document_location: row.required(5)?,
+        action_code: row.required(6)?,
+        priority: row.integer(7)?.unwrap_or(4),
+    })
+}
+
+/// The columns of query_read.
+pub(super) fn query<C: Cells>(row: &C) -> Result<QueryRow, C::Error> {
+    Ok(QueryRow {
+        verb: row.required(0)?,
+        noun: row.required(1)?,
+        part_no: row.number(2)?,
+        parent_part_no: row.integer(3)?,
+        element_path: row.text(4)?.filter(|path| !path.trim().is_empty()),
+        split_batch: row.flag(5)?,
+        query_text: row.required(6)?,
+        timeout_seconds: row.number(7)?,
+        max_rows: row.number(8)?,
+        enabled: row.flag(9)?,
+        refused_reason: row.text(10)?,
+    })
+}
+
+/// The columns of variation_read.
+pub(super) fn variation<C: Cells>(row: &C) -> Result<VariationRow, C::Error> {
+    Ok(VariationRow { document_key: row.required(0)?, last_variation: row.number(1)?, is_open: row.flag(2)? })
 }
 
 /// The columns of every log_search.

@@ -24,11 +24,14 @@ use crate::platform::file_identity;
 use crate::sqlite_thread::SqliteThread;
 
 use super::{
-    Added, Backlog, ChangeRow, CommandRow, Database, DatabaseError, FindingRow, HostRow, Loaded, LogFilter,
-    LogRow, Owner, OwnerClaim, Page, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey,
+    Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
+    FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
 };
+use crate::domain::change::RowChange;
 use trouble::Trouble;
 
+mod compose;
 mod control;
 mod inbox;
 mod log;
@@ -437,5 +440,64 @@ impl Database for Sqlite {
         let connection_point = connection_point.to_owned();
         self.call("log_purge", move |connection| log::purge(connection, &connection_point, before, limit))
             .await
+    }
+
+    async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>> {
+        let point = connection_point.to_owned();
+        self.call("change_read", move |connection| compose::change_read(connection, &point, after, limit))
+            .await
+    }
+
+    async fn change_read_of_documents(
+        &self,
+        connection_point: &str,
+        document_ids: &[String],
+        limit: i64,
+    ) -> Result<Vec<RowChange>> {
+        let (point, ids) = (connection_point.to_owned(), document_ids.to_vec());
+        self.call("change_read_of_documents", move |connection| {
+            compose::change_read_of_documents(connection, &point, &ids, limit)
+        })
+        .await
+    }
+
+    async fn change_strays(&self) -> Result<Vec<(String, i64)>> {
+        self.call("change_strays", compose::change_strays).await
+    }
+
+    async fn change_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+        let point = connection_point.to_owned();
+        self.call("change_purge", move |connection| compose::change_purge(connection, &point, before, limit))
+            .await
+    }
+
+    async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>> {
+        let point = connection_point.to_owned();
+        self.call("query_read", move |connection| compose::query_read(connection, &point)).await
+    }
+
+    async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()> {
+        let (point, checked) = (connection_point.to_owned(), checked.to_vec());
+        self.call("query_checked", move |connection| compose::query_checked(connection, &point, &checked))
+            .await
+    }
+
+    async fn variation_read(&self, document_keys: &[String]) -> Result<Variations> {
+        let keys = document_keys.to_vec();
+        self.call("variation_read", move |connection| compose::variation_read(connection, &keys)).await
+    }
+
+    async fn compose_rows(&self, batch: &[BatchRow], queries: &[PartQuery]) -> Result<Composed> {
+        let (batch, queries) = (batch.to_vec(), queries.to_vec());
+        let watch = Arc::clone(&self.line().map_err(|trouble| self.told("compose_rows", trouble))?.watch);
+        self.call("compose_rows", move |connection| {
+            compose::compose_rows(connection, &watch, &batch, &queries)
+        })
+        .await
+    }
+
+    async fn compose_write(&self, composition: &Composition) -> Result<bool> {
+        let composition = composition.clone();
+        self.call("compose_write", move |connection| compose::compose_write(connection, &composition)).await
     }
 }

@@ -105,6 +105,21 @@ statements! {
     LOG_PURGE_SELECT = "log_purge_select";
     LOG_PURGE_ATTEMPTS = "log_purge_attempts";
     LOG_PURGE = "log_purge";
+    CHANGE_READ = "change_read";
+    CHANGE_READ_OF_DOCUMENTS = "change_read_of_documents";
+    CHANGE_DONE = "change_done";
+    CHANGE_REFUSED = "change_refused";
+    CHANGE_STRAYS = "change_strays";
+    CHANGE_PURGE = "change_purge";
+    QUERY_READ = "query_read";
+    QUERY_CHECKED = "query_checked";
+    VARIATION_READ = "variation_read";
+    VARIATION_WRITE = "variation_write";
+    BATCH_EMPTY = "batch_empty";
+    BATCH_FILL = "batch_fill";
+    COMPOSE_ENTRY = "compose_entry";
+    COMPOSE_HEADERS = "compose_headers";
+    SURVEY_SOURCES = "survey_sources";
 }
 
 dialect!(
@@ -116,6 +131,10 @@ dialect!(
     BEGIN = "begin";
     COMMIT = "commit";
     ROLLBACK = "rollback";
+    ALLOWS_SNAPSHOT = "allows_snapshot";
+    BEGIN_QUERIES = "begin_queries";
+    BEGIN_SNAPSHOT = "begin_snapshot";
+    END_QUERIES = "end_queries";
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
     INBOX_LOCK = "inbox_lock";
@@ -126,9 +145,18 @@ dialect!(
 dialect!(
     /// What a session on PostgreSQL runs beside the statements.
     postgres_session, "../../sql/postgres/session/",
+    BATCH = "batch";
+    QUERY_PATH = "query_path";
+    QUERY_TIMEOUT = "query_timeout";
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
     INBOX_LOCK = "inbox_lock";
+);
+
+dialect!(
+    /// What a connection to SQLite makes for itself.
+    sqlite_session, "../../sql/sqlite/session/",
+    BATCH = "batch";
 );
 
 /// The scripts that people run, by name, to be printed from the binary. The survey takes from them what must be there.
@@ -145,6 +173,7 @@ pub mod scripts {
         ("001_install.sql", SQLITE_INSTALL),
         ("002_panel.sql", include_str!("../../sql/sqlite/dba/002_panel.sql")),
         ("003_inbound.sql", SQLITE_INBOUND),
+        ("004_compose.sql", include_str!("../../sql/sqlite/dba/004_compose.sql")),
         ("iobox.sql", SQLITE_IOBOX),
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
@@ -164,6 +193,7 @@ pub mod scripts {
         ("001_install.sql", POSTGRES_INSTALL),
         ("002_panel.sql", include_str!("../../sql/postgres/dba/002_panel.sql")),
         ("003_inbound.sql", POSTGRES_INBOUND),
+        ("004_compose.sql", include_str!("../../sql/postgres/dba/004_compose.sql")),
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
@@ -184,6 +214,7 @@ pub mod scripts {
         ("001_install.sql", MSSQL_INSTALL),
         ("002_panel.sql", include_str!("../../sql/mssql/dba/002_panel.sql")),
         ("003_inbound.sql", MSSQL_INBOUND),
+        ("004_compose.sql", include_str!("../../sql/mssql/dba/004_compose.sql")),
         ("iobox.sql", MSSQL_IOBOX),
         ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
@@ -201,8 +232,10 @@ pub mod scripts {
 
     /// The `script_no` without which this version cannot work.
     pub const SCRIPT_NEEDED: i64 = 1;
+    /// The `script_no` without which no documents are composed from rows.
+    pub const SCRIPT_COMPOSES: i64 = 4;
     /// The highest `script_no` that this version knows.
-    pub const SCRIPT_KNOWN: i64 = 3;
+    pub const SCRIPT_KNOWN: i64 = 4;
     /// The `script_no` that receiving needs.
     pub const SCRIPT_INBOUND: i64 = 3;
 }

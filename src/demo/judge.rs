@@ -41,6 +41,8 @@ pub struct Report {
     pub state_dir: String,
     /// What ION sent.
     pub inbound: Inbound,
+    /// What became of the changes in the order database.
+    pub composed: super::orders::Composed,
     /// Everything tells the same story: exit 0.
     pub agreed: bool,
 }
@@ -74,6 +76,7 @@ pub(super) fn judge(site: &Site, simulator: &Simulator, folder: &Path) -> Result
     let mut report = Report {
         written: rows.len(),
         state_dir: folder.join("state").display().to_string(),
+        composed: super::orders::composed(&site.connection)?,
         ..Report::default()
     };
     for row in &rows {
@@ -100,6 +103,7 @@ pub(super) fn judge(site: &Site, simulator: &Simulator, folder: &Path) -> Result
         && report.unexplained_flags == 0
         && report.order_violations == 0
         && all_same
+        && report.composed.refused + report.composed.waiting == 0
         && report.failed == expected
         && report.accepted == firsts.len()
         && journal_is_settled(&folder.join("state").join("journal.sqlite"))?;

@@ -19,6 +19,7 @@ use crate::simulator::{Options, Simulator};
 
 mod inbound;
 mod judge;
+mod orders;
 mod site;
 
 pub use inbound::Inbound;
@@ -124,6 +125,7 @@ fn play(settings: &Settings, folder: &Path) -> Result<Report> {
         // Others must pass for ION's no to one document to be judged as that document's fault.
         if next_rows <= Instant::now() && !site.is_failed(NEVER_TAKEN)? {
             site.fill_some(5)?;
+            site.work()?;
             next_rows = Instant::now() + Duration::from_millis(250);
         }
         if kills.is_empty() && site.is_done()? && connector.is_done() {

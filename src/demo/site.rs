@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 
-use super::{NEVER_TAKEN, REJECTED};
+use super::{NEVER_TAKEN, REJECTED, orders};
 use crate::database::statements::scripts;
 use crate::domain::failure::FailureCode;
 use crate::domain::message::{Encoding, Parameters, Parcel};
@@ -67,8 +67,8 @@ impl Site {
         connection.execute(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode,
                  receive_mode, poll_seconds, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds,
-                 lone_rounds, max_document_bytes)
-             VALUES ('demo', 'DEMO', ?1, ?2, 'on', 'on', 1, 1, 1, 1, 4, ?3)",
+                 lone_rounds, max_document_bytes, source_logical_id)
+             VALUES ('demo', 'DEMO', ?1, ?2, 'on', 'on', 1, 1, 1, 1, 4, ?3, ?2)",
             params![TENANT, LOGICAL_ID, i64::try_from(MAX_BYTES)?],
         )?;
         for (document_type, _) in DOCUMENTS.iter().filter(|(document_type, _)| *document_type != UNLISTED) {
@@ -82,7 +82,9 @@ impl Site {
                 [verb, noun],
             )?;
         }
-        Ok(Self { connection, random: random.fork(), written: 0, expected: BTreeMap::new() })
+        let mut random = random.fork();
+        orders::make(&connection, TENANT, &mut random)?;
+        Ok(Self { connection, random, written: 0, expected: BTreeMap::new() })
     }
 
     /// Good entries, and one for everything that can be wrong with one.
@@ -125,6 +127,11 @@ impl Site {
         }
         self.connection.execute_batch("COMMIT")?;
         Ok(())
+    }
+
+    /// Somebody works in the order database.
+    pub fn work(&mut self) -> Result<()> {
+        orders::work(&self.connection, &mut self.random)
     }
 
     fn insert(&mut self, entry: &Entry) -> Result<()> {
@@ -204,7 +211,7 @@ impl Site {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        Ok(open == 2 && unlogged == 0)
+        Ok(open == 2 && unlogged == 0 && orders::is_done(&self.connection)?)
     }
 
     fn good(&mut self) -> Entry {

@@ -134,6 +134,11 @@ pub fn resend_message_id(message_key: &str, command_id: i64) -> String {
     Uuid::new_v5(&NAMESPACE, format!("{message_key} {command_id}").as_bytes()).to_string()
 }
 
+/// The key of a composed document in `bodrelay_variation`: SHA-256 of what names it, 64 hex digits.
+pub fn document_key(parts: &[&str]) -> String {
+    Digest(hash_parts(parts)).to_string()
+}
+
 fn hash_parts(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

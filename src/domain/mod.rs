@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod blackout;
+pub mod change;
 pub mod command;
 pub mod delivery;
 pub mod failure;

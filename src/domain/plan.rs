@@ -54,6 +54,18 @@ pub struct ConnectionPointRow {
     pub refused_reason: Option<String>,
 }
 
+impl ConnectionPointRow {
+    /// Tenant and logical id that its rows of the outbox have; `None`: not chosen by it. Rows that are composed have its
+    /// own, unless others are given: so no other connection point takes them.
+    pub fn source(&self) -> (Option<String>, Option<String>) {
+        let own = |given: &Option<String>, own: &String| match self.source_kind == "rows" {
+            true => given.clone().or_else(|| Some(own.clone())),
+            false => given.clone(),
+        };
+        (own(&self.source_tenant_id, &self.tenant_id), own(&self.source_logical_id, &self.logical_id))
+    }
+}
+
 /// A row of `bodrelay_document` as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentRow {
@@ -166,6 +178,8 @@ pub struct ConnectionPoint {
     pub logical_id: String,
     pub source_tenant_id: Option<String>,
     pub source_logical_id: Option<String>,
+    /// `source_kind = 'rows'`: documents are composed from changes first.
+    pub composes: bool,
     pub send_mode: SendMode,
     pub send_rows_from: Option<DateTime<Utc>>,
     pub schedule: Schedule,
@@ -316,6 +330,31 @@ impl Plan {
         plan
     }
 
+    /// Documents cannot be composed without the tables of a script that was not run.
+    pub fn refuse_composing(&mut self, script: i64, needed: i64) {
+        if script >= needed {
+            return;
+        }
+        let composing: Vec<String> = self
+            .connection_points
+            .values()
+            .filter(|point| point.composes)
+            .map(|point| point.name.clone())
+            .collect();
+        for name in composing {
+            self.connection_points.remove(&name);
+            self.refused.push(Refused {
+                connection_point: name,
+                document: None,
+                direction: "out",
+                reason: format!(
+                    "source_kind = 'rows' needs the tables of script {needed} (00{needed}_compose.sql), but the control \
+                     tables are of script {script}: run it ('bodrelay sql' prints the scripts)"
+                ),
+            });
+        }
+    }
+
     /// Connection points whose choice of rows can overlap are all refused until one is changed: which of them a row
     /// belongs to must never depend on who looks first.
     fn refuse_overlaps(&mut self) {
@@ -360,7 +399,7 @@ fn may_share(one: &Option<String>, other: &Option<String>) -> bool {
 type Reason<T> = std::result::Result<T, String>;
 
 fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -> Reason<ConnectionPoint> {
-    not_in_this_version(row)?;
+    word("receive_mode", &row.receive_mode, &[("off", ()), ("on", ())])?;
     let zone = time_zone(&row.time_zone)?;
     match surroundings.ions.get(&row.ion_name) {
         None => {
@@ -386,13 +425,15 @@ fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -
     if backoff.max < backoff.step {
         return Err("backoff_max_seconds is below backoff_step_seconds: raise it".into());
     }
+    let (source_tenant_id, source_logical_id) = row.source();
     Ok(ConnectionPoint {
         name: row.connection_point.clone(),
         ion_name: row.ion_name.clone(),
         tenant_id: row.tenant_id.clone(),
         logical_id: logical_id(&row.logical_id)?,
-        source_tenant_id: row.source_tenant_id.clone(),
-        source_logical_id: row.source_logical_id.clone(),
+        source_tenant_id,
+        source_logical_id,
+        composes: word("source_kind", &row.source_kind, &[("iobox", false), ("rows", true)])?,
         send_mode: word(
             "send_mode",
             &row.send_mode,
@@ -441,16 +482,6 @@ fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -
         documents: BTreeMap::new(),
         status_rules: BTreeMap::new(),
     })
-}
-
-/// A setting that this version does not carry out is refused, never ignored.
-fn not_in_this_version(row: &ConnectionPointRow) -> Reason<()> {
-    let refuse =
-        |column: &str, instead: &str| Err(format!("{column}: not in this version of bodrelay. {instead}"));
-    if row.source_kind != "iobox" {
-        return refuse("source_kind = 'rows'", "Set it to 'iobox'");
-    }
-    word("receive_mode", &row.receive_mode, &[("off", ()), ("on", ())])
 }
 
 fn schedule(row: &ConnectionPointRow, zone: Tz) -> Reason<Schedule> {
@@ -773,7 +804,7 @@ mod tests {
             (|row| row.max_messages_per_second = Some(0), "max_messages_per_second"),
             (|row| row.time_zone = "Berlin".into(), "time_zone"),
             (|row| row.receive_mode = "maybe".into(), "receive_mode"),
-            (|row| row.source_kind = "rows".into(), "source_kind"),
+            (|row| row.source_kind = "queue".into(), "source_kind"),
             (|row| row.parallel_posts = 0, "parallel_posts"),
             (|row| row.send_mode = "maybe".into(), "send_mode"),
             (|row| row.backoff_max_seconds = 5, "backoff_max_seconds"),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
+use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
     CommandResult, CommandRow, Database, DatabaseError, FindingRow, HostRow, Owner, OwnerClaim, Report,
-    Selection, StatusRow, Survey, rows_nobody_chooses,
+    Selection, StatusRow, Survey, changes_nobody_composes, rows_nobody_chooses,
 };
 use crate::domain::command::Kind;
 use crate::domain::meter::{Unfinished, Waiting};
@@ -130,6 +131,10 @@ pub struct Desk {
     started_at: DateTime<Utc>,
     known: Option<KnownDatabase>,
     claimed: Option<Claimed>,
+    /// The highest script that was run, as the last survey found it.
+    script: i64,
+    /// A connection point took rows of an I/O Box when it was made.
+    surveyed_for_iobox: bool,
     owned: HashMap<String, DateTime<Utc>>,
     /// Rows of connection points whose `applied_at` says that they are in force (or refused).
     applied: Vec<ConnectionPointRow>,
@@ -242,6 +247,8 @@ impl Desk {
             started_at,
             known: None,
             claimed: None,
+            script: 0,
+            surveyed_for_iobox: false,
             owned: HashMap::new(),
             applied: Vec::new(),
             refused: BTreeMap::new(),
@@ -322,6 +329,7 @@ impl Desk {
     ) -> Result<(), RoundError> {
         if self.claimed.is_none() {
             let survey = self.database.survey().await?;
+            self.script = survey.script;
             if self.lacks_tables(&survey, heard, now) {
                 return Ok(());
             }
@@ -344,6 +352,7 @@ impl Desk {
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
         let mut plan = Plan::read(&tables, &surroundings);
         self.refuse(said, &plan, &tables, now).await?;
+        self.look_at_sources(&tables, &mut plan, heard, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
             self.own_refused(now).await?;
@@ -359,6 +368,9 @@ impl Desk {
             let notice = rows_nobody_chooses(self.database.as_ref(), &tables).await?;
             let holds = !notice.text.is_empty();
             self.findings.hold(notice, holds, now);
+            let notice = changes_nobody_composes(self.database.as_ref(), self.script).await?;
+            let holds = !notice.text.is_empty();
+            self.findings.hold(notice, holds, now);
         }
         let report = self.report(said, &plan, &tables, now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
@@ -368,6 +380,28 @@ impl Desk {
         self.written(beat, &statuses, &tables, now);
         heard.closed_commands = closed;
         heard.plan = Some(plan);
+        Ok(())
+    }
+
+    /// What composing, or taking rows of an I/O Box, needs of the tables is looked at anew where a setting changed.
+    async fn look_at_sources(
+        &mut self,
+        tables: &ControlTables,
+        plan: &mut Plan,
+        heard: &mut Heard,
+        now: DateTime<Utc>,
+    ) -> Result<(), RoundError> {
+        let takes_rows = tables.connection_points.iter().any(|row| row.source_kind != "rows");
+        let lacks_script =
+            self.script < SCRIPT_COMPOSES && plan.connection_points.values().any(|point| point.composes);
+        if takes_rows != self.surveyed_for_iobox || lacks_script {
+            let survey = self.database.survey().await?;
+            self.script = survey.script;
+            // Nothing is lacking any more, or is now.
+            self.lacks_tables(&survey, heard, now);
+        }
+        self.surveyed_for_iobox = takes_rows;
+        plan.refuse_composing(self.script, SCRIPT_COMPOSES);
         Ok(())
     }
 

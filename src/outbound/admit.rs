@@ -50,6 +50,7 @@ impl Outbound {
             alone: self.bytes_used == 0,
             rows: usize::try_from(point.settings.batch_rows).unwrap_or(usize::MAX),
             now,
+            compose: (point.settings.composes && !observing).then(|| point.compose.clone()),
         };
         let point = self.point(number);
         point.collecting = true;
@@ -142,7 +143,13 @@ impl Outbound {
     }
 
     /// Decides what becomes of what was found.
-    pub(super) fn admit(&mut self, number: PointNumber, collected: Collected) {
+    pub(super) fn admit(&mut self, number: PointNumber, mut collected: Collected) {
+        if let Some(composed) = collected.composed.take() {
+            let point = self.point(number);
+            point.compose = composed.memory;
+            point.changes_wait = composed.waits;
+            self.notices.extend(composed.notices);
+        }
         let now = self.now();
         let mode = self.mode;
         let site = self.point(number).site;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::compose;
 use crate::bod;
 use crate::crash;
 use crate::database::{Database, DatabaseError, Page, Scan, Selection};
@@ -40,6 +41,8 @@ pub(super) struct Job {
     pub alone: bool,
     pub rows: usize,
     pub now: i64,
+    /// Documents are composed before the scan; what the last pass left.
+    pub compose: Option<compose::Memory>,
 }
 
 /// What was found.
@@ -59,6 +62,8 @@ pub(super) struct Collected {
     pub wanted_left: BTreeSet<i64>,
     /// Rows parked for missing headers that are gone, or no longer 0.
     pub unparked: Vec<i64>,
+    /// What was composed before the scan, where it was.
+    pub composed: Option<compose::Outcome>,
 }
 
 /// A judged entry with what the judgement does not say.
@@ -90,6 +95,11 @@ pub(super) enum CollectError {
 
 pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let mut collected = Collected { after: job.after, ..Collected::default() };
+    if let Some(memory) = &job.compose {
+        let database = job.database.as_ref();
+        let composed = compose::pass(database, &job.settings, memory.clone(), job.now).await?;
+        collected.composed = Some(composed);
+    }
     let page = forward(&job).await?;
     collected.starts_again = page.highest < job.after;
     let mut lengths: BTreeMap<i64, i64> =
@@ -117,7 +127,8 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);
     let first_left = left.range(job.after + 1..).next().copied();
     let full = i64::try_from(page.entries.len()).unwrap_or(i64::MAX) >= i64::from(job.settings.batch_rows);
-    collected.more = full || !left.is_empty();
+    collected.more =
+        full || !left.is_empty() || collected.composed.as_ref().is_some_and(|composed| composed.more);
     collected.scanned_up_to = match first_left {
         Some(first_left) => first_left - 1,
         None if full || collected.starts_again => last,

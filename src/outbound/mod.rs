@@ -29,6 +29,7 @@ use crate::journal::{Applied, Change, Journal, JournalError, Record};
 mod admit;
 mod collect;
 mod command;
+mod compose;
 mod deliver;
 mod inquire;
 mod log;
@@ -44,6 +45,7 @@ mod status;
 
 use collect::{CollectError, Collected};
 pub use command::CommandPage;
+pub use compose::{Ask, Preview, preview};
 pub use measure::Measured;
 pub use point::{Blocked, Figures};
 use point::{Point, SettledBatch};

@@ -146,6 +146,10 @@ pub(super) struct Point {
     pub looked_at: Option<i64>,
     pub figures: Figures,
     pub meter: PointMeter,
+    /// What the last composing left for the next.
+    pub compose: super::compose::Memory,
+    /// Changes wait until the open version of their document is settled.
+    pub changes_wait: bool,
 }
 
 /// What the status table is told.
@@ -232,6 +236,8 @@ impl Point {
             looked_at: None,
             figures: Figures::default(),
             meter: PointMeter::default(),
+            compose: super::compose::Memory::default(),
+            changes_wait: false,
         }
     }
 

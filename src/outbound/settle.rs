@@ -110,6 +110,11 @@ impl Outbound {
         self.database_answered(site);
         self.point(number).meter.settles += 1;
         self.point(number).meter.settled += messages.len() as u64;
+        let (mode, point) = (self.mode, self.point(number));
+        if std::mem::take(&mut point.changes_wait) {
+            // An open version may be done: what waited for it is composed.
+            point.look_soon(mode, now);
+        }
         let name = self.point(number).name().to_owned();
         if !batch.settled.already_flagged.is_empty() {
             self.point(number).another_sender_until = now + ANOTHER_SENDER_MS;

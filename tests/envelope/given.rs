@@ -69,6 +69,7 @@ pub fn point() -> ConnectionPoint {
         tenant_id: "ACME_TST".into(),
         logical_id: OWN.into(),
         source_tenant_id: None,
+        composes: false,
         source_logical_id: None,
         send_mode: SendMode::On,
         send_rows_from: None,

@@ -7,7 +7,11 @@ mod tds;
 
 use std::time::Duration;
 
+use bodrelay::bod::compose::Value;
 use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
+use bodrelay::database::compose::{
+    BatchRow, ComposedDocument, ComposedEntry, Composition, PartQuery, QueryChecked, QueryFailureKind,
+};
 use bodrelay::database::mssql::Mssql;
 use bodrelay::database::{
     Added, AttemptRow, CommandResult, Database, DatabaseError, FindingRow, HostRow, LogFilter, LogRow, Owner,
@@ -817,6 +821,8 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     receive(&site, &database, now).await;
     assert_eq!(database.status_read().await.unwrap(), []);
 
+    compose_everything(&site).await;
+
     let mut run = std::collections::BTreeSet::new();
     for seen in site.server.seen() {
         let Seen::Rpc(_, name, text, parameters) = seen else { continue };
@@ -839,4 +845,110 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         let by_settle = ["outbox_settle_accepted", "outbox_settle_failed", "log_write", "attempt_write"];
         assert!(run.contains(&name) || by_settle.contains(&name.as_str()), "{name} was not run");
     }
+}
+
+/// Each statement of composing, once; the queries in a transaction that is rolled back, and their rows as values.
+async fn compose_everything(site: &Site) {
+    let database = site.open();
+    let count = |name: &'static str, number: i64| {
+        site.server.answer(name, Answer::Rows(vec![("number", Type::Big)], vec![vec![Cell::Number(number)]]));
+    };
+    assert!(database.change_read("CP1", 0, 10).await.unwrap().is_empty());
+    assert!(database.change_read_of_documents("CP1", &["A".into()], 10).await.unwrap().is_empty());
+    assert!(database.change_strays().await.unwrap().is_empty());
+    assert_eq!(database.change_purge("CP1", "2026-01-01T00:00:00Z".parse().unwrap(), 10).await.unwrap(), 1);
+    assert!(database.query_read("CP1").await.unwrap().is_empty());
+    let checked = QueryChecked {
+        verb: "*".into(),
+        noun: "Order".into(),
+        part_no: 0,
+        refused_reason: Some("why".into()),
+    };
+    database.query_checked("CP1", &[checked]).await.unwrap();
+    assert!(database.variation_read(&["key".to_owned()]).await.unwrap().rows.is_empty());
+
+    let row = BatchRow {
+        document_no: 1,
+        document_id: "A".into(),
+        accounting_entity: String::new(),
+        document_location: String::new(),
+        action_code: "Add",
+        variation_id: 5,
+    };
+    let query =
+        |text: &str| PartQuery { part_no: 0, query_text: text.into(), timeout_seconds: 5, max_rows: 1 };
+    for (allowed, begin) in [(1, "session:begin_snapshot"), (0, "session:begin_queries")] {
+        count("session:allows_snapshot", allowed);
+        let columns = vec![("document_no", Type::Big), ("Name", Type::Text)];
+        let values = vec![Cell::Number(1), Cell::Text("Ann")];
+        site.server.answer("SELECT document_no,", Answer::Rows(columns, vec![values]));
+        let rows = database
+            .compose_rows(&[row.clone()], &[query("SELECT document_no, Name FROM t")])
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(rows[0].columns, ["document_no", "Name"]);
+        assert_eq!(rows[0].rows, [[Value::Integer(1), Value::Text("Ann".into())]]);
+        let names = site.server.names();
+        let end: Vec<&str> = names.iter().rev().take(3).map(String::as_str).collect();
+        assert_eq!(end, ["session:end_queries", "SELECT document_no,", begin]);
+    }
+    count("session:allows_snapshot", 1);
+    site.server.answer("SELECT gone", Answer::Error(207, 16, 1));
+    let failure =
+        database.compose_rows(&[row.clone()], &[query("SELECT gone FROM t")]).await.unwrap().unwrap_err();
+    assert_eq!(failure.kind, QueryFailureKind::Wrong);
+    count("session:allows_snapshot", 1);
+    let failure = database.compose_rows(&[row], &[query("DELETE FROM t")]).await.unwrap().unwrap_err();
+    assert!(failure.what.contains("begins with DELETE"), "{failure:?}");
+
+    // A site that only composes: its outbox is ours.
+    let mut own = tds::site("varbinary", "bigint", "datetime2");
+    if let Answer::Rows(_, rows) = &mut own {
+        *rows = [("bodrelay_outbox_entry", "C_ID"), ("bodrelay_connection_point", "source_kind")]
+            .map(|(table, column)| {
+                let texts = [table, column, "bigint"].map(Cell::Text);
+                texts.into_iter().chain([8, 19, 0].map(Cell::Number)).collect()
+            })
+            .to_vec();
+    }
+    site.server.answer("agent:survey_columns", own);
+    let columns = vec![("from_iobox", Type::Big), ("from_rows", Type::Big)];
+    site.server
+        .answer("agent:survey_sources", Answer::Rows(columns, vec![vec![Cell::Number(0), Cell::Number(1)]]));
+    let database = site.open();
+    count("agent:compose_entry", 4711);
+    let composition = Composition {
+        connection_point: "CP1".into(),
+        tenant_id: "T".into(),
+        logical_id: "L".into(),
+        documents: vec![ComposedDocument {
+            document_key: "key".into(),
+            variation_id: 5,
+            priority: 4,
+            entries: vec![ComposedEntry {
+                document: "<x/>".into(),
+                headers: vec![("TenantId", "T".into()), ("BODType", "Sync.Order".into())],
+            }],
+            change_ids: vec![7],
+        }],
+        refused: vec![(8, "why".into())],
+    };
+    assert!(database.compose_write(&composition).await.unwrap());
+    let seen = site.server.seen();
+    let text = seen.iter().rev().find_map(|seen| match seen {
+        Seen::Rpc(_, name, text, values) if name == "agent:compose_entry" => {
+            Some((text.clone(), values.clone()))
+        }
+        _ => None,
+    });
+    let (text, values) = text.unwrap();
+    assert!(text.contains("INSERT INTO [bodrelay].bodrelay_outbox_entry"), "{text}");
+    assert_eq!(values.last().unwrap(), "<x/>");
+    assert_eq!(site.server.names().last().unwrap(), "session:commit");
+    // The second one of two that want the same version changes nothing.
+    count("agent:compose_entry", 4712);
+    site.server.answer("agent:variation_write", Answer::Changed(0));
+    assert!(!database.compose_write(&composition).await.unwrap());
+    assert_eq!(site.server.names().last().unwrap(), "session:rollback");
 }

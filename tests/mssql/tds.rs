@@ -264,9 +264,11 @@ impl Line {
     fn transaction_change(&mut self, name: &str, message: &[u8]) -> Vec<u8> {
         self.names_its_transaction(message);
         let (kind, former, next) = match (name, self.transaction) {
-            ("session:begin", None) => (8, None, Some([7; 8])),
+            ("session:begin" | "session:begin_queries" | "session:begin_snapshot", None) => {
+                (8, None, Some([7; 8]))
+            }
             ("session:commit", open @ Some(_)) => (9, open, None),
-            ("session:rollback", open @ Some(_)) => (10, open, None),
+            ("session:rollback" | "session:end_queries", open @ Some(_)) => (10, open, None),
             ("session:begin" | "session:commit", _) => panic!("{name} with {:?} open", self.transaction),
             _ => return Vec::new(),
         };
@@ -574,6 +576,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A document: bytes of any length, shown as the text that they are.
+    fn document(&mut self, max: u16) -> String {
+        if max != 0xFFFF {
+            let bytes = usize::from(self.word());
+            return String::from_utf8_lossy(self.take(bytes)).into_owned();
+        }
+        let mut bytes = Vec::new();
+        self.take(8);
+        loop {
+            let piece = u32::from_le_bytes(self.take(4).try_into().unwrap()) as usize;
+            if piece == 0 {
+                return String::from_utf8(bytes).unwrap();
+            }
+            bytes.extend(self.take(piece));
+        }
+    }
+
     fn text(&mut self, max: u16) -> String {
         if max != 0xFFFF {
             return match self.word() {
@@ -609,14 +628,13 @@ fn rpc(message: &[u8]) -> (String, Vec<String>) {
                 reader.take(5);
                 reader.text(max)
             }
+            0xA5 => {
+                let max = reader.word();
+                reader.document(max)
+            }
             0x26 => {
                 reader.byte();
                 reader.sized()
-            }
-            0xA5 => {
-                assert_ne!(reader.word(), 0xFFFF, "a short document");
-                let bytes = usize::from(reader.word());
-                format!("{} bytes", reader.take(bytes).len())
             }
             other => panic!("a parameter of type {other:#x}: NULL and other types are not for statements"),
         });

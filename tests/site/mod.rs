@@ -245,6 +245,12 @@ impl Server {
         })
     }
 
+    /// Runs statements in a transaction that stays open.
+    pub fn run(&self, transaction: &Client, sql: &str) {
+        let path = format!("SET LOCAL search_path = bodrelay, public; {sql}");
+        self.runtime.block_on(transaction.batch_execute(&path)).unwrap();
+    }
+
     pub fn commit(&self, transaction: Client) {
         self.runtime.block_on(transaction.batch_execute("COMMIT")).unwrap();
     }

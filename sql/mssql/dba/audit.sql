@@ -1,11 +1,12 @@
 -- Optional: triggers that write each change of a setting into bodrelay_setting_history.
 --
--- What:   three triggers on bodrelay_connection_point, bodrelay_document and bodrelay_status_rule: one row of history for
+-- What:   four triggers on bodrelay_connection_point, bodrelay_document, bodrelay_status_rule and
+--         bodrelay_document_query (after 004_compose.sql): one row of history for
 --         each column that a DBA sets, changes or deletes. What the agent writes beside the settings is left out.
 -- Run:    sqlcmd -S SERVER -d YOUR_DATABASE -b -I -i audit.sql   (as the user who ran 002_panel.sql). One batch, no GO.
 -- Locks:  one transaction, some milliseconds; each change of a setting then writes some rows more.
 -- Twice:  the first statement fails with "already an object named" (2714), the batch ends, and nothing changes.
--- Undo:   DROP TRIGGER of the three (bodrelay.tr_bodrelay_audit_...); the history stays.
+-- Undo:   DROP TRIGGER of the four (bodrelay.tr_bodrelay_audit_...); the history stays.
 
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
@@ -100,6 +101,30 @@ BEGIN
         (N''http_status'', CONVERT(nvarchar(2000), d.http_status), CONVERT(nvarchar(2000), i.http_status)),
         (N''answer_class'', CONVERT(nvarchar(2000), d.answer_class), CONVERT(nvarchar(2000), i.answer_class)),
         (N''note'', CONVERT(nvarchar(2000), d.note), CONVERT(nvarchar(2000), i.note))) AS v (column_name, old_value, new_value)
+    WHERE EXISTS (SELECT v.old_value EXCEPT SELECT v.new_value);
+END');
+
+EXEC (N'CREATE TRIGGER bodrelay.tr_bodrelay_audit_document_query ON bodrelay.bodrelay_document_query AFTER INSERT, UPDATE, DELETE
+AS
+BEGIN
+    SET NOCOUNT ON;
+    INSERT INTO bodrelay.bodrelay_setting_history (table_name, row_key, column_name, old_value, new_value)
+    SELECT N''bodrelay_document_query'', LEFT(CONCAT(coalesce(i.connection_point, d.connection_point), N''/'', coalesce(i.verb, d.verb), N''/'', coalesce(i.noun, d.noun), N''/'', coalesce(i.part_no, d.part_no)), 400), v.column_name, v.old_value, v.new_value
+    FROM inserted AS i
+    FULL JOIN deleted AS d ON d.connection_point = i.connection_point AND d.verb = i.verb AND d.noun = i.noun AND d.part_no = i.part_no
+    CROSS APPLY (VALUES
+        (N''connection_point'', CONVERT(nvarchar(2000), d.connection_point), CONVERT(nvarchar(2000), i.connection_point)),
+        (N''verb'', CONVERT(nvarchar(2000), d.verb), CONVERT(nvarchar(2000), i.verb)),
+        (N''noun'', CONVERT(nvarchar(2000), d.noun), CONVERT(nvarchar(2000), i.noun)),
+        (N''part_no'', CONVERT(nvarchar(2000), d.part_no), CONVERT(nvarchar(2000), i.part_no)),
+        (N''parent_part_no'', CONVERT(nvarchar(2000), d.parent_part_no), CONVERT(nvarchar(2000), i.parent_part_no)),
+        (N''element_path'', CONVERT(nvarchar(2000), d.element_path), CONVERT(nvarchar(2000), i.element_path)),
+        (N''split_batch'', CONVERT(nvarchar(2000), d.split_batch), CONVERT(nvarchar(2000), i.split_batch)),
+        (N''query_text'', CONVERT(nvarchar(2000), d.query_text), CONVERT(nvarchar(2000), i.query_text)),
+        (N''timeout_seconds'', CONVERT(nvarchar(2000), d.timeout_seconds), CONVERT(nvarchar(2000), i.timeout_seconds)),
+        (N''max_rows'', CONVERT(nvarchar(2000), d.max_rows), CONVERT(nvarchar(2000), i.max_rows)),
+        (N''enabled'', CONVERT(nvarchar(2000), d.enabled), CONVERT(nvarchar(2000), i.enabled)),
+        (N''description'', CONVERT(nvarchar(2000), d.description), CONVERT(nvarchar(2000), i.description))) AS v (column_name, old_value, new_value)
     WHERE EXISTS (SELECT v.old_value EXCEPT SELECT v.new_value);
 END');
 

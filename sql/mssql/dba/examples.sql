@@ -123,4 +123,58 @@ SET acknowledged_at = SYSUTCDATETIME(), acknowledged_by = ORIGINAL_LOGIN(),
     acknowledged_until = DATEADD(day, 7, SYSUTCDATETIME())
 WHERE finding_id = 1;
 
+-- Documents composed from rows (source_kind = 'rows', after 004_compose.sql). The tables are examples and gone with the
+-- ROLLBACK, like everything here.
+CREATE TABLE dbo.example_order (order_no nvarchar(20) PRIMARY KEY, customer nvarchar(100), ordered_at datetime2(3));
+CREATE TABLE dbo.example_order_line (order_no nvarchar(20), line_no int, item nvarchar(40), quantity decimal(12, 3), unit nvarchar(3));
+
+-- The triggers: one narrow row a document that a statement changed, whatever it did; ISNULL, so that no NULL breaks the
+-- business transaction (a trigger must be alone in its batch, hence EXEC). The application's @@IDENTITY is another one
+-- after them; SCOPE_IDENTITY() is not. Delete the lines before their order: the last word counts.
+EXEC (N'CREATE TRIGGER dbo.example_order_changed ON dbo.example_order AFTER INSERT, UPDATE, DELETE
+AS
+BEGIN
+    SET NOCOUNT ON;
+    INSERT INTO bodrelay.bodrelay_change (connection_point, noun, document_id, action_code)
+    SELECT N''CP1'', N''SalesOrder'', ISNULL(COALESCE(i.order_no, d.order_no), N''''),
+        CASE WHEN d.order_no IS NULL THEN N''Add'' WHEN i.order_no IS NULL THEN N''Delete'' ELSE N''Change'' END
+    FROM inserted AS i
+    FULL JOIN deleted AS d ON d.order_no = i.order_no;
+END');
+EXEC (N'CREATE TRIGGER dbo.example_order_line_changed ON dbo.example_order_line AFTER INSERT, UPDATE, DELETE
+AS
+BEGIN
+    SET NOCOUNT ON;
+    INSERT INTO bodrelay.bodrelay_change (connection_point, noun, document_id, action_code)
+    SELECT N''CP1'', N''SalesOrder'', ISNULL(o.order_no, N''''), N''Change''
+    FROM (SELECT order_no FROM inserted UNION SELECT order_no FROM deleted) AS o;
+END');
+
+-- The queries: part 0 gives the order, part 1 a line a row. Column aliases are places in the document. Times without a zone
+-- are taken as UTC: a column of local times is converted in the query.
+INSERT INTO bodrelay.bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES (N'CP1', N'SalesOrder', 0, N'SalesOrderHeader',
+N'SELECT b.document_no, b.document_id AS "DocumentID/ID", b.variation_id AS "DocumentID/ID/@variationID",
+       o.customer AS "CustomerParty/Name", o.ordered_at AS "OrderDateTime"
+FROM #bodrelay_batch AS b JOIN dbo.example_order AS o ON o.order_no = b.document_id');
+INSERT INTO bodrelay.bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES (N'CP1', N'SalesOrder', 1, N'SalesOrderLine',
+N'SELECT b.document_no, l.line_no AS "LineNumber", l.item AS "ItemID/ID", l.quantity AS "Quantity", l.unit AS "Quantity/@unitCode"
+FROM #bodrelay_batch AS b JOIN dbo.example_order_line AS l ON l.order_no = b.document_id
+ORDER BY l.order_no, l.line_no');
+UPDATE bodrelay.bodrelay_connection_point SET source_kind = 'rows' WHERE connection_point = 'CP1';
+
+-- Can the queries be used? checked_at and refused_reason are written by the agent, within a minute.
+SELECT verb, noun, part_no, checked_at, refused_reason FROM bodrelay.bodrelay_document_query ORDER BY noun, verb, part_no;
+
+-- What was refused, and why? Tried again: was_processed = 0.
+SELECT change_id, noun, document_id, refused_reason FROM bodrelay.bodrelay_change WHERE was_processed = 9 ORDER BY change_id;
+UPDATE bodrelay.bodrelay_change SET was_processed = 0 WHERE was_processed = 9 AND noun = 'SalesOrder';
+
+-- Send a document without a change of the application.
+INSERT INTO bodrelay.bodrelay_change (connection_point, noun, document_id) VALUES ('CP1', 'SalesOrder', '4711');
+
+-- What would a document be now? The answer is in the command's result; 'bodrelay compose CP1 SalesOrder 4711' prints it.
+INSERT INTO bodrelay.bodrelay_command (command, connection_point, noun, document_id) VALUES ('test_document', 'CP1', 'SalesOrder', '4711');
+
 ROLLBACK TRANSACTION;

@@ -4,3 +4,5 @@ DELETE FROM #bodrelay_id;
 DELETE FROM #bodrelay_key;
 DELETE FROM #bodrelay_log;
 DELETE FROM #bodrelay_attempt;
+DELETE FROM #bodrelay_document;
+DELETE FROM #bodrelay_change_mark;

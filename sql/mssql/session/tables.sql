@@ -64,3 +64,18 @@ CREATE TABLE #bodrelay_attempt (
     host nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL,
     PRIMARY KEY (message_key, attempt_no)
 );
+CREATE TABLE #bodrelay_document (
+    document_id nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL
+);
+CREATE TABLE #bodrelay_change_mark (
+    change_id bigint NOT NULL PRIMARY KEY,
+    document_no bigint NOT NULL
+);
+CREATE TABLE #bodrelay_batch (
+    document_no bigint NOT NULL PRIMARY KEY,
+    document_id nvarchar(400) COLLATE DATABASE_DEFAULT NOT NULL,
+    accounting_entity nvarchar(100) COLLATE DATABASE_DEFAULT NOT NULL,
+    document_location nvarchar(100) COLLATE DATABASE_DEFAULT NOT NULL,
+    action_code nvarchar(40) COLLATE DATABASE_DEFAULT NOT NULL,
+    variation_id bigint NOT NULL
+);

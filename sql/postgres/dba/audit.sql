@@ -1,6 +1,7 @@
 -- Optional: triggers that write each change of a setting into bodrelay_setting_history.
 --
--- What:   a trigger function and three triggers on bodrelay_connection_point, bodrelay_document and bodrelay_status_rule: one row of history for
+-- What:   a trigger function and triggers on bodrelay_connection_point, bodrelay_document, bodrelay_status_rule and
+--         bodrelay_document_query (after 004_compose.sql): one row of history for
 --         each column that a DBA sets, changes or deletes. What the agent writes beside the settings is left out.
 -- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f audit.sql      (as the role that ran 002_panel.sql; another
 --         schema: replace "bodrelay" in SET LOCAL search_path and in the function)
@@ -27,7 +28,7 @@ BEGIN
     FULL JOIN jsonb_each_text(to_jsonb(NEW)) AS n USING (key)
     WHERE o.value IS DISTINCT FROM n.value
         AND key NOT IN ('created_at', 'created_by', 'changed_at', 'changed_by', 'refused_reason', 'applied_at',
-            'accepted_by_ion', 'accepted_checked_at');
+            'accepted_by_ion', 'accepted_checked_at', 'checked_at');
     RETURN NULL;
 END
 $$;
@@ -43,5 +44,9 @@ FOR EACH ROW EXECUTE FUNCTION bodrelay_audit('connection_point', 'direction', 'v
 CREATE TRIGGER tr_bodrelay_audit_status_rule
 AFTER INSERT OR UPDATE OR DELETE ON bodrelay_status_rule
 FOR EACH ROW EXECUTE FUNCTION bodrelay_audit('connection_point', 'http_status');
+
+CREATE TRIGGER tr_bodrelay_audit_document_query
+AFTER INSERT OR UPDATE OR DELETE ON bodrelay_document_query
+FOR EACH ROW EXECUTE FUNCTION bodrelay_audit('connection_point', 'verb', 'noun', 'part_no');
 
 COMMIT;

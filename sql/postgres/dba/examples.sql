@@ -127,4 +127,57 @@ WHERE finding_id = 1;
 --   CREATE INDEX CONCURRENTLY ix_cor_outbox_entry_waiting ON cor_outbox_entry (c_id) WHERE c_was_processed = 0;
 --   CREATE INDEX CONCURRENTLY ix_cor_outbox_headers_entry ON cor_outbox_headers (c_outbox_id);
 
+-- Documents composed from rows (source_kind = 'rows', after 004_compose.sql). The tables are examples and gone with the
+-- ROLLBACK, like everything here.
+CREATE TABLE example_order (order_no text PRIMARY KEY, customer text, ordered_at timestamptz);
+CREATE TABLE example_order_line (order_no text, line_no integer, item text, quantity numeric, unit text);
+
+-- The trigger: one narrow row a change, whatever it is. SECURITY DEFINER with a fixed search_path, so that the application
+-- needs no right in the schema bodrelay, and nobody can put another table in the place of ours. coalesce, so that no NULL
+-- breaks the business transaction. TG_ARGV: the connection point, the noun, the column of the document id, and whether the
+-- table has the documents or their lines. Delete the lines before their order: the last word counts.
+CREATE FUNCTION example_note_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bodrelay, pg_temp
+AS $$
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES (
+        TG_ARGV[0], TG_ARGV[1],
+        coalesce(CASE WHEN TG_OP = 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END ->> TG_ARGV[2], ''),
+        CASE WHEN TG_ARGV[3] = 'line' THEN 'Change' WHEN TG_OP = 'INSERT' THEN 'Add' WHEN TG_OP = 'DELETE' THEN 'Delete' ELSE 'Change' END);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER example_order_changed AFTER INSERT OR UPDATE OR DELETE ON example_order
+FOR EACH ROW EXECUTE FUNCTION example_note_change('CP1', 'SalesOrder', 'order_no', 'document');
+CREATE TRIGGER example_order_line_changed AFTER INSERT OR UPDATE OR DELETE ON example_order_line
+FOR EACH ROW EXECUTE FUNCTION example_note_change('CP1', 'SalesOrder', 'order_no', 'line');
+
+-- The queries: part 0 gives the order, part 1 a line a row. Column aliases are places in the document. Times without a zone
+-- are taken as UTC: a column of local times is converted in the query.
+INSERT INTO bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES ('CP1', 'SalesOrder', 0, 'SalesOrderHeader',
+'SELECT b.document_no, b.document_id AS "DocumentID/ID", b.variation_id AS "DocumentID/ID/@variationID",
+       o.customer AS "CustomerParty/Name", o.ordered_at AS "OrderDateTime"
+FROM bodrelay_batch AS b JOIN example_order AS o ON o.order_no = b.document_id');
+INSERT INTO bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES ('CP1', 'SalesOrder', 1, 'SalesOrderLine',
+'SELECT b.document_no, l.line_no AS "LineNumber", l.item AS "ItemID/ID", l.quantity AS "Quantity", l.unit AS "Quantity/@unitCode"
+FROM bodrelay_batch AS b JOIN example_order_line AS l ON l.order_no = b.document_id
+ORDER BY l.order_no, l.line_no');
+UPDATE bodrelay_connection_point SET source_kind = 'rows' WHERE connection_point = 'CP1';
+
+-- Can the queries be used? checked_at and refused_reason are written by the agent, within a minute.
+SELECT verb, noun, part_no, checked_at, refused_reason FROM bodrelay_document_query ORDER BY noun, verb, part_no;
+
+-- What was refused, and why? Tried again: was_processed = 0.
+SELECT change_id, noun, document_id, refused_reason FROM bodrelay_change WHERE was_processed = 9 ORDER BY change_id;
+UPDATE bodrelay_change SET was_processed = 0 WHERE was_processed = 9 AND noun = 'SalesOrder';
+
+-- Send a document without a change of the application.
+INSERT INTO bodrelay_change (connection_point, noun, document_id) VALUES ('CP1', 'SalesOrder', '4711');
+
+-- What would a document be now? The answer is in the command's result; 'bodrelay compose CP1 SalesOrder 4711' prints it.
+INSERT INTO bodrelay_command (command, connection_point, noun, document_id) VALUES ('test_document', 'CP1', 'SalesOrder', '4711');
+
 ROLLBACK;

@@ -1,14 +1,16 @@
 -- Rights for the agent, operators and readers on PostgreSQL.
 --
--- What:   creates the roles bodrelay_agent, bodrelay_operator and bodrelay_reader (without login) and grants each what it
---         needs and no more. Give them to people and to the agent's login: GRANT bodrelay_agent TO the_login.
+-- What:   creates the roles bodrelay_agent, bodrelay_operator, bodrelay_reader, bodrelay_designer (queries of documents,
+--         which run with the agent's rights) and bodrelay_application (without login) and grants each what it needs and no
+--         more. Give them to people and to the agent's login: GRANT bodrelay_agent TO the_login.
 --         The control tables are in the schema bodrelay, the I/O Box is found on the search path: where yours are
 --         elsewhere or their names are quoted, change the names below.
--- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (after 001 to 003, as the owner of the tables,
+-- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f grants.sql      (after the numbered scripts, as the owner of the tables,
 --         with CREATEROLE)
 -- Locks:  one transaction, some milliseconds.
 -- Twice:  CREATE ROLE fails with "already exists", and nothing changes; the GRANTs alone may run again and again.
--- Undo:   DROP OWNED BY bodrelay_agent, bodrelay_operator, bodrelay_reader, then DROP ROLE of the three.
+-- Undo:   DROP OWNED BY bodrelay_agent, bodrelay_operator, bodrelay_reader, bodrelay_designer, bodrelay_application, then
+--         DROP ROLE of them.
 
 BEGIN;
 
@@ -60,5 +62,28 @@ GRANT SELECT ON cor_outbox_headers TO bodrelay_agent;
 -- GRANT SELECT, INSERT ON cor_inbox_entry, cor_inbox_headers TO bodrelay_agent;
 -- GRANT INSERT ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
 -- Sequences, where C_ID is a serial column (an identity column needs none): GRANT USAGE ON SEQUENCE ... TO bodrelay_agent;
+
+-- Documents composed from rows (004). A designer writes queries; whoever may do that reads what the agent may read.
+CREATE ROLE bodrelay_designer NOLOGIN;
+CREATE ROLE bodrelay_application NOLOGIN;
+GRANT bodrelay_reader TO bodrelay_designer;
+GRANT SELECT ON
+    bodrelay.bodrelay_change, bodrelay.bodrelay_document_query, bodrelay.bodrelay_variation,
+    bodrelay.bodrelay_outbox_entry, bodrelay.bodrelay_outbox_header
+TO bodrelay_reader, bodrelay_agent;
+GRANT INSERT, UPDATE, DELETE ON bodrelay.bodrelay_document, bodrelay.bodrelay_document_query TO bodrelay_designer;
+GRANT UPDATE (was_processed) ON bodrelay.bodrelay_change TO bodrelay_operator;
+GRANT UPDATE (was_processed, entry_id, processed_at, refused_reason), DELETE ON bodrelay.bodrelay_change TO bodrelay_agent;
+GRANT UPDATE (checked_at, refused_reason) ON bodrelay.bodrelay_document_query TO bodrelay_agent;
+GRANT INSERT, UPDATE ON bodrelay.bodrelay_variation TO bodrelay_agent;
+GRANT INSERT, UPDATE (c_was_processed), DELETE ON bodrelay.bodrelay_outbox_entry TO bodrelay_agent;
+GRANT INSERT, DELETE ON bodrelay.bodrelay_outbox_header TO bodrelay_agent;
+-- An application whose trigger functions do not run with the rights of their owner (examples.sql shows the better way).
+GRANT USAGE ON SCHEMA bodrelay TO bodrelay_application;
+GRANT INSERT ON bodrelay.bodrelay_change TO bodrelay_application;
+-- Only where a connection point composes into the application's I/O Box:
+-- GRANT INSERT ON cor_outbox_entry, cor_outbox_headers TO bodrelay_agent;
+-- And what the queries read, table by table: GRANT SELECT ON sales.orders, sales.order_lines TO bodrelay_agent;
+-- Where TEMP was taken from PUBLIC: GRANT TEMP ON DATABASE your_database TO bodrelay_agent;
 
 COMMIT;

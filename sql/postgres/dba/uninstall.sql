@@ -1,13 +1,14 @@
 -- Takes the bodrelay control tables out of a PostgreSQL database.
 --
--- What:   drops the views and tables of 001 to 003 with all settings, findings and the message log, their trigger function
+-- What:   drops the views and tables of 001 to 004 with all settings, findings and the message log, their trigger function
 --         and the schema bodrelay. The tables of the application (COR_*) and their rows stay, and so do the roles of
---         grants.sql. Stop the agent first; export what you want to keep. Another schema: replace "bodrelay" in the
+--         grants.sql. Stop the agent first, and drop the application's triggers that write to
+--         bodrelay_change; export what you want to keep. Another schema: replace "bodrelay" in the
 --         first and the last statement.
 -- Run:    psql -d YOUR_DATABASE -v ON_ERROR_STOP=1 -f uninstall.sql
 -- Locks:  one transaction, each table exclusively.
 -- Twice:  fails with "does not exist", and nothing changes.
--- Undo:   none but a backup; 001 to 003 make empty tables again.
+-- Undo:   none but a backup; 001 to 004 make empty tables again.
 
 BEGIN;
 
@@ -16,6 +17,8 @@ SET LOCAL search_path = bodrelay;
 DROP VIEW IF EXISTS bodrelay_errors, bodrelay_backlog, bodrelay_today, bodrelay_received_today;
 DROP TABLE IF EXISTS bodrelay_receipt, bodrelay_received_document;
 DROP TABLE IF EXISTS bodrelay_setting_history;
+DROP TABLE IF EXISTS
+    bodrelay_change, bodrelay_document_query, bodrelay_variation, bodrelay_outbox_header, bodrelay_outbox_entry;
 DROP TABLE
     bodrelay_host, bodrelay_finding, bodrelay_status, bodrelay_attempt, bodrelay_message_log, bodrelay_command,
     bodrelay_status_rule, bodrelay_document, bodrelay_connection_point, bodrelay_version;

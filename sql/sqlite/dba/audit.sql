@@ -1,12 +1,13 @@
 -- Optional: triggers that write each change of a setting into bodrelay_setting_history.
 --
--- What:   nine triggers on bodrelay_connection_point, bodrelay_document and bodrelay_status_rule: one row of history for
+-- What:   twelve triggers on bodrelay_connection_point, bodrelay_document, bodrelay_status_rule and
+--         bodrelay_document_query (after 004_compose.sql): one row of history for
 --         each column that a DBA sets, changes or deletes. What the agent writes beside the settings is left out.
 --         SQLite does not know who it was: changed_by stays NULL.
 -- Run:    sqlite3 YOUR.db < audit.sql      (SQLite 3.24 or newer; as a user who may write the file)
 -- Locks:  one write transaction, some milliseconds; each change of a setting then writes some rows more.
 -- Twice:  every statement fails with "already exists", and nothing changes.
--- Undo:   DROP TRIGGER of the nine (SELECT name FROM sqlite_master WHERE name LIKE 'tr_bodrelay_audit%'); the history stays.
+-- Undo:   DROP TRIGGER of the twelve (SELECT name FROM sqlite_master WHERE name LIKE 'tr_bodrelay_audit%'); the history stays.
 
 BEGIN IMMEDIATE;
 
@@ -253,6 +254,72 @@ BEGIN
         UNION ALL SELECT 'http_status', old.http_status, NULL
         UNION ALL SELECT 'answer_class', old.answer_class, NULL
         UNION ALL SELECT 'note', old.note, NULL)
+    WHERE old_value IS NOT new_value;
+END;
+
+CREATE TRIGGER tr_bodrelay_audit_document_query_insert
+AFTER INSERT ON bodrelay_document_query
+BEGIN
+    INSERT INTO bodrelay_setting_history (table_name, row_key, column_name, old_value, new_value)
+    SELECT 'bodrelay_document_query', new.connection_point || '/' || new.verb || '/' || new.noun || '/' || new.part_no, column_name, substr(old_value, 1, 2000), substr(new_value, 1, 2000)
+    FROM (
+        SELECT 'connection_point' AS column_name, NULL AS old_value, new.connection_point AS new_value
+        UNION ALL SELECT 'verb', NULL, new.verb
+        UNION ALL SELECT 'noun', NULL, new.noun
+        UNION ALL SELECT 'part_no', NULL, new.part_no
+        UNION ALL SELECT 'parent_part_no', NULL, new.parent_part_no
+        UNION ALL SELECT 'element_path', NULL, new.element_path
+        UNION ALL SELECT 'split_batch', NULL, new.split_batch
+        UNION ALL SELECT 'query_text', NULL, new.query_text
+        UNION ALL SELECT 'timeout_seconds', NULL, new.timeout_seconds
+        UNION ALL SELECT 'max_rows', NULL, new.max_rows
+        UNION ALL SELECT 'enabled', NULL, new.enabled
+        UNION ALL SELECT 'description', NULL, new.description)
+    WHERE old_value IS NOT new_value;
+END;
+
+CREATE TRIGGER tr_bodrelay_audit_document_query_update
+AFTER UPDATE OF
+    connection_point, verb, noun, part_no, parent_part_no, element_path, split_batch, query_text, timeout_seconds,
+    max_rows, enabled, description
+ON bodrelay_document_query
+BEGIN
+    INSERT INTO bodrelay_setting_history (table_name, row_key, column_name, old_value, new_value)
+    SELECT 'bodrelay_document_query', new.connection_point || '/' || new.verb || '/' || new.noun || '/' || new.part_no, column_name, substr(old_value, 1, 2000), substr(new_value, 1, 2000)
+    FROM (
+        SELECT 'connection_point' AS column_name, old.connection_point AS old_value, new.connection_point AS new_value
+        UNION ALL SELECT 'verb', old.verb, new.verb
+        UNION ALL SELECT 'noun', old.noun, new.noun
+        UNION ALL SELECT 'part_no', old.part_no, new.part_no
+        UNION ALL SELECT 'parent_part_no', old.parent_part_no, new.parent_part_no
+        UNION ALL SELECT 'element_path', old.element_path, new.element_path
+        UNION ALL SELECT 'split_batch', old.split_batch, new.split_batch
+        UNION ALL SELECT 'query_text', old.query_text, new.query_text
+        UNION ALL SELECT 'timeout_seconds', old.timeout_seconds, new.timeout_seconds
+        UNION ALL SELECT 'max_rows', old.max_rows, new.max_rows
+        UNION ALL SELECT 'enabled', old.enabled, new.enabled
+        UNION ALL SELECT 'description', old.description, new.description)
+    WHERE old_value IS NOT new_value;
+END;
+
+CREATE TRIGGER tr_bodrelay_audit_document_query_delete
+AFTER DELETE ON bodrelay_document_query
+BEGIN
+    INSERT INTO bodrelay_setting_history (table_name, row_key, column_name, old_value, new_value)
+    SELECT 'bodrelay_document_query', old.connection_point || '/' || old.verb || '/' || old.noun || '/' || old.part_no, column_name, substr(old_value, 1, 2000), substr(new_value, 1, 2000)
+    FROM (
+        SELECT 'connection_point' AS column_name, old.connection_point AS old_value, NULL AS new_value
+        UNION ALL SELECT 'verb', old.verb, NULL
+        UNION ALL SELECT 'noun', old.noun, NULL
+        UNION ALL SELECT 'part_no', old.part_no, NULL
+        UNION ALL SELECT 'parent_part_no', old.parent_part_no, NULL
+        UNION ALL SELECT 'element_path', old.element_path, NULL
+        UNION ALL SELECT 'split_batch', old.split_batch, NULL
+        UNION ALL SELECT 'query_text', old.query_text, NULL
+        UNION ALL SELECT 'timeout_seconds', old.timeout_seconds, NULL
+        UNION ALL SELECT 'max_rows', old.max_rows, NULL
+        UNION ALL SELECT 'enabled', old.enabled, NULL
+        UNION ALL SELECT 'description', old.description, NULL)
     WHERE old_value IS NOT new_value;
 END;
 

@@ -120,4 +120,69 @@ SET acknowledged_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), acknowledged_by = '
     acknowledged_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+7 days')
 WHERE finding_id = 1;
 
+-- Documents composed from rows (source_kind = 'rows', after 004_compose.sql). The tables are examples and gone with the
+-- ROLLBACK, like everything here.
+CREATE TABLE example_order (order_no TEXT PRIMARY KEY, customer TEXT, ordered_at DATETIME);
+CREATE TABLE example_order_line (order_no TEXT, line_no INTEGER, item TEXT, quantity NUMERIC, unit TEXT);
+
+-- The triggers: one narrow row a change, whatever it is; coalesce, so that no NULL breaks the business transaction. Lines
+-- that go after their order are no news of it.
+CREATE TRIGGER example_order_insert AFTER INSERT ON example_order
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES ('CP1', 'SalesOrder', coalesce(NEW.order_no, ''), 'Add');
+END;
+CREATE TRIGGER example_order_update AFTER UPDATE ON example_order
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES ('CP1', 'SalesOrder', coalesce(NEW.order_no, ''), 'Change');
+END;
+CREATE TRIGGER example_order_delete AFTER DELETE ON example_order
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES ('CP1', 'SalesOrder', coalesce(OLD.order_no, ''), 'Delete');
+END;
+CREATE TRIGGER example_order_line_insert AFTER INSERT ON example_order_line
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES ('CP1', 'SalesOrder', coalesce(NEW.order_no, ''), 'Change');
+END;
+CREATE TRIGGER example_order_line_update AFTER UPDATE ON example_order_line
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    VALUES ('CP1', 'SalesOrder', coalesce(NEW.order_no, ''), 'Change');
+END;
+CREATE TRIGGER example_order_line_delete AFTER DELETE ON example_order_line
+BEGIN
+    INSERT INTO bodrelay_change (connection_point, noun, document_id, action_code)
+    SELECT 'CP1', 'SalesOrder', OLD.order_no, 'Change' WHERE EXISTS (SELECT 1 FROM example_order WHERE order_no = OLD.order_no);
+END;
+
+-- The queries: part 0 gives the order, part 1 a line a row. Column aliases are places in the document. Times without a zone
+-- are taken as UTC: a column of local times is converted in the query.
+INSERT INTO bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES ('CP1', 'SalesOrder', 0, 'SalesOrderHeader',
+'SELECT b.document_no, b.document_id AS "DocumentID/ID", b.variation_id AS "DocumentID/ID/@variationID",
+       o.customer AS "CustomerParty/Name", o.ordered_at AS "OrderDateTime"
+FROM bodrelay_batch AS b JOIN example_order AS o ON o.order_no = b.document_id');
+INSERT INTO bodrelay_document_query (connection_point, noun, part_no, element_path, query_text)
+VALUES ('CP1', 'SalesOrder', 1, 'SalesOrderLine',
+'SELECT b.document_no, l.line_no AS "LineNumber", l.item AS "ItemID/ID", l.quantity AS "Quantity", l.unit AS "Quantity/@unitCode"
+FROM bodrelay_batch AS b JOIN example_order_line AS l ON l.order_no = b.document_id
+ORDER BY l.order_no, l.line_no');
+UPDATE bodrelay_connection_point SET source_kind = 'rows' WHERE connection_point = 'CP1';
+
+-- Can the queries be used? checked_at and refused_reason are written by the agent, within a minute.
+SELECT verb, noun, part_no, checked_at, refused_reason FROM bodrelay_document_query ORDER BY noun, verb, part_no;
+
+-- What was refused, and why? Tried again: was_processed = 0.
+SELECT change_id, noun, document_id, refused_reason FROM bodrelay_change WHERE was_processed = 9 ORDER BY change_id;
+UPDATE bodrelay_change SET was_processed = 0 WHERE was_processed = 9 AND noun = 'SalesOrder';
+
+-- Send a document without a change of the application.
+INSERT INTO bodrelay_change (connection_point, noun, document_id) VALUES ('CP1', 'SalesOrder', '4711');
+
+-- What would a document be now? The answer is in the command's result; 'bodrelay compose CP1 SalesOrder 4711' prints it.
+INSERT INTO bodrelay_command (command, connection_point, noun, document_id) VALUES ('test_document', 'CP1', 'SalesOrder', '4711');
+
 ROLLBACK;

@@ -146,6 +146,7 @@ impl Site {
             has_logical_id: true,
             inbox_document: Document::Binary,
             has_inbox_logical_id: true,
+            own_outbox: false,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn finding_read(session: &mut Session) -> Result<Vec<FindingRow
 }
 
 pub(super) async fn history_read(session: &mut Session) -> Result<Vec<ChangeRow>, Trouble> {
-    all(session, sql::HISTORY_READ, rows::change).await
+    all(session, sql::HISTORY_READ, rows::setting_change).await
 }
 
 async fn all<T>(

@@ -49,6 +49,8 @@ pub(super) struct Site {
     pub(super) inbox_document: Document,
     /// The inbox is a 3.0 one.
     pub(super) has_inbox_logical_id: bool,
+    /// There is no I/O Box, and every connection point composes: the outbox is ours.
+    pub(super) own_outbox: bool,
 }
 
 /// What a column holds a document as.
@@ -76,7 +78,13 @@ impl Site {
         // As bytes, so that an encoding in the declaration is no contradiction (error 9402).
         let inbox = if self.inbox_document == Document::Xml { "CAST($ AS xml)" } else { "$" };
         let document = if self.document_is_text { "CAST(C_XML AS nvarchar(max))" } else { "C_XML" };
-        statement
+        let own = |statement: &str| match self.own_outbox {
+            true => statement
+                .replace("/* iobox_schema */COR_OUTBOX_ENTRY", "[bodrelay].bodrelay_outbox_entry")
+                .replace("/* iobox_schema */COR_OUTBOX_HEADERS", "[bodrelay].bodrelay_outbox_header"),
+            false => statement.to_owned(),
+        };
+        own(statement)
             .replace("[bodrelay].", &self.control)
             .replace("/* iobox_schema */", &self.iobox)
             .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
@@ -163,6 +171,17 @@ impl Session {
         self.batch(sql::ROLLBACK).await
     }
 
+    /// Opens the transaction of DBAs' queries.
+    pub(super) async fn begin_queries(&mut self) -> Result<(), Trouble> {
+        let row = self.query_row(sql::ALLOWS_SNAPSHOT, &[]).await?;
+        self.batch(if row.flag(0)? { sql::BEGIN_SNAPSHOT } else { sql::BEGIN_QUERIES }).await
+    }
+
+    /// Rolls it back.
+    pub(super) async fn end_queries(&mut self) -> Result<(), Trouble> {
+        self.batch(sql::END_QUERIES).await
+    }
+
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
     pub(super) async fn lock_while_it_lives(&mut self, what: &str) -> Result<bool, Trouble> {
         if self.locks.contains(what) {
@@ -210,6 +229,7 @@ mod tests {
             has_logical_id: true,
             inbox_document: Document::Xml,
             has_inbox_logical_id: true,
+            own_outbox: false,
         };
         let statement = "SELECT CAST(/* document */C_XML/* document */ AS x) \
                          FROM /* iobox_schema */T /* readpast */, [bodrelay].B";
@@ -223,5 +243,10 @@ mod tests {
         assert_eq!(site.fill(insert), "VALUES (@P1, CAST(@P5 AS xml))");
         site.inbox_document = Document::Text;
         assert_eq!(site.fill(insert), "VALUES (@P1, @P5)");
+        site.own_outbox = true;
+        assert_eq!(
+            site.fill("FROM /* iobox_schema */COR_OUTBOX_ENTRY"),
+            "FROM [odd]]name].bodrelay_outbox_entry"
+        );
     }
 }

@@ -134,6 +134,28 @@ pub(super) async fn received_documents(
     load(session, "#bodrelay_received_document", rows).await
 }
 
+/// Fills `#bodrelay_document` with ids or keys.
+pub(super) async fn texts(session: &mut Session, texts: &[String]) -> Result<(), Trouble> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    load(session, "#bodrelay_document", texts.iter().map(|id| [text(id, 400)])).await
+}
+
+/// Fills `#bodrelay_change_mark`; each change with the number of its document.
+pub(super) async fn change_marks(session: &mut Session, mut marks: Vec<(i64, i64)>) -> Result<(), Trouble> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    marks.sort_unstable();
+    load(
+        session,
+        "#bodrelay_change_mark",
+        marks.into_iter().map(|(id, document)| [number(id), number(document)]),
+    )
+    .await
+}
+
 async fn load<const N: usize>(
     session: &mut Session,
     table: &'static str,

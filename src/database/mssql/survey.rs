@@ -72,7 +72,21 @@ pub(super) async fn adapt(session: &mut Session) -> Result<(), Trouble> {
         _ => Document::Binary,
     };
     session.site.has_inbox_logical_id = inbox.is_none_or(|columns| columns.contains_key("C_LOGICAL_ID"));
+    session.site.own_outbox = composes_only(session, &found).await?;
     Ok(())
+}
+
+/// No I/O Box is there, and nobody asks for its rows.
+async fn composes_only(session: &mut Session, found: &Catalogue) -> Result<bool, Trouble> {
+    let is_there = |name: &str| found.contains_key(name);
+    if is_there("COR_OUTBOX_ENTRY")
+        || !is_there("BODRELAY_OUTBOX_ENTRY")
+        || !is_there("BODRELAY_CONNECTION_POINT")
+    {
+        return Ok(false);
+    }
+    let row = session.query_row(sql::SURVEY_SOURCES, &[]).await?;
+    Ok(row.number(0)? == 0 && row.number(1)? > 0)
 }
 
 pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
@@ -85,7 +99,9 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         made_by(scripts::MSSQL_IOBOX).into_iter().partition(|(table, _)| table.starts_with("COR_OUTBOX"));
     // 1.0 boxes have no C_LOGICAL_ID: it is needed only where a connection point chooses by it.
     let unless_optional = |remedy| move |column: &str| (column != "C_LOGICAL_ID").then_some(remedy);
-    missing(&found, &outbox, unless_optional(OUTBOX_REMEDY), &mut problems);
+    if !composes_only(session, &found).await? {
+        missing(&found, &outbox, unless_optional(OUTBOX_REMEDY), &mut problems);
+    }
     let mut inbound_problems = Vec::new();
     if receives(session, &found).await? {
         missing(&found, &made_by(scripts::MSSQL_INBOUND), |_| Some(INBOUND_REMEDY), &mut inbound_problems);

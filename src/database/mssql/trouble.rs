@@ -5,6 +5,7 @@ use std::time::Duration;
 use tiberius::error::{Error, IoErrorKind};
 
 use crate::database::DatabaseError;
+use crate::database::compose::QueryFailure;
 
 use super::LOCK_TIMEOUT;
 
@@ -38,6 +39,9 @@ pub(in crate::database) enum Trouble {
         #[source]
         source: Option<anyhow::Error>,
     },
+    /// A DBA's query did not answer; nothing is wrong with the database.
+    #[error("{}", .0.what)]
+    Query(QueryFailure),
 }
 
 /// From this severity on the server ends the connection.
@@ -67,6 +71,8 @@ impl Trouble {
         match self {
             Self::Server(Error::Server(token)) => token.class() < FATAL,
             Self::Mend { .. } | Self::NoRow | Self::RowTooLong(_) | Self::Waited(_) => true,
+            // Half an answer may be in the pipe, and the isolation level of the queries holds on.
+            Self::Query(_) => false,
             Self::Server(_) | Self::Unreachable(_) | Self::NoAnswer(_) | Self::TimedOut => false,
         }
     }
@@ -93,7 +99,12 @@ impl Trouble {
         match self {
             Self::Server(error) | Self::Unreachable(error) => Some(error.into()),
             Self::Mend { source, .. } => source,
-            Self::NoAnswer(_) | Self::TimedOut | Self::NoRow | Self::RowTooLong(_) | Self::Waited(_) => None,
+            Self::NoAnswer(_)
+            | Self::TimedOut
+            | Self::NoRow
+            | Self::RowTooLong(_)
+            | Self::Waited(_)
+            | Self::Query(_) => None,
         }
     }
 
@@ -136,6 +147,8 @@ impl Trouble {
             Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
             Self::Server(_) => waits("the answer of the server could not be read".into()),
             Self::Waited(limit) => waits(format!("another session kept a lock for {} s", limit.as_secs())),
+            // Told by its caller, not here.
+            Self::Query(failure) => (failure.what.clone(), Some("correct the query".into())),
             Self::NoRow => waits("the server gave no row where there always is one".into()),
             Self::RowTooLong(what) => {
                 mend(what, "ask the sender for a shorter value, or widen the column that the message names")

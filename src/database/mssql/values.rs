@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use tiberius::ColumnData;
 
+use crate::bod::compose::Value;
 use crate::database::rows::{Cells, iso_time};
 
 use super::session::Row;
@@ -47,6 +48,63 @@ fn whole(value: &ColumnData<'_>) -> Option<i64> {
         ColumnData::Numeric(number) => number.and_then(|number| i64::try_from(number.int_part()).ok()),
         _ => None,
     }
+}
+
+/// A cell of a DBA's query.
+pub(super) fn value(cell: &ColumnData<'_>) -> Value {
+    let number = |number: i64| Value::Integer(number);
+    match cell {
+        ColumnData::U8(Some(it)) => number((*it).into()),
+        ColumnData::I16(Some(it)) => number((*it).into()),
+        ColumnData::I32(Some(it)) => number((*it).into()),
+        ColumnData::I64(Some(it)) => number(*it),
+        ColumnData::F32(Some(it)) => Value::Single(*it),
+        ColumnData::F64(Some(it)) => Value::Float(*it),
+        ColumnData::Bit(Some(it)) => Value::Flag(*it),
+        ColumnData::String(Some(it)) => Value::Text(it.clone().into_owned()),
+        ColumnData::Guid(Some(it)) => Value::Text(it.to_string()),
+        ColumnData::Binary(Some(it)) => Value::Bytes(it.to_vec()),
+        ColumnData::Numeric(Some(it)) => Value::Decimal(decimal(it.value(), it.scale())),
+        ColumnData::Xml(Some(it)) => Value::Text(it.to_string()),
+        ColumnData::Time(Some(it)) => {
+            let nanos = 10_u64
+                .checked_pow(9_u32.saturating_sub(it.scale().into()))
+                .and_then(|unit| it.increments().checked_mul(unit));
+            let clock = nanos.and_then(|nanos| {
+                let second = u32::try_from(nanos / 1_000_000_000).ok()?;
+                NaiveTime::from_num_seconds_from_midnight_opt(
+                    second,
+                    u32::try_from(nanos % 1_000_000_000).ok()?,
+                )
+            });
+            clock.map_or_else(|| Value::Unusable("the time is out of range".into()), Value::Clock)
+        }
+        ColumnData::Date(Some(it)) => at(1, it.days().into(), 0).map_or_else(
+            || Value::Unusable("the date is out of range".into()),
+            |time| Value::Day(time.date()),
+        ),
+        ColumnData::DateTimeOffset(Some(it)) => datetime2(it.datetime2()).map_or_else(
+            || Value::Unusable("the time is out of range".into()),
+            |time| Value::Instant(time.and_utc()),
+        ),
+        ColumnData::DateTime(Some(_))
+        | ColumnData::SmallDateTime(Some(_))
+        | ColumnData::DateTime2(Some(_)) => created(cell).1.map_or_else(
+            || Value::Unusable("the time is out of range".into()),
+            |time| Value::Local(time.naive_utc()),
+        ),
+        _ => Value::Null,
+    }
+}
+
+/// Digits with a point before the last `scale` ones.
+fn decimal(value: i128, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let minus = if value < 0 { "-" } else { "" };
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{minus}{whole}{point}{fraction}")
 }
 
 /// A created time: as text that does not change from read to read, and as a time in UTC where it can be read as one
@@ -197,6 +255,27 @@ mod tests {
         }
         assert_eq!(shown(ColumnData::String(Some("no time".into()))), ("no time".into(), None));
         assert_eq!(shown(ColumnData::DateTime(None)), (String::new(), None));
+    }
+
+    #[test]
+    fn cells_are_values() {
+        for (number, scale, text) in
+            [(0, 0, "0"), (5, 2, "0.05"), (-1250, 2, "-12.50"), (12345, 0, "12345"), (-1, 3, "-0.001")]
+        {
+            assert_eq!(decimal(number, scale), text);
+        }
+        let clock = tiberius::time::Time::new(372_305_000_000, 7);
+        assert_eq!(
+            value(&ColumnData::Time(Some(clock))).canonical().unwrap().as_deref(),
+            Some("10:20:30.500")
+        );
+        let time = tiberius::time::DateTime2::new(tiberius::time::Date::new(739_646), clock);
+        assert_eq!(
+            value(&ColumnData::DateTime2(Some(time))).canonical().unwrap().as_deref(),
+            Some("2026-01-31T10:20:30.500Z")
+        );
+        assert_eq!(value(&ColumnData::Bit(Some(true))), Value::Flag(true));
+        assert_eq!(value(&ColumnData::String(None)), Value::Null);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn finding_read(session: &Session) -> Result<Vec<FindingRow>, T
 
 pub(super) async fn history_read(session: &Session) -> Result<Vec<ChangeRow>, Trouble> {
     session.begin_read().await?;
-    let changes = all(session, sql::HISTORY_READ, rows::change).await?;
+    let changes = all(session, sql::HISTORY_READ, rows::setting_change).await?;
     session.commit().await?;
     Ok(changes)
 }

@@ -57,6 +57,8 @@ pub(super) struct Names {
     pub(super) inbox_is_text: bool,
     /// The same of the outbox.
     pub(super) outbox_is_text: bool,
+    /// There is no I/O Box, and every connection point composes: the outbox is ours.
+    pub(super) own_outbox: bool,
     replacements: Vec<(String, String)>,
 }
 
@@ -82,13 +84,14 @@ impl Names {
                 twice.push(name);
             }
         }
-        let replacements = replacements(&tables);
         let is_text = |name: &str| {
             let payload = tables.get(name).and_then(|table| table.columns.get("c_xml"));
             payload.is_some_and(|column| column.type_name != "bytea")
         };
         let (inbox_is_text, outbox_is_text) = (is_text("cor_inbox_entry"), is_text("cor_outbox_entry"));
-        Ok(Self { schemas, tables, twice, inbox_is_text, outbox_is_text, replacements })
+        let own_outbox = composes_only(client, &tables).await?;
+        let replacements = replacements(&tables, own_outbox);
+        Ok(Self { schemas, tables, twice, inbox_is_text, outbox_is_text, own_outbox, replacements })
     }
 
     /// Whether the outbox has `C_LOGICAL_ID`; a box that is not there at all is told by the statement itself.
@@ -112,11 +115,27 @@ impl Names {
     }
 }
 
-fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
+/// No I/O Box is there, and nobody asks for its rows.
+async fn composes_only(client: &Client, tables: &BTreeMap<String, Table>) -> Result<bool, Trouble> {
+    let is_there = |name: &str| tables.contains_key(name);
+    if is_there("cor_outbox_entry")
+        || !is_there("bodrelay_outbox_entry")
+        || !is_there("bodrelay_connection_point")
+    {
+        return Ok(false);
+    }
+    let row = client.query_one(sql::SURVEY_SOURCES, &[]).await?;
+    Ok(row.try_get::<_, i64>(0)? == 0 && row.try_get::<_, i64>(1)? > 0)
+}
+
+fn replacements(tables: &BTreeMap<String, Table>, own_outbox: bool) -> Vec<(String, String)> {
     let missing =
         |name: &str| Table { schema: String::new(), name: name.to_owned(), columns: BTreeMap::new() };
     let table = |name: &str| tables.get(name).cloned().unwrap_or_else(|| missing(name));
-    let (entry, headers) = (table("cor_outbox_entry"), table("cor_outbox_headers"));
+    let (entry, headers) = match own_outbox {
+        false => (table("cor_outbox_entry"), table("cor_outbox_headers")),
+        true => (table("bodrelay_outbox_entry"), table("bodrelay_outbox_header")),
+    };
     // Without the table, the plain name: the server then says that it does not exist.
     let shown = |table: &Table| if table.schema.is_empty() { quoted(&table.name) } else { table.quoted() };
     let mut all =
@@ -135,6 +154,13 @@ fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
     all.extend(header_columns.map(|name| (format!("{{h_{name}}}"), headers.column(name))));
     let type_of = |name: &str| entry.columns.get(name).map_or("", |column| column.type_name.as_str());
     let payload = entry.column("c_xml");
+    // A document that is written: UTF-8 bytes, or text of them.
+    let payload_of_4 = match type_of("c_xml") {
+        "bytea" | "" => "$4::bytea".to_owned(),
+        "xml" => "xmlparse(DOCUMENT convert_from($4::bytea, 'UTF8'))".to_owned(),
+        _ => "convert_from($4::bytea, 'UTF8')".to_owned(),
+    };
+    all.push(("{payload_of_4}".to_owned(), payload_of_4));
     all.push((
         "{payload}".to_owned(),
         // bytea and text are taken as they are; the cast of xml costs nothing.
@@ -156,6 +182,13 @@ fn replacements(tables: &BTreeMap<String, Table>) -> Vec<(String, String)> {
         ),
         _ => (format!("{created}::text"), time_of_text(&created)),
     };
+    let now = match type_of("c_created_date_time") {
+        "timestamptz" | "" => "clock_timestamp()",
+        "timestamp" => "(clock_timestamp() AT TIME ZONE 'UTC')",
+        "date" => "(clock_timestamp() AT TIME ZONE 'UTC')::date",
+        _ => "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+    };
+    all.push(("{created_now}".to_owned(), now.to_owned()));
     all.push(("{created_text}".to_owned(), text));
     all.push(("{created_time}".to_owned(), time));
     all.extend(written(&entry, "outbox"));

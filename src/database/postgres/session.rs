@@ -225,6 +225,34 @@ impl Session {
         Ok(self.client.execute(&statement, values).await?)
     }
 
+    /// Makes the session's own table of documents.
+    pub(super) async fn make_batch(&self) -> Result<(), Trouble> {
+        Ok(self.client.batch_execute(sql::BATCH).await?)
+    }
+
+    /// Where unqualified names of DBAs' queries are looked for, in this transaction.
+    pub(super) async fn query_path(&self, schemas: &str) -> Result<(), Trouble> {
+        self.query_one(sql::QUERY_PATH, &[&schemas]).await.map(drop)
+    }
+
+    /// How long the next query of this transaction may take, in milliseconds.
+    pub(super) async fn query_timeout(&self, milliseconds: &str) -> Result<(), Trouble> {
+        self.query_one(sql::QUERY_TIMEOUT, &[&milliseconds]).await.map(drop)
+    }
+
+    /// The text of a DBA's query: one statement, or the server refuses it.
+    pub(super) async fn prepare_text(&self, text: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.client.prepare(text).await
+    }
+
+    /// The rows of such a query, as they come.
+    pub(super) async fn query_text(
+        &self,
+        statement: &Statement,
+    ) -> Result<tokio_postgres::RowStream, tokio_postgres::Error> {
+        self.client.query_raw(statement, std::iter::empty::<i32>()).await
+    }
+
     /// Prepared once a session and kept.
     async fn statement(&self, sql: &'static str) -> Result<Statement, Trouble> {
         if let Some(statement) = lock(&self.prepared).get(sql) {

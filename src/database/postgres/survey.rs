@@ -40,7 +40,9 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
     let boxes = made_by(scripts::POSTGRES_IOBOX);
     let (outbox, inbox): (Vec<_>, Vec<_>) =
         boxes.into_iter().partition(|(table, _)| table.starts_with("cor_outbox"));
-    missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
+    if !names.own_outbox {
+        missing(found, &outbox, OUTBOX_REMEDY, &mut problems);
+    }
     let mut inbound_problems = Vec::new();
     let points = found.get("bodrelay_connection_point");
     if points.is_some_and(|table| table.columns.contains_key("receive_mode"))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::Error;
 
 use crate::database::DatabaseError;
+use crate::database::compose::{QueryFailure, QueryFailureKind};
 
 use super::session::Address;
 
@@ -32,6 +33,9 @@ pub(in crate::database) enum Trouble {
     Setting(anyhow::Error),
     #[error("{what}")]
     Mend { what: String, remedy: String },
+    /// A DBA's query did not answer; nothing is wrong with the database.
+    #[error("{}", .0.what)]
+    Query(QueryFailure),
 }
 
 const CHECK: &str = "run 'bodrelay check': it names the table, column or script that is missing";
@@ -42,7 +46,7 @@ impl Trouble {
             Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => {
                 error.code().map(|code| code.code())
             }
-            Self::NoAnswer(_) | Self::Lost | Self::Setting(_) | Self::Mend { .. } => None,
+            Self::NoAnswer(_) | Self::Lost | Self::Setting(_) | Self::Mend { .. } | Self::Query(_) => None,
         }
     }
 
@@ -68,6 +72,8 @@ impl Trouble {
     pub(super) fn ends_session(&self) -> bool {
         match self {
             Self::Mend { .. } => true,
+            // More rows may be under way.
+            Self::Query(failure) => failure.kind == QueryFailureKind::TooMuch,
             Self::Postgres(_) => match self.sqlstate() {
                 // Statements are prepared and names filled in once a session: a changed table needs another one.
                 Some(code) => {
@@ -105,7 +111,7 @@ impl Trouble {
         match self {
             Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => Some(error.into()),
             Self::Setting(error) => Some(error),
-            Self::NoAnswer(_) | Self::Lost | Self::Mend { .. } => None,
+            Self::NoAnswer(_) | Self::Lost | Self::Mend { .. } | Self::Query(_) => None,
         }
     }
 
@@ -114,6 +120,8 @@ impl Trouble {
         let waits = |what: &str| (format!("{what}; nothing was changed, the agent tries again"), None);
         match self {
             Self::Mend { what, remedy } => (what.clone(), Some(remedy.clone())),
+            // Told by its caller, not here.
+            Self::Query(failure) => (failure.what.clone(), Some("correct the query".into())),
             Self::Setting(error) => {
                 (format!("{error}"), Some("correct it in [[database]]; the agent tries again by itself".into()))
             }

@@ -43,7 +43,7 @@ pub(super) fn finding_read(connection: &mut Connection) -> Result<Vec<FindingRow
 }
 
 pub(super) fn history_read(connection: &mut Connection) -> Result<Vec<ChangeRow>, Trouble> {
-    all(&read(connection)?, sql::HISTORY_READ, |row| rows::change(row))
+    all(&read(connection)?, sql::HISTORY_READ, |row| rows::setting_change(row))
 }
 
 fn all<T>(

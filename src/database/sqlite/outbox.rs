@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
@@ -20,7 +20,7 @@ use super::{log, read, write};
 
 pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Trouble> {
     let transaction = read(connection)?;
-    let highest = transaction.prepare_cached(sql::OUTBOX_HIGHEST)?.query_row([], |row| row.get(0))?;
+    let highest = prepare(&transaction, sql::OUTBOX_HIGHEST)?.query_row([], |row| row.get(0))?;
     let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
     let (rows_from, limit) = (stamp_if(*rows_from), scan.limit.max(0));
     let mut entries = Vec::new();
@@ -44,13 +44,39 @@ pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Tro
     Ok(Page { entries, highest })
 }
 
+/// A statement for the I/O Box; where there is none and every connection point composes, for our own outbox.
+pub(super) fn prepare<'c>(
+    connection: &'c Connection,
+    statement: &str,
+) -> rusqlite::Result<CachedStatement<'c>> {
+    let error = match connection.prepare_cached(statement) {
+        Err(error) if statement.contains("COR_OUTBOX_") => error,
+        prepared => return prepared,
+    };
+    if connection.prepare_cached(sql::OUTBOX_HIGHEST).is_ok() || needs_box(connection) {
+        return Err(error);
+    }
+    let own = statement
+        .replace("COR_OUTBOX_ENTRY", "bodrelay_outbox_entry")
+        .replace("COR_OUTBOX_HEADERS", "bodrelay_outbox_header");
+    connection.prepare_cached(&own).map_err(|_| error)
+}
+
+/// Rows of an I/O Box are asked for, or nothing says otherwise.
+pub(super) fn needs_box(connection: &Connection) -> bool {
+    let sources = connection.prepare_cached(sql::SURVEY_SOURCES).and_then(|mut statement| {
+        statement.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+    });
+    !matches!(sources, Ok((0, rows)) if rows > 0)
+}
+
 fn for_each(
     transaction: &Transaction<'_>,
     statement: &str,
     values: &[&dyn rusqlite::ToSql],
     take: &mut dyn FnMut(&Row<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(statement)?;
+    let mut statement = prepare(transaction, statement)?;
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
         take(row)?;
@@ -62,7 +88,7 @@ fn for_each(
 /// mend better than SQLite's own words.
 fn by_logical_id(transaction: &Transaction<'_>, answer: rusqlite::Result<()>) -> Result<(), Trouble> {
     answer.map_err(|error| {
-        let twin_fits = || transaction.prepare_cached(sql::OUTBOX_SCAN).is_ok();
+        let twin_fits = || prepare(transaction, sql::OUTBOX_SCAN).is_ok();
         match &error {
             rusqlite::Error::SqlInputError { .. } if twin_fits() => Trouble::Mend {
                 what: "COR_OUTBOX_ENTRY has no column C_LOGICAL_ID (an I/O Box 1.0), but a connection point chooses \
@@ -84,7 +110,7 @@ pub(super) fn load(
     let transaction = read(connection)?;
     let mut entries = Vec::with_capacity(entry_ids.len());
     let (mut bytes, mut last) = (0, None);
-    let mut statement = transaction.prepare_cached(sql::OUTBOX_LOAD)?;
+    let mut statement = prepare(&transaction, sql::OUTBOX_LOAD)?;
     let mut rows = statement.query(params![ids])?;
     while let Some(row) = rows.next()? {
         // The length is known without reading the payload.
@@ -150,8 +176,8 @@ pub(super) fn purge(
         }
     }
     let json = json_ids(&ids);
-    transaction.prepare_cached(sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
-    let deleted = transaction.prepare_cached(sql::OUTBOX_PURGE)?.execute([&json])?;
+    prepare(&transaction, sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
+    let deleted = prepare(&transaction, sql::OUTBOX_PURGE)?.execute([&json])?;
     transaction.commit()?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }

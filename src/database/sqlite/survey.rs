@@ -14,6 +14,7 @@ use crate::database::statements::{scripts, sqlite as sql};
 use crate::database::{Problem, Survey};
 use crate::platform::file_identity;
 
+use super::outbox::needs_box;
 use super::read;
 use super::trouble::Trouble;
 
@@ -51,7 +52,13 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         "C_LOGICAL_ID" => Importance::Optional,
         _ => Importance::Needed(OUTBOX_REMEDY),
     };
-    missing(&found, &outbox, optional, &mut problems);
+    // A site that only composes has an outbox of ours.
+    let own_outbox = !found.contains_key("COR_OUTBOX_ENTRY")
+        && found.contains_key("BODRELAY_OUTBOX_ENTRY")
+        && !needs_box(&transaction);
+    if !own_outbox {
+        missing(&found, &outbox, optional, &mut problems);
+    }
     let mut inbound_problems = Vec::new();
     if receives(&transaction, &found)? {
         let mut inbound = made_by(&[scripts::SQLITE_INSTALL, scripts::SQLITE_INBOUND])?;

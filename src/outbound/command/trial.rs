@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::{CommandError, Job, PAGE, Page, REMARKS, Target};
 use crate::bod;
 use crate::database::{LogFilter, Scan};
+use crate::domain::change::Action;
 use crate::domain::message::{Judged, Park, Verdict};
 use crate::ims::Accepted;
+use crate::outbound::compose::{Ask, preview};
 
 /// Bytes of rows that are read at once.
 const BYTES: usize = 8 * 1024 * 1024;
@@ -15,6 +17,7 @@ const BYTES: usize = 8 * 1024 * 1024;
 pub(super) async fn try_documents(job: &Job) -> Result<Page, CommandError> {
     let mut page = Page::default();
     for target in &job.targets {
+        composed(job, target, &mut page).await?;
         let listed = match target.client.accepted_documents(&target.settings.logical_id).await {
             Accepted::Listed(names) => Ok(names),
             Accepted::Unreadable(text) => Err(format!("ION's list of documents cannot be read: {text}")),
@@ -50,6 +53,39 @@ pub(super) async fn try_documents(job: &Job) -> Result<Page, CommandError> {
     );
     page.remarks.insert(0, figures);
     Ok(page)
+}
+
+/// The document that the command names, composed from the data as it is; nothing is written.
+async fn composed(job: &Job, target: &Target, page: &mut Page) -> Result<(), CommandError> {
+    let (Some(noun), Some(document_id)) = (&job.command.noun, &job.command.document_id) else {
+        return Ok(());
+    };
+    if !target.settings.composes || job.command.message_key.is_some() {
+        return Ok(());
+    }
+    let ask = Ask {
+        verb: job.command.verb.clone().unwrap_or_else(|| "Sync".into()),
+        noun: noun.clone(),
+        document_id: document_id.clone(),
+        accounting_entity: String::new(),
+        document_location: String::new(),
+        action: Action::Replace,
+    };
+    let preview = preview(job.database.as_ref(), &target.settings, &ask).await?;
+    page.matched += 1;
+    page.done += i64::from(preview.refused.is_none());
+    let parts: Vec<String> = preview
+        .parts
+        .iter()
+        .map(|(part_no, rows, milliseconds)| format!("part {part_no}: {rows} rows in {milliseconds} ms"))
+        .collect();
+    let bytes: usize = preview.documents.iter().map(String::len).sum();
+    let verdict = match preview.refused {
+        Some(reason) => format!("would be refused: {reason}"),
+        None => format!("would be composed, {bytes} bytes in {} documents", preview.documents.len()),
+    };
+    page.remarks.push(format!("{}.{noun} {document_id} {verdict} ({})", ask.verb, parts.join(", ")));
+    Ok(())
 }
 
 /// The row of the message key, else the lowest rows at 0.
