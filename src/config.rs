@@ -168,6 +168,9 @@ pub struct DatabaseSettings {
     pub control_schema: String,
     #[serde(default = "thirty")]
     pub statement_timeout_seconds: u64,
+    /// A pooler in transaction mode (PgBouncer) is in between: each transaction may meet another session.
+    #[serde(default)]
+    pub pooled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -369,6 +372,7 @@ impl DatabaseSettings {
             iobox_schema: None,
             control_schema: control_schema(),
             statement_timeout_seconds: thirty(),
+            pooled: false,
         }
     }
 
@@ -400,6 +404,9 @@ impl DatabaseSettings {
     fn check(&self) -> Result<()> {
         let key = |key: &str| format!("[[database]] {}: {key}", self.name);
         in_range(&key("statement_timeout_seconds"), self.statement_timeout_seconds, 1, 3600)?;
+        if self.pooled && self.kind != DatabaseKind::Postgres {
+            bail!("{}: only for PostgreSQL; remove the key", key("pooled"));
+        }
         match self.kind {
             DatabaseKind::Sqlite => self.check_file(),
             DatabaseKind::Postgres | DatabaseKind::Mssql => self.check_server(),

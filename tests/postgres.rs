@@ -170,6 +170,43 @@ fn wait(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// Three sessions of a real PgBouncer in transaction mode for the agent and for others who leave their marks on them. Only
+/// where it is installed.
+#[test]
+fn the_agent_works_behind_a_pooler_in_transaction_mode() {
+    let site = Site::on_postgres(faults(seed()));
+    let Some(pooler) = site.server.as_ref().unwrap().pooler(3) else {
+        eprintln!("pgbouncer is not installed here: a pooler was not tried");
+        return;
+    };
+    let text = std::fs::read_to_string(site.path("bodrelay.toml")).unwrap();
+    let cluster = &site.server.as_ref().unwrap().cluster;
+    let direct = format!("host = \"{}\"\nport = {}", cluster.folder.display(), cluster.port);
+    let pooled = format!("host = \"127.0.0.1\"\nport = {}\npooled = true", pooler.port);
+    assert!(text.contains(&direct), "{text}");
+    std::fs::write(site.path("bodrelay.toml"), text.replace(&direct, &pooled)).unwrap();
+    let mut entries = fill(&site, 30, 1..=2);
+    let mut agent = site.start();
+    for version in 3..=6 {
+        entries.extend(fill(&site, 30, version..=version));
+        for _ in 0..20 {
+            pooler.somebody_else();
+        }
+        if version == 4 {
+            agent.kill();
+            agent = site.start();
+        }
+    }
+    site.simulator.clear_faults();
+    agent.until("nothing waits", || site.is_drained());
+    let log = agent.log();
+    assert!(log.contains("passes no NOTIFY on") && !log.contains("the database is left alone"), "{log}");
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
+    assert!(!site.has_finding("DATABASE_UNAVAILABLE"));
+}
+
 /// A transaction that began first and commits last: what it wrote is found, sent, and marked as late. ION gets the
 /// versions in the order in which they could be seen, and the log says so.
 #[test]

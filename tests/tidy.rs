@@ -590,6 +590,7 @@ const NOT_FINDINGS: &[&str] = &[
 fn codes(text: &str) -> BTreeSet<String> {
     let is_code = |text: &&str| {
         text.contains('_')
+            && !text.ends_with('_')
             && !text.starts_with("C_")
             && text.starts_with(|letter: char| letter.is_ascii_uppercase())
             && text

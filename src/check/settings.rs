@@ -173,7 +173,7 @@ fn ion(ion: &Ion) -> [(&'static str, Value); 17] {
     ]
 }
 
-fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
+fn database(database: &DatabaseSettings) -> [(&'static str, Value); 18] {
     let auth = match database.auth {
         DatabaseAuth::Password => "password",
         DatabaseAuth::Windows => "windows",
@@ -184,6 +184,8 @@ fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
         Encrypt::Required => "required",
         Encrypt::Off => "off",
     };
+    let of_postgres =
+        |value: Value| if database.kind == DatabaseKind::Postgres { value } else { Value::Null };
     // A file has none of a server's keys.
     let of_server = |value: Value| if database.kind == DatabaseKind::Sqlite { Value::Null } else { value };
     [
@@ -204,6 +206,7 @@ fn database(database: &DatabaseSettings) -> [(&'static str, Value); 17] {
         ("iobox_schema", json!(database.iobox_schema)),
         ("control_schema", of_server(json!(database.control_schema))),
         ("statement_timeout_seconds", json!(database.statement_timeout_seconds)),
+        ("pooled", of_postgres(json!(database.pooled))),
     ]
 }
 

@@ -298,6 +298,15 @@ impl Database for Postgres {
 
     async fn outbox_changed(&self) -> Result<()> {
         let told = |trouble: Trouble| trouble.told(&self.name, "outbox_changed", &self.address);
+        if self.address.settings.pooled {
+            // Told once, and asked again when it could have been mended.
+            return Err(told(Trouble::Mend {
+                what: "pooled = true: a pooler in transaction mode passes no NOTIFY on".into(),
+                remedy:
+                    "nothing: polling finds every row. To be told at once, let host name the server itself"
+                        .into(),
+            }));
+        }
         let mut place = self.listener.lock().await;
         let Some(listener) = place.as_mut() else {
             let mut listener = Listener::open(&self.address).await.map_err(told)?;

@@ -50,13 +50,42 @@ echo ready
 cat >/dev/null
 "#;
 
+/// A running PgBouncer; ended when it is dropped.
+pub struct Pooler {
+    pub port: u16,
+    database: String,
+    process: Child,
+}
+
+impl Pooler {
+    /// Another program that uses the same sessions, and leaves its settings on them.
+    pub fn somebody_else(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut config = tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(self.port).user("postgres").dbname(&self.database);
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let marks = "SET search_path = pg_catalog; SET DateStyle = 'German'; SET TimeZone = 'Asia/Tokyo'";
+            client.batch_execute(marks).await.unwrap();
+        });
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// `PATH` with the places where the systems' packages put the server.
 fn path() -> String {
     let mut path = std::env::var("PATH").unwrap_or_default();
     for found in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
         path.push_str(&format!(":{}", found.path().join("bin").display()));
     }
-    path + ":/usr/local/bin:/usr/local/pgsql/bin"
+    path + ":/usr/local/bin:/usr/local/pgsql/bin:/usr/sbin"
 }
 
 fn number(arguments: &[&str]) -> Option<u32> {
@@ -158,6 +187,40 @@ impl Cluster {
             .status()
             .unwrap();
         assert!(status.success(), "pg_ctl {arguments:?}");
+    }
+
+    /// PgBouncer in transaction mode before a database, for everybody without a password. `None`: it is not installed.
+    pub fn pooler(&self, database: &str, sessions: u16) -> Option<Pooler> {
+        command("pgbouncer")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok()?
+            .success()
+            .then_some(())?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = self.folder.join("pgbouncer.ini");
+        let users = self.folder.join("users.txt");
+        let folder = self.folder.display();
+        std::fs::write(&users, "\"postgres\" \"\"\n").unwrap();
+        std::fs::write(
+            &file,
+            format!(
+                "[databases]\n{database} = host={folder} port={} dbname={database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+                 listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
+                 default_pool_size = {sessions}\nserver_round_robin = 1\n",
+                self.port,
+                users.display()
+            ),
+        )
+        .unwrap();
+        let mut process = command("pgbouncer").arg("-q").arg(&file).stdin(Stdio::null()).spawn().unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(process.try_wait().unwrap().is_none(), "pgbouncer did not start");
+            std::thread::yield_now();
+        }
+        Some(Pooler { port, database: database.to_owned(), process })
     }
 
     /// Puts a file into the data folder, as the server's user.

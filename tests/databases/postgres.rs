@@ -216,6 +216,26 @@ async fn every_operation_outlives_its_session() {
     assert_eq!(fixture.value("SELECT state FROM bodrelay_status").await, "stopped");
 }
 
+/// With `pooled` nothing outlives a transaction: no setting, no prepared statement, no lock.
+#[tokio::test]
+async fn a_pooled_session_keeps_nothing() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.exec(crate::conformance::control::CP1).await;
+    fixture.insert(&[1, 2]).await;
+    let database = Postgres::new(&DatabaseSettings { pooled: true, ..fixture.settings() }, "h1");
+    assert!(database.survey().await.unwrap().problems.is_empty());
+    crate::conformance::control::everything_that_an_agent_writes(&database).await;
+    assert_eq!(ids(&database, &scan_all()).await, [1, 2]);
+    database.outbox_settle(&settle_of(&[1])).await.unwrap();
+    assert_eq!(fixture.flags().await, [["1", "1"], ["2", "0"]]);
+    let kept = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
+                WHERE l.locktype = 'advisory' AND a.datname = current_database()";
+    assert_eq!(fixture.value(kept).await, "0");
+    // Whoever has the same sessions afterwards finds them as they were, and no statement of ours.
+    let error = database.outbox_changed().await.unwrap_err();
+    needs_mending(&error, "polling finds every row");
+}
+
 /// The server's disk is full: what ION accepted stays to be settled, and is when there is room.
 #[tokio::test]
 async fn a_full_disk_at_the_server_is_waited_for() {

@@ -201,6 +201,11 @@ impl Server {
         self.runtime.block_on(async { cluster::rows(&self.cluster.connect(&self.database).await, sql).await })
     }
 
+    /// A PgBouncer in transaction mode before this server, where it is installed.
+    pub fn pooler(&self, sessions: u16) -> Option<cluster::Pooler> {
+        self.cluster.pooler(&self.database, sessions)
+    }
+
     /// The first value that another server answers about the same database; empty where there is none.
     pub fn ask(&self, other: &Cluster, sql: &str) -> String {
         let rows =

@@ -125,7 +125,9 @@ pub(super) async fn owner_claim(session: &Session, claim: &OwnerClaim) -> Result
     }
     // A claim without its lock is none.
     session.rollback().await?;
+    session.begin_read().await?;
     let row = session.query_one(sql::OWNER_READ, &[connection_point, direction]).await?;
+    session.commit().await?;
     Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
 }
 

@@ -1,4 +1,7 @@
 //! One session at the server: how it is opened and set up, its prepared statements, its transactions.
+//!
+//! Behind a pooler in transaction mode (`pooled`) each transaction may meet another session: nothing then outlives it, no
+//! setting, no prepared statement, no lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -76,16 +79,29 @@ impl Address {
     /// parallel workers are left to the application.
     fn set_up(&self) -> String {
         let (statement, locks) = (self.statement_timeout().as_millis(), self.lock_timeout().as_millis());
-        format!(
-            "SET statement_timeout = {statement}; SET lock_timeout = {locks}; \
-             SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; \
-             SET idle_in_transaction_session_timeout = {statement}; SET plan_cache_mode = force_custom_plan; \
-             SET max_parallel_workers_per_gather = 0; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-             SET standard_conforming_strings = on; SET search_path = {}, pg_temp",
-            quoted(&self.settings.control_schema)
-        )
+        let mut settings = vec![
+            format!("statement_timeout = {statement}"),
+            format!("lock_timeout = {locks}"),
+            format!("idle_in_transaction_session_timeout = {statement}"),
+            "plan_cache_mode = force_custom_plan".to_owned(),
+            "max_parallel_workers_per_gather = 0".to_owned(),
+            "TimeZone = 'UTC'".to_owned(),
+            "DateStyle = 'ISO, YMD'".to_owned(),
+            "standard_conforming_strings = on".to_owned(),
+            format!("search_path = {}, pg_temp", quoted(&self.settings.control_schema)),
+        ];
+        if self.settings.pooled {
+            return settings.iter().map(|setting| format!("; SET LOCAL {setting}")).collect();
+        }
+        settings.extend(
+            ["tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3"]
+                .map(str::to_owned),
+        );
+        settings.iter().map(|setting| format!("SET {setting};")).collect()
     }
 }
+
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// A bound parameter.
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -97,6 +113,8 @@ pub(super) struct Session {
     prepared: Mutex<HashMap<&'static str, Statement>>,
     /// What this session has locked for its life.
     locks: Mutex<HashSet<String>>,
+    /// Behind a pooler: what each transaction begins with.
+    each_begins_with: Option<String>,
     pub(super) names: Names,
 }
 
@@ -121,14 +139,25 @@ impl Session {
                 client
             }
         };
+        let pooled = address.settings.pooled;
+        if pooled {
+            // Somebody else may have left another search path on this session.
+            client.batch_execute(&format!("{BEGIN_READ}; SET LOCAL search_path = DEFAULT")).await?;
+        }
         let schemas = match &address.settings.iobox_schema {
             Some(schema) => vec![schema.clone()],
             // Before the set-up: the search path that the DBA gave this role and database.
             None => client.query_one("SELECT current_schemas(false)::text[]", &[]).await?.try_get(0)?,
         };
-        client.batch_execute(&address.set_up()).await?;
+        if !pooled {
+            client.batch_execute(&address.set_up()).await?;
+        }
         let names = Names::read(&client, schemas, &address.settings.control_schema).await?;
+        if pooled {
+            client.batch_execute("COMMIT").await?;
+        }
         Ok(Self {
+            each_begins_with: pooled.then(|| address.set_up()),
             cancel: client.cancel_token(),
             client,
             encryption,
@@ -168,7 +197,8 @@ impl Session {
 
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
     pub(super) async fn lock_while_it_lives(&self, what: &str) -> Result<bool, Trouble> {
-        if lock(&self.locks).contains(what) {
+        // A pooled session is given back, with the lock on it: the claim in the table stands alone there.
+        if self.each_begins_with.is_some() || lock(&self.locks).contains(what) {
             return Ok(true);
         }
         let granted: bool = self.query_one(sql::OWNER_LOCK, &[&what]).await?.try_get(0)?;
@@ -189,13 +219,20 @@ impl Session {
 
     /// A transaction in which all reads see the same state.
     pub(super) async fn begin_read(&self) -> Result<(), Trouble> {
-        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+        self.begin(BEGIN_READ).await
     }
 
     /// A transaction that writes. It does not ask for READ WRITE: where a DBA made the database or the role read-only,
     /// that holds.
     pub(super) async fn begin_write(&self) -> Result<(), Trouble> {
-        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED").await
+    }
+
+    async fn begin(&self, statement: &str) -> Result<(), Trouble> {
+        Ok(match &self.each_begins_with {
+            Some(settings) => self.client.batch_execute(&format!("{statement}{settings}")).await?,
+            None => self.client.batch_execute(statement).await?,
+        })
     }
 
     pub(super) async fn commit(&self) -> Result<(), Trouble> {
@@ -253,8 +290,11 @@ impl Session {
         self.client.query_raw(statement, std::iter::empty::<i32>()).await
     }
 
-    /// Prepared once a session and kept.
+    /// Prepared once a session and kept; where sessions change, it is closed when the caller drops it.
     async fn statement(&self, sql: &'static str) -> Result<Statement, Trouble> {
+        if self.each_begins_with.is_some() {
+            return Ok(self.client.prepare(&self.names.fill(sql)).await?);
+        }
         if let Some(statement) = lock(&self.prepared).get(sql) {
             return Ok(statement.clone());
         }
@@ -270,10 +310,15 @@ impl Session {
 
     /// The number of the cluster; `None` where this role may not ask for it.
     pub(super) async fn system_identifier(&self) -> Result<Option<i64>, Trouble> {
+        self.begin_read().await?;
         match self.client.query_one("SELECT system_identifier FROM pg_catalog.pg_control_system()", &[]).await
         {
-            Ok(row) => Ok(Some(row.try_get(0)?)),
+            Ok(row) => {
+                self.commit().await?;
+                Ok(Some(row.try_get(0)?))
+            }
             Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42501" | "42883")) => {
+                self.rollback().await?;
                 Ok(None)
             }
             Err(error) => Err(error.into()),

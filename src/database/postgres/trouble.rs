@@ -208,6 +208,10 @@ fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<
             "correct user and password_file in [[database]], or the server's pg_hba.conf; a password that has expired \
              (VALID UNTIL) is refused in the same words; the agent tries again by itself",
         ),
+        "26000" | "42P05" => mend(
+            "the session changed between two statements: a pooler in transaction mode (PgBouncer) is in between".into(),
+            "write pooled = true into [[database]], or let host name the server itself or a pool in session mode",
+        ),
         "3D000" => mend(
             format!("the server has no such database: {message}"),
             "correct database in [[database]]; the agent tries again by itself",
@@ -219,7 +223,8 @@ fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<
         "42P01" | "3F000" => mend(
             format!("a table is missing, or this role may not see its schema: {message}"),
             "run 'bodrelay check': it names the table or script that is missing; where the table is there, give the \
-             agent's role the rights of grants.sql",
+             agent's role the rights of grants.sql (and behind a pooler in transaction mode, write pooled = true into \
+             [[database]])",
         ),
         "42703" => mend(format!("a column is missing: {message}"), CHECK),
         "42883" | "42804" | "22P02" => {
