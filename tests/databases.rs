@@ -376,6 +376,77 @@ mod sqlite {
         }
     }
 
+    /// Each search of the message log, and each view, enters by an index at a million rows, whatever statistics say.
+    #[tokio::test]
+    async fn the_log_is_searched_by_its_indexes_at_a_million_rows() {
+        let fixture = SqliteFixture::fresh().await;
+        fixture.exec(crate::conformance::control::CP1).await;
+        let connection = fixture.connection();
+        connection
+            .execute_batch(
+                "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; \
+                 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000000) \
+                 INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, entry_id, \
+                 message_id, noun, document_id, from_logical_id, state, created_at, seen_at, updated_at) \
+                 SELECT printf('%036x', n), 'out', 'CP' || (n % 10), 'T', n, 'id-' || n, 'Noun' || (n % 20), 'D' || (n / 7), \
+                 'lid://infor.ims.cp' || (n % 10), CASE WHEN n % 5000 = 1 THEN 'failed' ELSE 'accepted' END, at, at, at \
+                 FROM (SELECT n, strftime('%Y-%m-%dT%H:%M:%S.000Z', 1767225600 + n, 'unixepoch') AS at FROM n)",
+            )
+            .unwrap();
+        let today = plan(&connection, "SELECT * FROM bodrelay_today");
+        assert!(today.contains("_state (connection_point=? AND state=? AND seen_at>?)"), "{today}");
+        connection.execute_batch("ANALYZE").unwrap();
+        for (statement, entry) in [
+            (sql::LOG_SEARCH_BY_KEY, "sqlite_autoindex_bodrelay_message_log_1 (message_key=?)"),
+            (sql::LOG_SEARCH_BY_MESSAGE_ID, "ix_bodrelay_message_log_message_id (message_id=?)"),
+            (sql::LOG_SEARCH_BY_DOCUMENT, "ix_bodrelay_message_log_document (noun=? AND document_id=?)"),
+            (sql::LOG_SEARCH_BY_STATE, "ix_bodrelay_message_log_state (connection_point=? AND state=?)"),
+            (sql::LOG_SEARCH_BY_CREATED, "ix_bodrelay_message_log_created (created_at>? AND created_at<?)"),
+            (sql::LOG_SEARCH, "sqlite_autoindex_bodrelay_message_log_1"),
+            (sql::LOG_SEARCH_UPWARDS, "sqlite_autoindex_bodrelay_message_log_1 (message_key>?)"),
+            ("SELECT * FROM bodrelay_errors", "_state (connection_point=? AND state=?)"),
+        ] {
+            let plan = plan(&connection, statement);
+            assert!(plan.contains(entry), "{entry} is not in the plan\n{plan}\n{statement}");
+        }
+        let database = fixture.open();
+        let filter = |change: fn(&mut bodrelay::database::LogFilter)| {
+            let mut filter = bodrelay::database::LogFilter { limit: 100, ..Default::default() };
+            change(&mut filter);
+            filter
+        };
+        let at = |text: &str| Some(text.parse().unwrap());
+        for (what, filter, found) in [
+            ("key", filter(|it| it.message_key = Some(format!("{:036x}", 77))), 1),
+            ("message id", filter(|it| it.message_id = Some("id-999999".into())), 1),
+            (
+                "document",
+                filter(|it| (it.noun, it.document_id) = (Some("Noun7".into()), Some("D1".into()))),
+                1,
+            ),
+            (
+                "state",
+                filter(|it| (it.state, it.connection_point) = (Some("failed".into()), Some("CP1".into()))),
+                100,
+            ),
+            ("newest", filter(|_| ()), 100),
+        ] {
+            let begun = std::time::Instant::now();
+            let rows = database.log_search(&filter).await.unwrap();
+            eprintln!("{what}: {} rows in {:?}", rows.len(), begun.elapsed());
+            assert_eq!(rows.len(), found, "{what}");
+            assert!(begun.elapsed().as_millis() < 500, "{what} took {:?}", begun.elapsed());
+        }
+        let day = bodrelay::database::LogFilter {
+            created_from: at("2026-01-05T00:00:00Z"),
+            created_to: at("2026-01-05T00:01:00Z"),
+            logical_id: Some("lid://infor.ims.cp3".into()),
+            limit: 100,
+            ..Default::default()
+        };
+        assert_eq!(database.log_search(&day).await.unwrap().len(), 6);
+    }
+
     #[tokio::test]
     async fn a_flag_kept_as_text_is_a_flag() {
         let fixture = SqliteFixture::empty().await;

@@ -4,7 +4,12 @@
 mod site;
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bodrelay::simulator::Options;
@@ -168,6 +173,99 @@ fn wait(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+/// A link to the server that passes a COMMIT on and loses its answer, now and then: nobody knows whether it was done, so it
+/// is asked about, and never taken for somebody else's doing.
+#[test]
+fn lost_answers_of_commits_are_asked_about() {
+    let seed = seed();
+    let site = Site::on_postgres(faults(seed));
+    let cluster = &site.server.as_ref().unwrap().cluster;
+    let (folder, name) = (site.path("link"), format!(".s.PGSQL.{}", cluster.port));
+    std::fs::create_dir(&folder).unwrap();
+    let link = Link::start(&folder.join(&name), cluster.folder.join(&name), seed);
+    let text = std::fs::read_to_string(site.path("bodrelay.toml")).unwrap();
+    let text = text.replace(&cluster.folder.display().to_string(), &folder.display().to_string());
+    std::fs::write(site.path("bodrelay.toml"), text).unwrap();
+    let mut entries = BTreeMap::new();
+    let mut agent = site.start();
+    for version in 1..=6 {
+        entries.extend(fill(&site, 40, version..=version));
+        let cuts = link.cuts.load(Ordering::SeqCst);
+        agent.until("answers are lost", || link.cuts.load(Ordering::SeqCst) >= cuts + 3);
+    }
+    link.loses.store(false, Ordering::SeqCst);
+    site.simulator.clear_faults();
+    agent.until("nothing waits", || site.is_drained());
+    agent.term();
+    let verdict = site.judge(&entries);
+    assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
+    eprintln!("{} answers of a COMMIT were lost", link.cuts.load(Ordering::SeqCst));
+}
+
+/// Passes bytes between a socket of its own and the server's.
+struct Link {
+    loses: Arc<AtomicBool>,
+    cuts: Arc<AtomicUsize>,
+}
+
+impl Link {
+    fn start(at: &std::path::Path, server: std::path::PathBuf, seed: u64) -> Self {
+        let (loses, cuts) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let link = Self { loses: loses.clone(), cuts: cuts.clone() };
+        let listener = UnixListener::bind(at).unwrap();
+        std::thread::spawn(move || {
+            for (number, client) in listener.incoming().enumerate() {
+                let Ok(client) = client else { break };
+                let Ok(server) = UnixStream::connect(&server) else { continue };
+                let random = fastrand::Rng::with_seed(seed ^ number as u64);
+                let cut = Arc::new(AtomicBool::new(false));
+                let (there, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (loses, cut_now, cuts) = (loses.clone(), cut.clone(), cuts.clone());
+                std::thread::spawn(move || pass_there(there, server, &loses, &cut_now, random));
+                std::thread::spawn(move || pass_back(back, client, &cut, &cuts));
+            }
+        });
+        link
+    }
+}
+
+/// From the agent to the server; one COMMIT in eight is marked.
+fn pass_there(
+    mut from: UnixStream,
+    mut to: UnixStream,
+    loses: &AtomicBool,
+    cut: &AtomicBool,
+    mut random: fastrand::Rng,
+) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut bytes) {
+        let commits = bytes[..read].windows(6).any(|word| word == b"COMMIT");
+        if commits && loses.load(Ordering::SeqCst) && random.u8(0..8) == 0 {
+            cut.store(true, Ordering::SeqCst);
+        }
+        if to.write_all(&bytes[..read]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// From the server to the agent; the answer of a marked COMMIT is where it ends.
+fn pass_back(mut from: UnixStream, mut to: UnixStream, cut: &AtomicBool, cuts: &AtomicUsize) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut bytes) {
+        if cut.load(Ordering::SeqCst) {
+            cuts.fetch_add(1, Ordering::SeqCst);
+            break;
+        }
+        if to.write_all(&bytes[..read]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
 }
 
 /// Three sessions of a real PgBouncer in transaction mode for the agent and for others who leave their marks on them. Only

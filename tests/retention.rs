@@ -13,6 +13,22 @@ fn age(site: &Site, table: &str, which: &str) -> usize {
     site.journal().execute(&sql, []).unwrap()
 }
 
+/// Counts what each transaction deletes from a table; the question for the largest. A trigger can tell on PostgreSQL only.
+fn pieces_of(site: &Site, table: &str) -> Option<&'static str> {
+    site.server.as_ref()?;
+    site.sql(&format!(
+        "CREATE TABLE IF NOT EXISTS public.pieces (transaction bigint, gone bigint); \
+         GRANT ALL ON public.pieces TO PUBLIC; \
+         CREATE OR REPLACE FUNCTION public.count_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         INSERT INTO public.pieces SELECT txid_current(), count(*) FROM gone; RETURN NULL; END $$; \
+         CREATE TRIGGER pieces AFTER DELETE ON {table} REFERENCING OLD TABLE AS gone FOR EACH STATEMENT \
+         EXECUTE FUNCTION public.count_gone()"
+    ));
+    Some(
+        "SELECT max(gone)::bigint FROM (SELECT sum(gone) AS gone FROM public.pieces GROUP BY transaction) AS t",
+    )
+}
+
 fn rows(site: &Site) -> i64 {
     site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY")
 }
@@ -20,6 +36,7 @@ fn rows(site: &Site) -> i64 {
 #[test]
 fn processed_rows_go_when_their_hours_are_over() {
     for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let most = pieces_of(&site, "cor_outbox_entry");
         site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-9").times(1));
         let failed = site.insert(&Entry::new("ITEM-9", 1));
         let all: Vec<Entry> = (1..=700).map(|version| Entry::new("ITEM-1", version)).collect();
@@ -33,6 +50,9 @@ fn processed_rows_go_when_their_hours_are_over() {
         let mut agent = site.start();
         let later = site.insert(&Entry::new("ITEM-2", 1));
         agent.until("the old ones are gone", || rows(&site) == 102);
+        if let Some(most) = most {
+            assert_eq!(site.number(most), 250, "rows in one transaction");
+        }
         assert_eq!(
             (site.flag(failed), site.flag(first_young)),
             (Some(9), Some(1)),
@@ -106,6 +126,7 @@ fn old_log_rows_go_while_traffic_runs() {
             "INSERT INTO bodrelay_message_log (message_key, direction, connection_point, tenant_id, entry_id, state, \
              seen_at, finished_at, updated_at) {rows}, {times} {from}"
         ));
+        let most = pieces_of(&site, "bodrelay_message_log");
         let mut agent = site.start();
         let mut version = 0;
         let left = || {
@@ -119,6 +140,34 @@ fn old_log_rows_go_while_traffic_runs() {
             agent.until("traffic", || site.flag(row) == Some(1));
         }
         assert_eq!(left(), 100, "unresolved failures stay");
+        if let Some(most) = most {
+            assert_eq!(site.number(most), 500, "rows in one transaction");
+        }
         agent.term();
+    }
+}
+
+/// While the table of the log is away nothing is flagged whose log row would be missing; then it catches up, and every
+/// message has its row.
+#[test]
+fn the_log_catches_up_after_an_outage() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let mut agent = site.start();
+        let first = site.insert(&Entry::new("ITEM-1", 1));
+        agent.until("it sends", || site.flag(first) == Some(1));
+        site.sql("ALTER TABLE bodrelay_message_log RENAME TO bodrelay_away");
+        let all: Vec<Entry> =
+            (1..=300).map(|number| Entry::new(&format!("ITEM-{number}"), number + 1)).collect();
+        let rows = site.insert_all(&all);
+        let arrived = || site.simulator.ledger().counts().distinct;
+        agent.until("ION has some of them", || arrived() > 1);
+        agent.until_says("the database is left alone for a moment");
+        assert!(rows.iter().all(|row| site.flag(*row) == Some(0)));
+        site.sql("ALTER TABLE bodrelay_away RENAME TO bodrelay_message_log");
+        agent.until("all of it", || site.is_drained());
+        agent.term();
+        let logged = "SELECT count(*) FROM bodrelay_message_log WHERE state = 'accepted'";
+        assert_eq!((site.number(logged), site.simulator.ledger().counts().stored), (301, 301));
+        assert!(!site.has_finding("ANOTHER_SENDER"));
     }
 }

@@ -162,7 +162,7 @@ macro_rules! cases {
                 status_totals_add_up, commands_run_and_end, changed_at_follows_the_dba;
             log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards,
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
-            panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
+            panel: views_answer_the_usual_questions, audit_tells_what_was_changed, history_is_read, the_readme_can_be_typed;
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
                 findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
                 what_is_received_has_one_owner_and_a_status, what_a_restore_took_is_named;

@@ -53,6 +53,56 @@ pub async fn views_answer_the_usual_questions<F: Fixture>() {
     assert!(survey.problems.is_empty() && survey.script == SCRIPT_KNOWN, "{survey:?}");
 }
 
+/// What the README tells people to type, as it is written there: in lines of their own, and in tables.
+pub async fn the_readme_can_be_typed<F: Fixture>() {
+    const README: &str = include_str!("../../README.md");
+    let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
+    let of_lines = README.lines().filter(|line| line.starts_with("    ")).map(str::trim);
+    let of_tables = README.split('`').skip(1).step_by(2);
+    let statements: Vec<&str> = of_lines
+        .chain(of_tables)
+        .filter(|text| verbs.iter().any(|verb| text.starts_with(verb)))
+        // Inside a shell's quotes, with the shell's own marks in it.
+        .filter(|text| !text.contains("\\\"") && !text.contains('…') && !text.contains("column1"))
+        .collect();
+    assert!(statements.len() > 20, "{statements:#?}");
+    let fixture = F::fresh().await;
+    fixture
+        .exec(
+            "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id) \
+             VALUES ('wms', 'PLANT1', 'DEMO_TST', 'lid://infor.ims.wms')",
+        )
+        .await;
+    for statement in statements {
+        fixture.exec(statement).await;
+    }
+    let commands = "SELECT count(DISTINCT command) FROM bodrelay_command";
+    assert!(fixture.value(commands).await.parse::<i64>().unwrap() >= 5, "they were carried out");
+}
+
+pub async fn history_is_read<F: Fixture>() {
+    let fixture = F::fresh().await;
+    fixture.run_script("audit.sql").await;
+    fixture.exec(CP1).await;
+    fixture.exec("UPDATE bodrelay_connection_point SET batch_rows = 7").await;
+    let changes = fixture.open().history_read().await.unwrap();
+    let of = |column: Option<&str>| {
+        changes.iter().filter(|change| change.column_name.as_deref() == column).collect::<Vec<_>>()
+    };
+    let [made, changed] = of(Some("batch_rows"))[..] else { panic!("{changes:?}") };
+    let values =
+        |change: &bodrelay::database::ChangeRow| (change.old_value.clone(), change.new_value.clone());
+    let mut both = [values(made), values(changed)];
+    both.sort();
+    assert_eq!(both, [(None, Some("500".into())), (Some("500".into()), Some("7".into()))]);
+    let last = of(None);
+    assert_eq!(
+        (last.len(), &*last[0].table_name, &*last[0].row_key),
+        (1, "bodrelay_connection_point", "CP1")
+    );
+    assert!(last[0].changed_at.is_some());
+}
+
 pub async fn audit_tells_what_was_changed<F: Fixture>() {
     let fixture = F::fresh().await;
     fixture.run_script("audit.sql").await;

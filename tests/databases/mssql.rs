@@ -73,7 +73,7 @@ cases_on_server! {
         host_epoch_moves_by_compare_and_set, host_row_is_taken_over_by_a_new_journal,
         owner_claim_lapses_and_is_retaken, report_writes_only_what_it_has, findings_open_renew_and_clear,
         status_totals_add_up, commands_run_and_end, changed_at_follows_the_dba;
-    panel: views_answer_the_usual_questions, audit_tells_what_was_changed;
+    panel: views_answer_the_usual_questions, audit_tells_what_was_changed, history_is_read, the_readme_can_be_typed;
     log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards, log_never_lowers_attempts,
         log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
     trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;

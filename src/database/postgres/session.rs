@@ -229,10 +229,11 @@ impl Session {
     }
 
     async fn begin(&self, statement: &str) -> Result<(), Trouble> {
-        Ok(match &self.each_begins_with {
-            Some(settings) => self.client.batch_execute(&format!("{statement}{settings}")).await?,
-            None => self.client.batch_execute(statement).await?,
-        })
+        let begun = match &self.each_begins_with {
+            Some(settings) => self.client.batch_execute(&format!("{statement}{settings}")).await,
+            None => self.client.batch_execute(statement).await,
+        };
+        Ok(begun?)
     }
 
     pub(super) async fn commit(&self) -> Result<(), Trouble> {
