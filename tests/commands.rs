@@ -210,6 +210,8 @@ fn what_was_accepted_goes_once_more_under_a_new_id() {
         let came = site.arrivals_of("ITEM-1");
         let ids: BTreeSet<&str> = came.iter().map(|arrival| &*arrival.message_id).collect();
         assert_eq!((came.len(), ids.len()), (4, 3));
+        // What is accepted and not yet settled is no candidate.
+        agent.until("its journal", || site.is_drained());
         agent.kill();
         // One that dies when ION has it, and before the table says that the command is done: it is not done again.
         let command = ask(site, resend, &of("ITEM-1"));
@@ -358,6 +360,7 @@ fn each_command_twice_with_a_kill_in_between() {
             }
             assert_eq!(counts().posts, before + posts, "{values}");
         }
+        agent.until_says("starts");
         let open = "SELECT count(*) FROM bodrelay_command WHERE state IN ('new', 'running')";
         assert_eq!(site.number(open), 0);
         assert_eq!(counts().repeats_same, 0, "each resend has an id of its own");

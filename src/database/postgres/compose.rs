@@ -116,6 +116,12 @@ pub(super) async fn compose_rows(
     batch: &[BatchRow],
     queries: &[PartQuery],
 ) -> Result<Vec<PartRows>, Trouble> {
+    if session.is_pooled() {
+        return Err(Trouble::Mend {
+            what: "documents cannot be composed behind a pooler: the table of the batch would be another session's".into(),
+            remedy: "let host and port name the server itself, and leave out pooled".into(),
+        });
+    }
     session.make_batch().await?;
     session.begin_read().await?;
     macro_rules! each {

@@ -263,6 +263,11 @@ impl Session {
         Ok(self.client.execute(&statement, values).await?)
     }
 
+    /// Each transaction may meet another session.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.each_begins_with.is_some()
+    }
+
     /// Makes the session's own table of documents.
     pub(super) async fn make_batch(&self) -> Result<(), Trouble> {
         Ok(self.client.batch_execute(sql::BATCH).await?)
