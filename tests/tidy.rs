@@ -462,7 +462,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("CALLER_REFUSED", "receiver/callers.rs each_credential_lets_in_and_can_be_changed_while_it_runs"),
     ("CERTIFICATE_EXPIRES", "ims/remarks.rs a_certificate_that_ends_soon_is_told"),
     ("CERTIFICATE_UNKNOWN", "ims/remarks.rs a_certificate_that_nobody_knows_is_told"),
-    ("CHANGES_NOBODY_COMPOSES", "compose/agent.rs what_is_wrong_is_told_on_its_change"),
+    ("CHANGES_NOBODY_COMPOSES", "compose/agent.rs a_failing_query_fails_its_document_only"),
     ("CHANGES_REFUSED", "compose/agent.rs what_is_wrong_is_told_on_its_change"),
     ("CLOCK_DIFFERS", "operator.rs clocks_that_differ_are_told"),
     ("CLOCK_OFF_ION", "ims/remarks.rs a_clock_that_is_off_is_told"),

@@ -52,12 +52,14 @@ fn make(
     compose(&batch, wanted)
 }
 
+/// The text of an element and its attribute `x`.
+type Found = (String, Option<String>);
+
 /// Texts of every `<T>` in order; `None`: it was not closed empty but is not there.
-fn texts(xml: &str, name: &str) -> Vec<(String, Option<String>)> {
+fn texts(xml: &str, name: &str) -> Vec<Found> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().check_comments = true;
-    let (mut found, mut open): (Vec<(String, Option<String>)>, Option<(String, Option<String>)>) =
-        (Vec::new(), None);
+    let (mut found, mut open): (Vec<Found>, Option<Found>) = (Vec::new(), None);
     loop {
         match reader.read_event().unwrap() {
             Event::Eof => return found,
