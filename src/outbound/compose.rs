@@ -5,7 +5,7 @@
 //! meanwhile stays at 0 and makes the next version. What cannot be composed is told on its changes, and nothing else waits
 //! for it: a batch that fails on the data of some document is halved until that document stands alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
@@ -41,6 +41,8 @@ pub(super) struct Memory {
     after: i64,
     /// The queries as they were last tried.
     tried: Option<u64>,
+    /// Those of them that were refused, as their findings name them.
+    refused: BTreeSet<String>,
     queries_read_at: i64,
     purged_at: i64,
     /// Documents a batch, for types whose queries took too long for more.
@@ -124,18 +126,21 @@ async fn look_at_queries(
     }
     let checked = try_queries(database, point, queries).await?;
     database.query_checked(&point.name, &checked).await?;
+    let finding = |subject: &str| Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject);
+    let before = std::mem::take(&mut outcome.memory.refused);
     for query in checked {
+        let Some(reason) = query.refused_reason else { continue };
         let subject = format!("{}.{} part {}", query.verb, query.noun, query.part_no);
-        let notice = Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject);
-        outcome.notices.push(match query.refused_reason {
-            Some(reason) => notice.says(
-                reason,
-                "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document. Changes \
-                 that were refused for it: set was_processed to 0 again.",
-            ),
-            None => notice.clears(),
-        });
+        outcome.notices.push(finding(&subject).says(
+            reason,
+            "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document. Changes \
+             that were refused for it: set was_processed to 0 again.",
+        ));
+        outcome.memory.refused.insert(subject);
     }
+    // Mended, switched off, or deleted.
+    let over = before.difference(&outcome.memory.refused);
+    outcome.notices.extend(over.map(|subject| finding(subject).clears()));
     outcome.memory.tried = Some(hash);
     outcome.memory.limits.clear();
     Ok(())

@@ -57,8 +57,12 @@ pub async fn views_answer_the_usual_questions<F: Fixture>() {
 pub async fn the_readme_can_be_typed<F: Fixture>() {
     const README: &str = include_str!("../../README.md");
     let verbs = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
-    let of_lines = README.lines().filter(|line| line.starts_with("    ")).map(str::trim);
-    let of_tables = README.split('`').skip(1).step_by(2);
+    // Composing is typed by another test, since it makes tables of its own.
+    let (before, composing) = README.split_once("\n## Composing documents\n").unwrap();
+    let after = composing.split_once("\n## ").unwrap().1;
+    let typed = format!("{before}\n{after}");
+    let of_lines = typed.lines().filter(|line| line.starts_with("    ")).map(str::trim);
+    let of_tables = typed.split('`').skip(1).step_by(2);
     let statements: Vec<&str> = of_lines
         .chain(of_tables)
         .filter(|text| verbs.iter().any(|verb| text.starts_with(verb)))
