@@ -302,7 +302,9 @@ fn the_agent_works_behind_a_pooler_in_transaction_mode() {
     agent.term();
     let verdict = site.judge(&entries);
     assert_eq!((verdict.accepted, verdict.failed), (entries.len(), 0));
-    assert!(!site.has_finding("DATABASE_UNAVAILABLE"));
+    assert_eq!(pooler.statements_left(), 0, "nothing is left on the sessions");
+    let away = site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'DATABASE_UNAVAILABLE'");
+    assert_eq!(away, None, "{log}");
 }
 
 /// A transaction that began first and commits last: what it wrote is found, sent, and marked as late. ION gets the

@@ -72,6 +72,25 @@ impl Pooler {
     }
 }
 
+impl Pooler {
+    /// Prepared statements that somebody left on one of the sessions.
+    pub fn statements_left(&self) -> i64 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut config = tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(self.port).user("postgres").dbname(&self.database);
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let left = client.simple_query("SELECT count(*) FROM pg_prepared_statements").await.unwrap();
+            let counts = left.iter().filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i64>().ok(),
+                _ => None,
+            });
+            counts.sum()
+        })
+    }
+}
+
 impl Drop for Pooler {
     fn drop(&mut self) {
         let _ = self.process.kill();

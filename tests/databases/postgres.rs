@@ -150,15 +150,24 @@ async fn a_killed_session_is_opened_anew() {
     assert_eq!(fixture.rows(sessions).await, [["bodrelay h1/control"], ["bodrelay h1/outbox"]]);
 }
 
-/// The session is killed in the middle of each operation: nothing of it is there, and the next try does it.
 #[tokio::test]
 async fn every_operation_outlives_its_session() {
+    each_operation_outlives_its_session(false).await;
+}
+
+#[tokio::test]
+async fn every_operation_outlives_its_pooled_session() {
+    each_operation_outlives_its_session(true).await;
+}
+
+/// The session is killed in the middle of each operation: nothing of it is there, and the next try does it.
+async fn each_operation_outlives_its_session(pooled: bool) {
     use crate::conformance::control::{CP1, claim, host_row};
     let fixture = PostgresFixture::fresh().await;
     fixture.exec(CP1).await;
     fixture.insert(&[1, 2, 3]).await;
     fixture.exec("UPDATE cor_outbox_entry SET c_was_processed = 9 WHERE c_id = 2").await;
-    let database = fixture.open();
+    let database = Postgres::new(&DatabaseSettings { pooled, ..fixture.settings() }, "h1");
     let blocker = Cluster::shared().connect(&fixture.database).await;
     let tables = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables \
                   WHERE schemaname IN ('bodrelay', 'public')";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -102,6 +102,25 @@ impl Address {
 }
 
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// The types of a statement's parameters: each is written beside its first use, as in `$1::text`.
+fn parameter_types(statement: &str) -> impl Iterator<Item = Type> {
+    (1..).map_while(|number| {
+        let (_, rest) = statement.split_once(&format!("${number}::"))?;
+        let end = rest.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        Some(match (name, rest.starts_with("[]")) {
+            ("bigint", false) => Type::INT8,
+            ("bigint", true) => Type::INT8_ARRAY,
+            ("smallint", false) => Type::INT2,
+            ("smallint", true) => Type::INT2_ARRAY,
+            ("timestamptz", false) => Type::TIMESTAMPTZ,
+            ("timestamptz", true) => Type::TIMESTAMPTZ_ARRAY,
+            (_, false) => Type::TEXT,
+            (_, true) => Type::TEXT_ARRAY,
+        })
+    })
+}
 
 /// A bound parameter.
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -198,7 +217,7 @@ impl Session {
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
     pub(super) async fn lock_while_it_lives(&self, what: &str) -> Result<bool, Trouble> {
         // A pooled session is given back, with the lock on it: the claim in the table stands alone there.
-        if self.each_begins_with.is_some() || lock(&self.locks).contains(what) {
+        if self.is_pooled() || lock(&self.locks).contains(what) {
             return Ok(true);
         }
         let granted: bool = self.query_one(sql::OWNER_LOCK, &[&what]).await?.try_get(0)?;
@@ -249,16 +268,28 @@ impl Session {
     }
 
     pub(super) async fn query(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, Trouble> {
+        if self.is_pooled() {
+            let (filled, typed) = self.typed(sql, values);
+            return Ok(self.client.query_typed(&filled, &typed).await?);
+        }
         let statement = self.statement(sql).await?;
         Ok(self.client.query(&statement, values).await?)
     }
 
     pub(super) async fn query_one(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Row, Trouble> {
+        if self.is_pooled() {
+            let (filled, typed) = self.typed(sql, values);
+            return Ok(self.client.query_typed_one(&filled, &typed).await?);
+        }
         let statement = self.statement(sql).await?;
         Ok(self.client.query_one(&statement, values).await?)
     }
 
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Trouble> {
+        if self.is_pooled() {
+            let (filled, typed) = self.typed(sql, values);
+            return Ok(self.client.execute_typed(&filled, &typed).await?);
+        }
         let statement = self.statement(sql).await?;
         Ok(self.client.execute(&statement, values).await?)
     }
@@ -296,11 +327,13 @@ impl Session {
         self.client.query_raw(statement, std::iter::empty::<i32>()).await
     }
 
-    /// Prepared once a session and kept; where sessions change, it is closed when the caller drops it.
+    /// For a statement without a name, which leaves nothing on the session: the text, and each value with its type.
+    fn typed<'a>(&self, sql: &str, values: &[Value<'a>]) -> (String, Vec<(Value<'a>, Type)>) {
+        (self.names.fill(sql), values.iter().copied().zip(parameter_types(sql)).collect())
+    }
+
+    /// Prepared once a session and kept.
     async fn statement(&self, sql: &'static str) -> Result<Statement, Trouble> {
-        if self.each_begins_with.is_some() {
-            return Ok(self.client.prepare(&self.names.fill(sql)).await?);
-        }
         if let Some(statement) = lock(&self.prepared).get(sql) {
             return Ok(statement.clone());
         }
@@ -320,8 +353,11 @@ impl Session {
         match self.client.query_one("SELECT system_identifier FROM pg_catalog.pg_control_system()", &[]).await
         {
             Ok(row) => {
+                let identifier = row.try_get(0)?;
+                // A row keeps its statement, which must be closed on this very session.
+                drop(row);
                 self.commit().await?;
-                Ok(Some(row.try_get(0)?))
+                Ok(Some(identifier))
             }
             Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42501" | "42883")) => {
                 self.rollback().await?;
