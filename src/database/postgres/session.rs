@@ -114,6 +114,9 @@ fn parameter_types(statement: &str) -> impl Iterator<Item = Type> {
             ("bigint", true) => Type::INT8_ARRAY,
             ("smallint", false) => Type::INT2,
             ("smallint", true) => Type::INT2_ARRAY,
+            ("int", false) => Type::INT4,
+            ("bytea", false) => Type::BYTEA,
+            ("bytea", true) => Type::BYTEA_ARRAY,
             ("timestamptz", false) => Type::TIMESTAMPTZ,
             ("timestamptz", true) => Type::TIMESTAMPTZ_ARRAY,
             (_, false) => Type::TEXT,
@@ -329,7 +332,9 @@ impl Session {
 
     /// For a statement without a name, which leaves nothing on the session: the text, and each value with its type.
     fn typed<'a>(&self, sql: &str, values: &[Value<'a>]) -> (String, Vec<(Value<'a>, Type)>) {
-        (self.names.fill(sql), values.iter().copied().zip(parameter_types(sql)).collect())
+        let filled = self.names.fill(sql);
+        let values = values.iter().copied().zip(parameter_types(&filled)).collect();
+        (filled, values)
     }
 
     /// Prepared once a session and kept.
