@@ -878,7 +878,7 @@ fn refused_connection_points_say_why() {
         site.wait_for(&finding("SETTING_REFUSED"), "1");
         site.wait_for(&status_of("CP1", "state"), "running");
         let (_, text, _) = site.run(&["status"]);
-        assert!(text.contains("CP2 is misconfigured") && text.contains("12:00-13"), "{text}");
+        assert!(text.contains("CP2 (out) is misconfigured") && text.contains("12:00-13"), "{text}");
         // Another life knows of it, too.
         running.kill();
         running = site.start();
