@@ -883,7 +883,7 @@ async fn compose_everything(site: &Site) {
         let values = vec![Cell::Number(1), Cell::Text("Ann")];
         site.server.answer("SELECT document_no,", Answer::Rows(columns, vec![values]));
         let rows = database
-            .compose_rows(&[row.clone()], &[query("SELECT document_no, Name FROM t")])
+            .compose_rows(std::slice::from_ref(&row), &[query("SELECT document_no, Name FROM t")])
             .await
             .unwrap()
             .unwrap();
@@ -895,8 +895,11 @@ async fn compose_everything(site: &Site) {
     }
     count("session:allows_snapshot", 1);
     site.server.answer("SELECT gone", Answer::Error(207, 16, 1));
-    let failure =
-        database.compose_rows(&[row.clone()], &[query("SELECT gone FROM t")]).await.unwrap().unwrap_err();
+    let failure = database
+        .compose_rows(std::slice::from_ref(&row), &[query("SELECT gone FROM t")])
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!(failure.kind, QueryFailureKind::Wrong);
     count("session:allows_snapshot", 1);
     let failure = database.compose_rows(&[row], &[query("DELETE FROM t")]).await.unwrap().unwrap_err();
