@@ -341,12 +341,14 @@ mod sqlite {
             ("SELECT * FROM bodrelay_errors", "_state (connection_point=? AND state=?)", true),
             ("SELECT * FROM bodrelay_today", "_state (connection_point=? AND state=? AND seen_at>?)", true),
             (sql::LOG_PURGE_ATTEMPTS, "sqlite_autoindex_bodrelay_attempt_1 (message_key=?)", false),
+            (sql::INBOX_KNOWN, "ix_bodrelay_receipt_source (source_part=?)", false),
         ] {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
             let steps =
                 explain.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();
             let plan = steps.unwrap().join("\n");
             assert!(plan.contains(entry), "{entry} is not in the plan\n{plan}\n{statement}");
+            assert!(!plan.contains("ix_bodrelay_receipt_received"), "it reads every receipt\n{plan}");
             assert!(sorts || !plan.contains("TEMP B-TREE"), "it sorts\n{plan}\n{statement}");
         }
 
