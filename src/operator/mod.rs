@@ -351,8 +351,8 @@ impl Desk {
         let tables = self.database.control_read().await?;
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
         let mut plan = Plan::read(&tables, &surroundings);
-        self.refuse(said, &plan, &tables, now).await?;
         self.look_at_sources(&tables, &mut plan, heard, now).await?;
+        self.refuse(said, &plan, &tables, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
             self.own_refused(now).await?;
