@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::books::Books;
 use crate::crash;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Settle, refused_row};
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::{Journal, Received};
@@ -23,6 +23,11 @@ const GROUP: usize = 256;
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// Transactions whose documents the journal does not remember yet; the next one waits for a place.
 const UNREMEMBERED: usize = 4;
+
+/// The database does not take one document, and takes others.
+const NOT_STORED: &str = "DOCUMENT_NOT_STORED";
+const NOT_STORED_REMEDY: &str = "Mend what the text names (most likely the type or length of a column of the inbox), then \
+                                 send the document again in ION (Error BODs).";
 
 /// A document in the queue.
 pub(super) struct Waiting {
@@ -290,8 +295,9 @@ impl Pen {
                     error = %error,
                     "a document cannot be stored as it is: ION is told so"
                 );
+                self.log_unfit(document, &error).await;
                 let notice = Notice::new(
-                    "DOCUMENT_NOT_STORED",
+                    NOT_STORED,
                     Severity::Error,
                     Some(&document.connection_point),
                     document.parameters.document_name.clone(),
@@ -301,8 +307,7 @@ impl Pen {
                         "the database refused a document that ION sent (message {}): {error}",
                         document.parameters.message_id
                     ),
-                    "Mend what the text names (most likely the type or length of a column of the inbox), then send the \
-                     document again in ION (Error BODs).",
+                    NOT_STORED_REMEDY,
                 ));
                 self.books.refused(
                     self.site,
@@ -317,6 +322,15 @@ impl Pen {
                 self.lost(&error, 1);
                 Outcome::Later
             }
+        }
+    }
+
+    /// The message log has what the inbox did not take; where it cannot be written to either, the finding alone says so.
+    async fn log_unfit(&self, document: &Incoming, error: &DatabaseError) {
+        let row = refused_row(document, NOT_STORED, &error.to_string(), NOT_STORED_REMEDY);
+        let settle = Settle { log: vec![row], ..Settle::default() };
+        if let Err(error) = self.database.outbox_settle(&settle).await {
+            tracing::warn!(database = self.name, error = %error, "a refused document is not in the message log");
         }
     }
 

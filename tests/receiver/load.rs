@@ -35,6 +35,9 @@ fn one_bad_among_fifty(inbox: &Inbox, poison: &str) {
     assert_eq!(inbox.rows(), 49);
     assert_eq!(inbox.site.number("SELECT count(*) FROM bodrelay_receipt"), 49);
     agent.until("it is told", || inbox.site.has_open_finding("DOCUMENT_NOT_STORED"));
+    let logged = "SELECT count(*) FROM bodrelay_message_log WHERE direction = 'in' AND state = 'refused' AND message_id \
+                  LIKE 'm23:-ION-:%' AND failure_code = 'DOCUMENT_NOT_STORED' AND remedy LIKE 'Mend what%'";
+    assert_eq!(inbox.site.number(logged), 1);
 }
 
 #[test]
