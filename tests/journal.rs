@@ -425,9 +425,25 @@ async fn a_list_is_committed_whole_or_not_at_all() {
     assert!(matches!(admit(&journal, admission(point_id, 2, 1)).await, Applied::Admitted { .. }));
 }
 
-/// `fixtures/journal/v1.sql` says in its head what is in it; its rows are those of `old_rows`.
+/// What made each later shape out of the one before. They never change once they are out; a new one is added here.
+const LATER_SHAPES: [&str; 5] = [
+    include_str!("../sql/journal/002_commands.sql"),
+    include_str!("../sql/journal/003_last_run.sql"),
+    include_str!("../sql/journal/004_purge.sql"),
+    include_str!("../sql/journal/005_findings.sql"),
+    include_str!("../sql/journal/006_received.sql"),
+];
+
+/// `fixtures/journal/v1.sql` says in its head what is in it; the journal of a later shape is that one as its agents made it.
 #[test]
-fn a_journal_of_the_first_shape_is_opened_and_its_work_finished() {
+fn a_journal_of_each_shape_is_opened_and_its_work_finished() {
+    assert_eq!(i64::try_from(LATER_SHAPES.len()).unwrap() + 1, bodrelay::journal::VERSION);
+    for later in 0..=LATER_SHAPES.len() {
+        old_work_is_finished(&LATER_SHAPES[..later]);
+    }
+}
+
+fn old_work_is_finished(later: &[&str]) {
     let site = site::Site::new();
     // A first life makes the host's row; the old journal then takes its place.
     assert_eq!(site.once(), 0);
@@ -449,6 +465,9 @@ fn a_journal_of_the_first_shape_is_opened_and_its_work_finished() {
         .replace("{{fingerprint}}", &fingerprint)
         .replace("{{epoch}}", &epoch.to_string());
     site.journal().execute_batch(&old).unwrap();
+    later.iter().for_each(|script| site.journal().execute_batch(script).unwrap());
+    let shape = format!("UPDATE journal_version SET version = {}", later.len() + 1);
+    site.journal().execute_batch(&shape).unwrap();
     site.sql(
         "UPDATE bodrelay_host SET journal_id = '0190a5c0-0000-7000-8000-000000000001'; \
          UPDATE bodrelay_status SET owner_journal_id = '0190a5c0-0000-7000-8000-000000000001'",
