@@ -128,6 +128,17 @@ async fn composes_only(client: &Client, tables: &BTreeMap<String, Table>) -> Res
     Ok(row.try_get::<_, i64>(0)? == 0 && row.try_get::<_, i64>(1)? > 0)
 }
 
+/// Of an outbox and of an inbox alike (spec/iobox.md §2.1).
+const ENTRY_COLUMNS: [&str; 7] = [
+    "c_id",
+    "c_xml",
+    "c_tenant_id",
+    "c_logical_id",
+    "c_message_priority",
+    "c_created_date_time",
+    "c_was_processed",
+];
+
 fn replacements(tables: &BTreeMap<String, Table>, own_outbox: bool) -> Vec<(String, String)> {
     let missing =
         |name: &str| Table { schema: String::new(), name: name.to_owned(), columns: BTreeMap::new() };
@@ -140,16 +151,7 @@ fn replacements(tables: &BTreeMap<String, Table>, own_outbox: bool) -> Vec<(Stri
     let shown = |table: &Table| if table.schema.is_empty() { quoted(&table.name) } else { table.quoted() };
     let mut all =
         vec![("{outbox_entry}".to_owned(), shown(&entry)), ("{outbox_headers}".to_owned(), shown(&headers))];
-    let entry_columns = [
-        "c_id",
-        "c_xml",
-        "c_tenant_id",
-        "c_logical_id",
-        "c_message_priority",
-        "c_created_date_time",
-        "c_was_processed",
-    ];
-    all.extend(entry_columns.map(|name| (format!("{{{name}}}"), entry.column(name))));
+    all.extend(ENTRY_COLUMNS.map(|name| (format!("{{{name}}}"), entry.column(name))));
     let header_columns = ["c_id", "c_outbox_id", "c_header_key", "c_header_value"];
     all.extend(header_columns.map(|name| (format!("{{h_{name}}}"), headers.column(name))));
     let type_of = |name: &str| entry.columns.get(name).map_or("", |column| column.type_name.as_str());
@@ -203,16 +205,7 @@ fn inbox_replacements(
 ) -> Vec<(String, String)> {
     let mut all =
         vec![("{inbox_entry}".to_owned(), shown(entry)), ("{inbox_headers}".to_owned(), shown(headers))];
-    let entry_columns = [
-        "c_id",
-        "c_xml",
-        "c_tenant_id",
-        "c_logical_id",
-        "c_message_priority",
-        "c_created_date_time",
-        "c_was_processed",
-    ];
-    all.extend(entry_columns.map(|name| (format!("{{i_{name}}}"), entry.column(name))));
+    all.extend(ENTRY_COLUMNS.map(|name| (format!("{{i_{name}}}"), entry.column(name))));
     let header_columns = ["c_id", "c_inbox_id", "c_header_key", "c_header_value"];
     all.extend(header_columns.map(|name| (format!("{{ih_{name}}}"), headers.column(name))));
     all.extend(written(entry, "inbox"));
