@@ -18,7 +18,7 @@ use bodrelay::database::Database;
 use bodrelay::database::compose::{BatchRow, ComposedDocument, ComposedEntry, Composition, PartQuery};
 use bodrelay::database::postgres::Postgres;
 use bodrelay::domain::change::{Folded, fold};
-use bodrelay::domain::ids::document_key;
+use bodrelay::domain::ids::row_key;
 use bodrelay::simulator::{Options, Simulator};
 
 #[path = "../tests/cluster/mod.rs"]
@@ -160,8 +160,7 @@ async fn compose_all(database: &Postgres, documents: usize) -> Anyhow<(usize, us
             return Ok((made, rows));
         }
         let folded = fold(&changes).0;
-        let keys: Vec<String> =
-            folded.iter().map(|it| document_key(&["b", &it.subject.document_id])).collect();
+        let keys: Vec<String> = folded.iter().map(|it| row_key(&["b", &it.subject.document_id])).collect();
         let variations = database.variation_read(&keys).await?;
         let variation_id = variations.now.timestamp_millis();
         let batch: Vec<BatchRow> =

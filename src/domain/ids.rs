@@ -134,8 +134,8 @@ pub fn resend_message_id(message_key: &str, command_id: i64) -> String {
     Uuid::new_v5(&NAMESPACE, format!("{message_key} {command_id}").as_bytes()).to_string()
 }
 
-/// The key of a composed document in `bodrelay_variation`: SHA-256 of what names it, 64 hex digits.
-pub fn document_key(parts: &[&str]) -> String {
+/// The key of a table's row that is named by several texts (`document_key`, `receipt_key`): SHA-256, 64 hex digits.
+pub fn row_key(parts: &[&str]) -> String {
     Digest(hash_parts(parts)).to_string()
 }
 

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sha2::{Digest as _, Sha256};
 
-use super::ids::DocumentType;
+use super::ids::{DocumentType, row_key};
 use super::message::{Facts, Parameters};
 use super::notice::{Notice, Severity};
 
@@ -160,7 +159,7 @@ impl Marks {
         let id = if parameters.message_id.is_empty() { message_key } else { &parameters.message_id };
         let or_empty = |value: &Option<String>| value.clone().unwrap_or_default();
         let document_key = parameters.document_id.as_ref().filter(|id| !id.is_empty()).map(|document_id| {
-            hash(&[
+            row_key(&[
                 connection_point,
                 &parameters.from_logical_id,
                 &parameters.document_name,
@@ -171,21 +170,12 @@ impl Marks {
             ])
         });
         Self {
-            receipt_key: hash(&[connection_point, id]),
-            receipt_key_of_bytes: hash(&[connection_point, id, digest]),
+            receipt_key: row_key(&[connection_point, id]),
+            receipt_key_of_bytes: row_key(&[connection_point, id, digest]),
             source_part: source_part(id).chars().take(SOURCE_PART_CHARS).collect(),
             document_key,
         }
     }
-}
-
-fn hash(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-        hash.update([0]);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the tables know about a document, read after the lock was taken.

@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use super::{Journal, Result, statements as sql};
+use crate::domain::ids::Digest;
 use crate::domain::incoming::{Incoming, Marks};
 
 /// A message that the inbox has, or had.
@@ -61,7 +62,7 @@ impl Journal {
                 .prepare_cached(sql::RECEIVED_NEWEST)?
                 .query_map((point_id, at, key, limit), |row| {
                     Ok(Received {
-                        receipt_key: hex(&row.get::<_, Vec<u8>>(0)?),
+                        receipt_key: Digest(row.get(0)?).to_string(),
                         message_id: row.get(1)?,
                         received_at: row.get(2)?,
                     })
@@ -92,8 +93,4 @@ impl Journal {
 fn bytes(hex: &str) -> Vec<u8> {
     let digit = |place: usize| hex.get(place..place + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     (0..32).map(|byte| digit(byte * 2).unwrap_or_default()).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -19,7 +19,7 @@ use crate::database::compose::{
 };
 use crate::database::{Database, DatabaseError, parts_of, try_queries};
 use crate::domain::change::{Action, Folded, RowChange, Subject, fold};
-use crate::domain::ids::{DocumentType, document_key};
+use crate::domain::ids::{DocumentType, row_key};
 use crate::domain::message::{Entry, Payload, Verdict};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPoint, Document};
@@ -277,7 +277,7 @@ async fn due(
 }
 
 fn key_of(point: &ConnectionPoint, subject: &Subject) -> String {
-    document_key(&[
+    row_key(&[
         &point.tenant_id,
         &point.logical_id,
         &subject.noun,

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
-use sha2::{Digest as _, Sha256};
 
 use crate::database::rows::Cells;
 use crate::database::statements::{scripts, sqlite as sql};
 use crate::database::{Problem, Survey};
+use crate::domain::ids::Digest;
 use crate::platform::file_identity;
 
 use super::outbox::needs_box;
@@ -113,8 +113,7 @@ fn fingerprint(path: &Path) -> Result<String, Trouble> {
     if whole.chars().count() <= LONGEST {
         return Ok(whole);
     }
-    let digest: String =
-        Sha256::digest(canonical.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Digest::of(canonical.as_bytes());
     Ok(format!("sqlite {identity} path sha256 {digest}"))
 }
 
