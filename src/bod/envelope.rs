@@ -1,13 +1,10 @@
 //! One pass over a document that proves it well-formed and takes out what an envelope says (spec/bod.md §1–5).
 //!
-//! The event reader cuts the document into tags and text; what it does not check itself is in `wellformed`. No tree
-//! is built and no element costs an allocation: each open element is one `Place`, and only the few elements that
-//! matter have one of their own. Well-formedness is told before anything that is wrong with the envelope.
+//! `cut` cuts the document into tags and text; what they must obey is in `wellformed`. No tree is built and no element
+//! costs an allocation: each open element is one `Place`, and only the few elements that matter have one of their
+//! own. Well-formedness is told before anything that is wrong with the envelope.
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
-
-use super::misread;
+use super::cut::{Cutter, Piece, Tag};
 use super::nid::InforNid;
 use super::text;
 use super::wellformed::{self, Flaw, Scope, filled, shown, trim};
@@ -178,45 +175,32 @@ impl<'a, 'p> Pass<'a, 'p> {
     }
 
     fn events(&mut self) -> Result<(), Flaw> {
-        let mut reader = Reader::from_str(self.text);
-        reader.config_mut().check_comments = true;
+        let mut cutter = Cutter::new(self.text);
         loop {
-            let start = position(reader.buffer_position());
-            let event = reader.read_event();
-            let end = position(reader.buffer_position());
-            match event {
-                Ok(Event::Eof) => break,
-                Ok(Event::Start(_)) => self.open(start, &self.text[start + 1..end - 1])?,
-                Ok(Event::Empty(_)) => {
-                    self.open(start, &self.text[start + 1..end - 2])?;
-                    self.close();
+            let start = cutter.at;
+            match cutter.next(&mut self.scope.attributes)? {
+                None => break,
+                Some(Piece::Start(tag)) => {
+                    self.open(start, &tag)?;
+                    if tag.is_empty {
+                        self.close();
+                    }
                 }
-                Ok(Event::End(_)) => self.close(),
-                Ok(Event::Text(_)) => self.characters(start, &self.text[start..end])?,
-                Ok(Event::CData(_)) if self.places.is_empty() => {
+                Some(Piece::End) => self.close(),
+                Some(Piece::Text(text)) => self.characters(start, text)?,
+                Some(Piece::CData(_)) if self.places.is_empty() => {
                     return Err(Flaw::malformed(start, "CDATA outside of the root element"));
                 }
-                Ok(Event::CData(_)) => self.gather(&self.text[start + "<![CDATA[".len()..end - "]]>".len()]),
-                Ok(Event::GeneralRef(_)) => self.reference(start, &self.text[start + 1..end - 1])?,
-                Ok(Event::Decl(_)) => text::check_declaration(self.text, start, end)?,
-                Ok(Event::PI(_)) => check_instruction(start, &self.text[start + 2..end - 2])?,
-                Ok(Event::Comment(_)) => {}
-                Ok(Event::DocType(_)) => return Err(misread::doctype(start)),
-                Err(error) => {
-                    let root = self.root.map(|(name, _)| name);
-                    return Err(misread::flaw(&error, position(reader.error_position()), self.text, root));
-                }
+                Some(Piece::CData(text)) => self.gather(text),
+                Some(Piece::Reference(name)) => self.reference(start, name)?,
+                Some(Piece::Aside) => {}
             }
         }
         self.finish()
     }
 
-    fn open(&mut self, start: usize, tag: &'a str) -> Result<(), Flaw> {
-        let name_end = tag.bytes().position(wellformed::is_space).unwrap_or(tag.len());
-        let (name, attributes) = tag.split_at(name_end);
-        let Some((prefix, local)) = wellformed::split_name(name) else {
-            return Err(Flaw::malformed(start, format!("<{}> is not the name of an element", shown(name))));
-        };
+    fn open(&mut self, start: usize, tag: &Tag<'a>) -> Result<(), Flaw> {
+        let Tag { name, prefix, local, attributes_at, .. } = *tag;
         if self.places.len() == MAX_DEPTH {
             return Err(Flaw::malformed(start, format!("elements are nested deeper than {MAX_DEPTH}")));
         }
@@ -225,7 +209,7 @@ impl<'a, 'p> Pass<'a, 'p> {
             return Err(Flaw::malformed(start, what));
         }
         let depth = self.places.len() + 1;
-        self.scope.enter(prefix, attributes, start + 1 + name_end, depth)?;
+        self.scope.enter(prefix, attributes_at, depth)?;
         let place = self.place(local, start);
         self.note_namespace(place, prefix, start);
         self.places.push(place);
@@ -244,6 +228,8 @@ impl<'a, 'p> Pass<'a, 'p> {
     fn place(&mut self, local: &'a str, start: usize) -> Place {
         let Some(parent) = self.places.last() else { return Place::Root };
         match (parent, local) {
+            // Nearly all of them.
+            (Place::Other, _) => Place::Other,
             (Place::Root, "ApplicationArea") => self.only_one(Place::ApplicationArea, start),
             (Place::Root, "DataArea") => self.only_one(Place::DataArea, start),
             (Place::ApplicationArea, "Sender") => Place::Sender,
@@ -393,11 +379,6 @@ impl<'a, 'p> Pass<'a, 'p> {
             };
             return Err(Flaw::malformed(start + found, "text outside of the root element"));
         }
-        if text.as_bytes().contains(&b'>')
-            && let Some(found) = text.find("]]>")
-        {
-            return Err(Flaw::malformed(start + found, "']]>' in text; its '>' is written &gt;"));
-        }
         self.gather(text);
         Ok(())
     }
@@ -472,21 +453,4 @@ impl<'p> Path<'p> {
         }
         Self { steps, attribute, matched: 0 }
     }
-}
-
-fn check_instruction(start: usize, content: &str) -> Result<(), Flaw> {
-    let target = content.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
-    if target.eq_ignore_ascii_case("xml") {
-        return Err(Flaw::malformed(start, "the target xml belongs to the declaration at the very start"));
-    }
-    if !wellformed::is_name(target) || target.contains(':') {
-        let what = format!("<?{}?> is not a processing instruction", shown(target));
-        return Err(Flaw::malformed(start, what));
-    }
-    Ok(())
-}
-
-/// Positions come as 64 bits and always lie within the document.
-fn position(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
 }

@@ -2,7 +2,7 @@
 
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 
-use super::wellformed::{Flaw, shown, trim};
+use super::wellformed::{Flaw, trim};
 use crate::domain::failure::FailureCode;
 
 /// The reader's error at a byte offset of the text; `root` is the root element's local name, as far as it was read.
@@ -10,13 +10,6 @@ pub(super) fn flaw(error: &Error, at: usize, text: &str, root: Option<&str>) -> 
     let rest = text.get(at..).unwrap_or_default();
     let cut_off = |within| cut_off(at, within, text, root);
     match error {
-        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
-            let what = format!("</{}> where </{}> is due", shown(found), shown(expected));
-            Flaw::malformed(at, what)
-        }
-        Error::IllFormed(IllFormedError::UnmatchedEndTag(found)) => {
-            Flaw::malformed(at, format!("</{}> ends no element", shown(found)))
-        }
         Error::IllFormed(IllFormedError::DoubleHyphenInComment) => {
             Flaw::malformed(at, "'--' within a comment")
         }

@@ -5,6 +5,7 @@
 mod checks;
 pub mod compose;
 pub mod confirm;
+mod cut;
 pub mod envelope;
 mod headers;
 pub mod judge;

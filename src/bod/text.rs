@@ -84,7 +84,8 @@ pub(super) fn check_declaration(text: &str, start: usize, end: usize) -> Result<
         return Err(Flaw::malformed(start, "an XML declaration is allowed at the very start only"));
     }
     let mut attributes = Vec::new();
-    wellformed::read_attributes(&text["<?xml".len()..end - "?>".len()], "<?xml".len(), &mut attributes)?;
+    let inside = &text["<?xml".len()..end - "?>".len()];
+    let is_whole = wellformed::read_attributes(inside, "<?xml".len(), &mut attributes)? == inside.len();
     let mut attributes = attributes.iter().map(|attribute| (attribute.name, attribute.value())).peekable();
     let version = attributes.next_if(|(name, _)| *name == "version").map(|(_, value)| value);
     let encoding = attributes.next_if(|(name, _)| *name == "encoding").map(|(_, value)| value);
@@ -98,6 +99,7 @@ pub(super) fn check_declaration(text: &str, start: usize, end: usize) -> Result<
     if !version.is_some_and(is_version)
         || standalone.is_some_and(|value| value != "yes" && value != "no")
         || attributes.next().is_some()
+        || !is_whole
     {
         let what = "the XML declaration does not read version=\"1.0\", then encoding, then standalone";
         return Err(Flaw::malformed(start, what));

@@ -1,13 +1,13 @@
-//! What XML 1.0 and its namespaces demand beyond what the event reader checks: characters, names, references,
-//! attributes, prefixes.
+//! What XML 1.0 and its namespaces demand of the pieces of a document: characters, names, references, attributes,
+//! prefixes.
 //!
-//! The event reader only cuts a document into tags and text. Everything here works on slices of the document and
-//! copies nothing that is not asked for; every list is bounded, so that no document costs more than its size.
+//! Everything here works on slices of the document and copies nothing that is not asked for; every list is bounded, so
+//! that no document costs more than its size.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 use crate::domain::failure::{Failure, FailureCode};
 
@@ -119,39 +119,52 @@ pub(super) fn is_name(name: &str) -> bool {
     characters.next().is_some_and(is_name_start) && characters.all(is_name_character)
 }
 
-const NOT_NAME: u8 = 1;
-const NOT_FIRST: u8 = 2;
-const COLON: u8 = 4;
-const NOT_ASCII: u8 = 8;
+/// Ends a name that is ASCII and without a prefix; any name; text; the value of an attribute, or its being literal.
+const ENDS_PLAIN_NAME: u8 = 1;
+const ENDS_NAME: u8 = 2;
+const ENDS_TEXT: u8 = 4;
+const ENDS_VALUE: u8 = 8;
+/// No name begins with it.
+const NOT_FIRST: u8 = 16;
 
-/// What each byte of a name tells of it.
-const NAME_BYTES: [u8; 256] = {
-    let mut told = [NOT_NAME; 256];
+/// What each byte means to what it stands in.
+const BYTES: [u8; 256] = {
+    let mut told = [0; 256];
     let mut byte = 0;
     while byte < told.len() {
         told[byte] = match byte as u8 {
             b'A'..=b'Z' | b'a'..=b'z' | b'_' => 0,
             b'0'..=b'9' | b'-' | b'.' => NOT_FIRST,
-            b':' => COLON,
-            0x80.. => NOT_ASCII,
-            _ => NOT_NAME,
+            b':' | 0x80.. => ENDS_PLAIN_NAME,
+            b'<' | b'&' => ENDS_PLAIN_NAME | ENDS_NAME | ENDS_TEXT | ENDS_VALUE,
+            b'>' => ENDS_PLAIN_NAME | ENDS_NAME | ENDS_TEXT,
+            b'"' | b'\'' => ENDS_PLAIN_NAME | ENDS_NAME | ENDS_VALUE,
+            _ => ENDS_PLAIN_NAME | ENDS_NAME,
         };
         byte += 1;
     }
     told
 };
 
+/// Where the first byte is that ends it. Names, values and most texts are so short that to look at each byte is quicker
+/// than to call for a search.
+fn end_of(kind: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| BYTES[usize::from(byte)] & kind != 0)
+}
+
+/// How long the name is that a text begins with, as far as it may go on; and whether it is plain: ASCII, without a prefix.
+pub(super) fn name_length(bytes: &[u8]) -> (usize, bool) {
+    let plain = end_of(ENDS_PLAIN_NAME, bytes).unwrap_or(bytes.len());
+    let more = end_of(ENDS_NAME, &bytes[plain..]).unwrap_or(bytes.len() - plain);
+    let begins_well = plain > 0 && BYTES[usize::from(bytes[0])] & NOT_FIRST == 0;
+    (plain + more, begins_well && more == 0)
+}
+
 /// Prefix (empty where there is none) and local part of a qualified name.
 pub(super) fn split_name(name: &str) -> Option<(&str, &str)> {
     // Nearly all names are short and ASCII: one look at each byte tells all, and names are half of what there is to check.
-    let bytes = name.as_bytes();
-    let mut seen = 0;
-    for byte in bytes {
-        seen |= NAME_BYTES[usize::from(*byte)];
-    }
-    if seen & (NOT_ASCII | COLON | NOT_NAME) == 0 {
-        let first = bytes.first().copied()?;
-        return (NAME_BYTES[usize::from(first)] & NOT_FIRST == 0).then_some(("", name));
+    if name_length(name.as_bytes()) == (name.len(), true) {
+        return Some(("", name));
     }
     if !is_name(name) {
         return None;
@@ -186,6 +199,8 @@ pub(super) fn resolve_reference(name: &str) -> Option<char> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attribute<'a> {
     pub name: &'a str,
+    /// The name is ASCII, without a prefix.
+    is_plain: bool,
     raw_value: &'a str,
     at: usize,
 }
@@ -245,12 +260,37 @@ pub(super) fn undefined_reference(name: &str, at: usize) -> Flaw {
     )
 }
 
-/// Cuts what follows a tag's name into attributes. `at` is the byte offset of `raw`.
+/// Where the value that begins at `start` ends, and whether it holds neither '<' nor '&'.
+fn value_end(bytes: &[u8], start: usize, quote: u8) -> Option<(usize, bool)> {
+    let mut end = start;
+    loop {
+        end += end_of(ENDS_VALUE, &bytes[end..])?;
+        match bytes[end] {
+            b'<' | b'&' => return memchr(quote, &bytes[end..]).map(|more| (end + more, false)),
+            found if found == quote => return Some((end, true)),
+            // The other kind of quote.
+            _ => end += 1,
+        }
+    }
+}
+
+/// Where text that begins at `start` meets the next '<', '&' or '>', or the end.
+pub(super) fn text_end(bytes: &[u8], start: usize) -> usize {
+    /// Beyond it a search pays.
+    const SHORT: usize = 32;
+    let long = bytes.len().min(start + SHORT);
+    let end = end_of(ENDS_TEXT, &bytes[start..long]).map(|length| start + length);
+    end.or_else(|| memchr3(b'<', b'&', b'>', &bytes[long..]).map(|length| long + length))
+        .unwrap_or(bytes.len())
+}
+
+/// Cuts what follows a tag's name into attributes, up to the end of the tag or of `raw`; answers how long they are.
+/// `at` is the byte offset of `raw`.
 pub(super) fn read_attributes<'a>(
     raw: &'a str,
     at: usize,
     into: &mut Vec<Attribute<'a>>,
-) -> Result<(), Flaw> {
+) -> Result<usize, Flaw> {
     into.clear();
     let bytes = raw.as_bytes();
     let skip_space = |mut here: usize| {
@@ -262,35 +302,39 @@ pub(super) fn read_attributes<'a>(
     let mut end = 0;
     loop {
         let start = skip_space(end);
-        if start == bytes.len() {
-            return Ok(());
+        if matches!(bytes[start..], [] | [b'>', ..] | [b'/', b'>', ..]) {
+            return Ok(start);
         }
         if start == end {
             return Err(Flaw::malformed(at + start, "no white space before an attribute"));
         }
-        let rest = &bytes[start..];
-        let name_end =
-            start + rest.iter().position(|&byte| byte == b'=' || is_space(byte)).unwrap_or(rest.len());
+        let (length, is_plain) = name_length(&bytes[start..]);
+        let mut name_end = start + length;
+        while bytes.get(name_end).is_some_and(|&byte| byte != b'=' && !is_space(byte)) {
+            name_end += 1;
+        }
         let name = &raw[start..name_end];
+        let is_plain = is_plain && name.len() == length;
         let equals = skip_space(name_end);
         if bytes.get(equals) != Some(&b'=') {
             return Err(Flaw::malformed(at + start, format!("{} is not an attribute", shown(name))));
         }
         let opening = skip_space(equals + 1);
         let value_start = opening + 1;
-        let length = match bytes.get(opening) {
-            Some(quote @ (b'"' | b'\'')) => memchr(*quote, &bytes[value_start..]),
+        let value_end = match bytes.get(opening) {
+            Some(quote @ (b'"' | b'\'')) => value_end(bytes, value_start, *quote),
             _ => None,
         };
-        let Some(length) = length else {
+        let Some((value_end, is_literal)) = value_end else {
             return Err(Flaw::malformed(
                 at + start,
                 format!("the value of attribute {} is not in quotes", shown(name)),
             ));
         };
-        let attribute =
-            Attribute { name, raw_value: &raw[value_start..value_start + length], at: at + start };
-        attribute.check_value(at + value_start)?;
+        let attribute = Attribute { name, is_plain, raw_value: &raw[value_start..value_end], at: at + start };
+        if !is_literal {
+            attribute.check_value(at + value_start)?;
+        }
         if into.len() == MAX_NAMES {
             return Err(Flaw::malformed(
                 at + start,
@@ -298,8 +342,21 @@ pub(super) fn read_attributes<'a>(
             ));
         }
         into.push(attribute);
-        end = value_start + length + 1;
+        end = value_end + 1;
     }
+}
+
+/// What is between `<?` and `?>`, other than the XML declaration.
+pub(super) fn check_instruction(start: usize, content: &str) -> Result<(), Flaw> {
+    let target = content.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
+    if target.eq_ignore_ascii_case("xml") {
+        return Err(Flaw::malformed(start, "the target xml belongs to the declaration at the very start"));
+    }
+    if !is_name(target) || target.contains(':') {
+        let what = format!("<?{}?> is not a processing instruction", shown(target));
+        return Err(Flaw::malformed(start, what));
+    }
+    Ok(())
 }
 
 /// The namespace declarations in scope, and the attributes of the element just entered.
@@ -316,11 +373,10 @@ struct Binding<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Takes in the tag of an element at `depth`: all that its attributes must obey. `at` is the offset of `raw`.
-    pub fn enter(&mut self, prefix: &str, raw: &'a str, at: usize, depth: usize) -> Result<(), Flaw> {
-        self.attributes.clear();
-        if !raw.is_empty() {
-            read_attributes(raw, at, &mut self.attributes)?;
+    /// Takes in the tag of an element at `depth`, with its prefix and `attributes`: all that they must obey. `at` is
+    /// where the attributes begin.
+    pub fn enter(&mut self, prefix: &str, at: usize, depth: usize) -> Result<(), Flaw> {
+        if !self.attributes.is_empty() {
             self.declare(depth)?;
             self.check_attributes()?;
         }
@@ -379,11 +435,18 @@ impl<'a> Scope<'a> {
     /// Names are qualified names with declared prefixes, and none comes twice, neither as written nor as meant.
     fn check_attributes(&self) -> Result<(), Flaw> {
         // Few attributes, the usual case, need no list and no sorting.
-        let mut few = [("", ""); 8];
-        if self.attributes.len() <= few.len() {
+        if self.attributes.len() <= 8 {
             for (index, attribute) in self.attributes.iter().enumerate() {
-                few[index] = self.expanded_name(attribute)?;
-                if few[..index].contains(&few[index]) {
+                let mut earlier = self.attributes[..index].iter();
+                let is_twice = if attribute.is_plain {
+                    earlier.any(|earlier| earlier.name == attribute.name)
+                } else {
+                    let name = self.expanded_name(attribute)?;
+                    earlier
+                        .filter(|earlier| !earlier.is_plain)
+                        .any(|earlier| self.expanded_name(earlier).is_ok_and(|earlier| earlier == name))
+                };
+                if is_twice {
                     return Err(twice(attribute));
                 }
             }

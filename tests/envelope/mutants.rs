@@ -11,6 +11,7 @@ use bodrelay::domain::failure::Failure;
 use bodrelay::domain::message::Verdict;
 use bodrelay::domain::plan::ConnectionPoint;
 use proptest::prelude::*;
+use quick_xml::events::Event;
 
 use crate::given::*;
 
@@ -69,13 +70,32 @@ fn mutate(random: &mut fastrand::Rng, document: &mut Vec<u8>) {
     }
 }
 
+/// The event reader that all of XML is left to where it is not plain: whether it can read a document to its end, and how
+/// many elements it finds.
+fn elements_by_the_event_reader(document: &str) -> Option<usize> {
+    let mut reader = quick_xml::Reader::from_str(document);
+    reader.config_mut().check_comments = true;
+    let mut elements = 0;
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(_) | Event::Empty(_) => elements += 1,
+            Event::Eof => return Some(elements),
+            _ => {}
+        }
+    }
+}
+
 /// What holds for every document whatsoever.
 fn hold(document: &[u8], point: &ConnectionPoint, bod_type: &str) {
     let result: Result<Envelope, Failure> =
         read(document, Some("DataArea/SalesOrder/SalesOrderHeader/DocumentID/ID"));
     if let Ok(envelope) = &result {
         assert_eq!(envelope.root, format!("{}{}", envelope.verb, envelope.noun));
-        assert!(envelope.instances > 0 && std::str::from_utf8(document).is_ok());
+        let elements = elements_by_the_event_reader(std::str::from_utf8(document).unwrap());
+        // Root, data area, verb and nouns at least.
+        assert!(
+            envelope.instances > 0 && elements.is_some_and(|elements| elements >= 3 + envelope.instances)
+        );
     }
     let entry = entry(bod_type, document.to_vec(), &[]);
     let judged = judge(&entry, point);
