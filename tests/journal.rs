@@ -5,6 +5,7 @@ mod site;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bodrelay::domain::delivery::{Delivery, Event, State};
 use bodrelay::domain::failure::{Failure, FailureCode};
@@ -58,9 +59,19 @@ fn admitted(applied: Applied) -> Record {
     }
 }
 
+/// What memory may take a message for, right or wrong, in turn: no belief may change what an event does.
+fn believed() -> Option<Delivery> {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let pending = Delivery::new(false);
+    let in_flight = Delivery { state: State::InFlight, attempts: 1, ..pending };
+    let failed = Delivery { state: State::Failed, settled: true, ..in_flight };
+    let beliefs = [None, Some(pending), Some(in_flight), Some(failed), Some(Delivery::new(true))];
+    beliefs[TURN.fetch_add(1, Ordering::Relaxed) % beliefs.len()]
+}
+
 async fn step(journal: &Journal, message: i64, event: Event, hold: bool) -> Result<Applied, JournalError> {
     let note = Note { now: NOW, hold, ..Note::default() };
-    apply(journal, Change::Step(Box::new(Step { message, event, note }))).await
+    apply(journal, Change::Step(Box::new(Step { message, event, note, believed: believed() }))).await
 }
 
 async fn settle(journal: &Journal, message: i64) {
@@ -416,7 +427,8 @@ async fn a_list_is_committed_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, point_id) = new_journal(folder.path()).await;
     let record = admitted(admit(&journal, admission(point_id, 1, 1)).await);
-    let accept = Step { message: record.message, event: Event::Accept, note: Note::default() };
+    let accept =
+        Step { message: record.message, event: Event::Accept, note: Note::default(), believed: None };
     let changes = vec![
         Change::Admit(Box::new(admission(point_id, 2, 1))),
         Change::Step(Box::new(accept)), // illegal: it was not begun

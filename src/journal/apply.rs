@@ -139,6 +139,9 @@ pub struct Step {
     pub message: i64,
     pub event: Event,
     pub note: Note,
+    /// What memory takes the message for, where it knows. The journal does the step if it agrees, and otherwise reads
+    /// for itself.
+    pub believed: Option<Delivery>,
 }
 
 /// What is to be remembered of an event.
@@ -378,7 +381,10 @@ fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
         }
         if generation.delivery.state == State::Failed {
             let note = Note { now: admission.now, ..Note::default() };
-            apply_step(tx, &Step { message: generation.message, event: Event::Supersede, note })?;
+            apply_step(
+                tx,
+                &Step { message: generation.message, event: Event::Supersede, note, believed: None },
+            )?;
             superseded.push(generation.message);
         }
     }
@@ -569,13 +575,19 @@ fn resubmit(
             hold: admission.hold_after_failure,
             ..Note::default()
         };
-        apply_step(tx, &Step { message: same.message, event, note })?;
+        apply_step(tx, &Step { message: same.message, event, note, believed: None })?;
     }
     Ok(tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?)
 }
 
 fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
-    let Step { message, event, note } = step;
+    let Step { message, event, note, believed } = step;
+    if let Some(believed) = believed.filter(|_| !note.hold)
+        && let Ok(delivery) = believed.step(*event)
+        && write_step(tx, step, Some(believed), delivery, false)?
+    {
+        return Ok(Applied::Stepped { delivery, held: 0, released: false });
+    }
     let stored = tx
         .prepare_cached(sql::MESSAGE_DELIVERY)?
         .query_row([message], |row| {
@@ -593,10 +605,6 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         return Ok(Applied::Known);
     };
     let delivery = before.step(*event)?;
-    if *event == Event::Begin {
-        tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![message, delivery.attempts, note.now])?;
-        return Ok(Applied::Stepped { delivery, held: 0, released: false });
-    }
     let holds = match event {
         Event::Fail { .. } => note.hold,
         Event::Retry { .. } | Event::Interrupt | Event::Settle | Event::Resubmit | Event::Begin => {
@@ -604,8 +612,43 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         }
         Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
     };
+    write_step(tx, step, None, delivery, holds)?;
+    let held = if holds && !held_before { hold(tx, point_id, lane, entry_id, *message)? } else { 0 };
+    let released = held_before && !holds;
+    if released {
+        tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
+    }
+    Ok(Applied::Stepped { delivery, held, released })
+}
+
+/// The message as it is after an event, and its try; false where it is not what it is believed to be (and holds
+/// nothing), and nothing was written.
+fn write_step(
+    tx: &Transaction<'_>,
+    step: &Step,
+    believed: Option<Delivery>,
+    delivery: Delivery,
+    holds: bool,
+) -> Result<bool> {
+    let Step { message, event, note, .. } = step;
+    let state = believed.map(|believed| believed.state as u8);
+    let settled = believed.map(|believed| believed.settled);
+    let in_doubt = believed.map(|believed| believed.in_doubt);
+    let attempts = believed.map(|believed| believed.attempts);
+    if *event == Event::Begin {
+        let written = tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![
+            message,
+            delivery.attempts,
+            note.now,
+            state,
+            settled,
+            in_doubt,
+            attempts
+        ])?;
+        return Ok(written > 0);
+    }
     let writes_failure = note.failure.is_some() || *event == Event::Accept;
-    tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
+    let written = tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
         message,
         delivery.state as u8,
         delivery.settled,
@@ -620,7 +663,14 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         note.failure.as_ref().map(|failure| failure.remedy.as_ref()),
         writes_failure,
         note.wire_bytes,
+        state,
+        settled,
+        in_doubt,
+        attempts,
     ])?;
+    if written == 0 {
+        return Ok(false);
+    }
     if let Some(attempt) = &note.attempt {
         tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![
             message,
@@ -635,12 +685,7 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         ])?;
         tx.prepare_cached(sql::ATTEMPT_TRIM)?.execute(params![message, delivery.attempts])?;
     }
-    let held = if holds && !held_before { hold(tx, point_id, lane, entry_id, *message)? } else { 0 };
-    let released = held_before && !holds;
-    if released {
-        tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
-    }
-    Ok(Applied::Stepped { delivery, held, released })
+    Ok(true)
 }
 
 /// Accepted messages shrink to tombstones, the others stay with their reason.

@@ -125,8 +125,9 @@ impl Outbound {
     }
 
     fn begin(&mut self, number: PointNumber, message: i64, now: i64) {
+        let believed = self.point(number).messages.get(&message).map(|open| open.record.delivery);
         let note = Note { now, ..Note::default() };
-        let change = Change::Step(Box::new(Step { message, event: Happens::Begin, note }));
+        let change = Change::Step(Box::new(Step { message, event: Happens::Begin, note, believed }));
         self.queue(change, Then::Begun { point: number, message });
     }
 
@@ -293,7 +294,9 @@ impl Outbound {
 
     /// Queues what happened to a message; memory follows the journal.
     pub(super) fn record(&mut self, number: PointNumber, message: i64, event: Happens, note: Note) {
-        if let Some(open) = self.point(number).messages.get_mut(&message) {
+        let open = self.point(number).messages.get_mut(&message);
+        let believed = open.as_ref().map(|open| open.record.delivery);
+        if let Some(open) = open {
             let record = &mut open.record;
             record.http_status = note.http_status.or(record.http_status);
             record.answer_class = note.answer_class.map(str::to_owned).or_else(|| record.answer_class.take());
@@ -306,7 +309,7 @@ impl Outbound {
                 record.finished_at = Some(note.now);
             }
         }
-        let change = Change::Step(Box::new(Step { message, event, note }));
+        let change = Change::Step(Box::new(Step { message, event, note, believed }));
         self.queue(change, Then::Recorded { point: number, message });
     }
 

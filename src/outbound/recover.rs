@@ -208,7 +208,12 @@ async fn restore(
         .iter()
         .map(|message| {
             let note = Note { now, ..Note::default() };
-            Change::Step(Box::new(Step { message: *message, event: Happens::Interrupt, note }))
+            Change::Step(Box::new(Step {
+                message: *message,
+                event: Happens::Interrupt,
+                note,
+                believed: None,
+            }))
         })
         .collect();
     journal.apply(std::sync::Arc::new(changes)).await?;
