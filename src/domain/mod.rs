@@ -3,6 +3,7 @@
 //! Everything here takes values (and `now`, where time matters) and returns values, so that it can be tested by
 //! properties. Nothing in this folder imports anything outside it.
 
+pub mod ahead;
 pub mod alert;
 pub mod blackout;
 pub mod change;

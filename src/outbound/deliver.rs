@@ -1,6 +1,7 @@
 //! begin → post → record: a lane's next message goes out, and what ION answers is judged and recorded.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::log::time;
 use super::point::{Point, UNSETTLED_MAX};
@@ -41,7 +42,7 @@ pub struct Posted {
     message: i64,
     answer: Answer,
     started_at: i64,
-    duration_ms: i64,
+    took: Duration,
     wire_bytes: i64,
 }
 
@@ -53,7 +54,7 @@ impl Outbound {
             && !self.low_space
             && point.sends()
             && point.another_sender_until <= self.now()
-            && point.begun < point.slots()
+            && point.begun < point.slots(self.commit_time)
             && point.unsettled.len() < UNSETTLED_MAX
             && (!point.settings.check_accepted || point.list.known.is_some())
     }
@@ -221,7 +222,7 @@ impl Outbound {
                 message,
                 answer,
                 started_at,
-                duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
+                took: begun.elapsed(),
                 wire_bytes: i64::try_from(parcel.payload.len()).unwrap_or(i64::MAX),
             }))
         }));
@@ -232,8 +233,10 @@ impl Outbound {
         let now = self.now();
         let number = posted.point;
         let point = &mut self.points[usize::from(number)];
+        let duration_ms = i64::try_from(posted.took.as_millis()).unwrap_or(i64::MAX);
         point.begun -= 1;
         point.posting -= 1;
+        point.post_time.take(posted.took);
         let settings = point.settings.clone();
         let Some(open) = point.messages.get_mut(&posted.message) else { return };
         let bytes = std::mem::take(&mut open.bytes);
@@ -242,7 +245,7 @@ impl Outbound {
         let document_type = open.record.document_type.clone();
         self.bytes_used -= bytes;
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
-        point.meter.tried(&posted.answer, meaning.class, posted.duration_ms);
+        point.meter.tried(&posted.answer, meaning.class, duration_ms);
         let verdict = self.scopes.answered(&Answered {
             path,
             meaning,
@@ -269,7 +272,7 @@ impl Outbound {
         let at_once = verdict == Verdict::Accepted && attempts <= 1;
         let attempt = (!at_once || settings.log_all_attempts).then(|| Attempt {
             started_at: posted.started_at,
-            duration_ms: posted.duration_ms,
+            duration_ms,
             http_status: posted.answer.status(),
             answer_class: meaning.class.as_str(),
             in_doubt: meaning.in_doubt,

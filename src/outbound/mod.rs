@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use crate::clock::Clock;
 use crate::crash;
 use crate::database::{Database, DatabaseError};
+use crate::domain::ahead::MeanTime;
 use crate::domain::message::Parcel;
 use crate::domain::meter::JournalMeter;
 use crate::domain::notice::{Notice, Severity};
@@ -187,7 +188,10 @@ pub struct Outbound {
     thens: Vec<Then>,
     /// What a look at the outbox found, a piece a commit: posts that end meanwhile do not wait for all of it.
     admissions: VecDeque<(Change, Then)>,
-    committing: bool,
+    /// Since when a commit is under way.
+    committing: Option<tokio::time::Instant>,
+    /// What a commit takes.
+    commit_time: MeanTime,
     /// The journal cannot be written: nothing begins until a commit succeeds.
     no_room: bool,
     commit_not_before: i64,
@@ -239,7 +243,8 @@ impl Outbound {
             changes: Vec::new(),
             thens: Vec::new(),
             admissions: VecDeque::new(),
-            committing: false,
+            committing: None,
+            commit_time: MeanTime::default(),
             no_room: false,
             commit_not_before: 0,
             low_space: false,
@@ -446,7 +451,7 @@ impl Outbound {
     pub fn is_stopped(&self) -> bool {
         let now = self.now();
         self.stopping
-            && !self.committing
+            && self.committing.is_none()
             && self.changes.is_empty()
             && self.admissions.is_empty()
             && self.points.iter().all(|point| {
@@ -551,7 +556,7 @@ impl Outbound {
         let mut wake = now + 60_000;
         let mut at = |time: i64| wake = wake.min(time.max(now + 1));
         let queued = !self.changes.is_empty() || !self.admissions.is_empty();
-        if queued && !self.committing {
+        if queued && self.committing.is_none() {
             at(self.commit_not_before);
         }
         if let Some(due) = self.scopes.next_due() {
@@ -596,7 +601,7 @@ impl Outbound {
     /// For `once`: nothing is runnable any more.
     pub fn is_done(&self) -> bool {
         let now = self.now();
-        !self.committing
+        self.committing.is_none()
             && (self.changes.is_empty() && self.admissions.is_empty() || self.no_room)
             && self.points.iter().all(|point| {
                 if !point.planned {
@@ -657,7 +662,7 @@ impl Outbound {
 
     /// One transaction for everything that is queued, unless one is under way: then the next one takes it.
     fn commit(&mut self, now: i64) {
-        if self.committing || now < self.commit_not_before {
+        if self.committing.is_some() || now < self.commit_not_before {
             return;
         }
         let piece = self.admissions.len().min(ADMISSIONS);
@@ -668,7 +673,7 @@ impl Outbound {
         if self.changes.is_empty() {
             return;
         }
-        self.committing = true;
+        self.committing = Some(tokio::time::Instant::now());
         let changes = Arc::new(std::mem::take(&mut self.changes));
         let thens = std::mem::take(&mut self.thens);
         let journal = self.journal.clone();
@@ -684,7 +689,9 @@ impl Outbound {
         thens: Vec<Then>,
         result: Result<Vec<Applied>, JournalError>,
     ) {
-        self.committing = false;
+        if let Some(began) = self.committing.take() {
+            self.commit_time.take(began.elapsed());
+        }
         let applied = match result {
             Ok(applied) => applied,
             Err(error @ JournalError::NoRoom { .. }) => {

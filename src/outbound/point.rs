@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use foldhash::{HashMap, HashSet};
 
 use crate::database::{Selection, Settled};
+use crate::domain::ahead::{MeanTime, begun_ahead};
 use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
@@ -120,6 +121,8 @@ pub(super) struct Point {
     pub begun: usize,
     /// Of these, the ones that are on the wire.
     pub posting: usize,
+    /// What a post takes.
+    pub post_time: MeanTime,
     /// Of these, the ones that wait for a place on the wire.
     pub to_post: VecDeque<i64>,
     pub unsettled: VecDeque<i64>,
@@ -220,6 +223,7 @@ impl Point {
             variations: HashMap::default(),
             begun: 0,
             posting: 0,
+            post_time: MeanTime::default(),
             to_post: VecDeque::new(),
             unsettled: VecDeque::new(),
             oldest_unsettled_at: 0,
@@ -436,10 +440,10 @@ impl Point {
         self.messages.len() < WINDOW && self.unsettled.len() < UNSETTLED_MAX && self.refill.is_none()
     }
 
-    /// Slots: as many on the wire as `parallel_posts` says, and as many again that the journal commits meanwhile, so
-    /// that no place on the wire waits for a disk.
-    pub fn slots(&self) -> usize {
-        let slots = self.settings.parallel_posts * 2;
+    /// Slots: as many on the wire as `parallel_posts` says, and those that the journal commits meanwhile.
+    pub fn slots(&self, commit: MeanTime) -> usize {
+        let parallel_posts = self.settings.parallel_posts;
+        let slots = parallel_posts + begun_ahead(parallel_posts, commit, self.post_time);
         // What a second lets out: nothing waits long between its begin and its post.
         match self.settings.max_messages_per_second {
             Some(rate) => slots.min(usize::try_from(rate).unwrap_or(slots)),
