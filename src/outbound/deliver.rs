@@ -246,6 +246,7 @@ impl Outbound {
         self.bytes_used -= bytes;
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
         point.meter.tried(&posted.answer, meaning.class, duration_ms);
+        self.refused_by(&path, &posted.answer, meaning);
         let verdict = self.scopes.answered(&Answered {
             path,
             meaning,

@@ -1,23 +1,54 @@
 //! Asking ION before sending: ping and the list of accepted documents (spec/ims.md §3, A1 and A3).
 //!
 //! Once before the first post of a connection point, before each probe of what ION suspended, and now and then. A
-//! list that cannot be read means unknown, not empty. What both tables say, each without the other, is a finding, and so
-//! is a certificate that nobody here knows.
+//! list that cannot be read means unknown, not empty. What the answers mean is said in `ims::findings`; what was found is
+//! asked again until it is over, also where nothing is to be sent meanwhile.
 
 use std::collections::BTreeSet;
 
 use super::{Event, Outbound};
 use crate::domain::ids::DocumentType;
-use crate::domain::notice::{Notice, Severity};
+use crate::domain::notice::Notice;
 use crate::domain::outcome::Answer;
 use crate::domain::plan::AnswerClass;
 use crate::domain::waiting::{Cause, Inquired, PointNumber, Scope};
-use crate::ims::Accepted;
+use crate::ims::findings::{self, said};
+use crate::ims::{Accepted, Client};
 
-/// The list is asked again after this time while there is something to send.
+/// ION is asked again after this time while there is something to send, or something was found.
 const LIST_MS: i64 = 600_000;
+/// The same where both hold.
+const FOUND_MS: i64 = 60_000;
 /// Types that only ION lists are told one by one up to this.
 const LISTED_ONLY: usize = 50;
+
+/// What ION answered.
+pub struct Inquiry {
+    ping: Answer,
+    accepted: Accepted,
+    /// `None`: not asked, as ping said enough.
+    versions: Option<Result<Vec<String>, Answer>>,
+    certificates_shown: Option<String>,
+}
+
+impl Inquiry {
+    async fn make(client: &Client, logical_id: &str) -> Self {
+        let ping = client.ping().await;
+        let certificates_shown = client.certificates_shown(&ping).await;
+        // Who was not reached, or gave no token, would say so once more; and the number of tokens asked for counts.
+        let accepted = match &ping {
+            Answer::Http { .. } => client.accepted_documents(logical_id).await,
+            Answer::NotConnected { .. } | Answer::NoToken { .. } | Answer::Unanswered { .. } => {
+                Accepted::Refused(ping.clone())
+            }
+        };
+        let versions = match is_good(&ping) {
+            true => Some(client.versions().await),
+            false => None,
+        };
+        Self { ping, accepted, versions, certificates_shown }
+    }
+}
 
 impl Outbound {
     pub(super) fn start_inquiry(&mut self, number: PointNumber, now: i64) {
@@ -27,10 +58,11 @@ impl Outbound {
         }
         let endpoint_open = self.scopes.lets_through(Scope::Endpoint(point.endpoint), now);
         let has_work = point.lanes.has_ready() || point.begun > 0;
+        let every = if has_work && point.list.has_found { FOUND_MS } else { LIST_MS };
         let list_due = point.settings.check_accepted
-            && has_work
+            && (has_work || point.list.has_found)
             && endpoint_open
-            && (point.list.known.is_none() || point.list.asked_at + LIST_MS <= now);
+            && (point.list.known.is_none() || point.list.asked_at + every <= now);
         let asked = self.scopes.to_inquire(now).iter().any(|scope| concerns(*scope, number));
         if !list_due && !asked {
             return;
@@ -39,26 +71,20 @@ impl Outbound {
         let logical_id = point.settings.logical_id.clone();
         self.point(number).inquiring = true;
         self.work.push(Box::pin(async move {
-            let ping = client.ping().await;
-            let accepted = client.accepted_documents(&logical_id).await;
-            let shown = client.certificates_shown(&ping).await;
-            Event::Inquired(number, ping, accepted, shown)
+            Event::Inquired(number, Box::new(Inquiry::make(&client, &logical_id).await))
         }));
     }
 
-    pub(super) fn inquired(
-        &mut self,
-        number: PointNumber,
-        ping: &Answer,
-        accepted: Accepted,
-        certificates_shown: Option<String>,
-    ) {
+    pub(super) fn inquired(&mut self, number: PointNumber, inquiry: Inquiry) {
         let now = self.now();
+        let has_found = self.tell_endpoint(number, &inquiry) | self.tell_point(number, &inquiry);
+        let Inquiry { ping, accepted, .. } = inquiry;
         let point = self.point(number);
         point.inquiring = false;
         let settings = point.settings.clone();
         let before = point.list.known.take().flatten();
         point.list.asked_at = now;
+        point.list.has_found = has_found;
         let refused = match &accepted {
             Accepted::Refused(answer) => Some(format!("the list of accepted documents: {}", said(answer))),
             Accepted::Listed(_) | Accepted::Unreadable(_) => None,
@@ -67,9 +93,7 @@ impl Outbound {
             Accepted::Listed(listed) => Some(listed),
             Accepted::Unreadable(_) | Accepted::Refused(_) => None,
         };
-        let pinged = ping.meaning(|_| None).class == AnswerClass::Accepted;
-        self.ping_notice(number, ping, pinged);
-        self.certificate_notice(number, certificates_shown, pinged);
+        let pinged = is_good(&ping);
         if let Some(listed) = &listed {
             self.compare_back(number, listed);
         }
@@ -101,7 +125,7 @@ impl Outbound {
                     Inquired::Bad("ION's list of accepted documents does not name it".into())
                 }
                 (_, Some(text)) => Inquired::Bad(text.clone()),
-                _ if !pinged => Inquired::Bad(format!("ping: {}", said(ping))),
+                _ if !pinged => Inquired::Bad(format!("ping: {}", said(&ping))),
                 _ => Inquired::Good,
             };
             self.scopes.inquired(scope, result, settings.backoff, Self::jitter(), now);
@@ -136,57 +160,64 @@ impl Outbound {
     /// Types that ION takes and the table lacks: their rows stay 0 without a word.
     fn compare_back(&mut self, number: PointNumber, listed: &BTreeSet<String>) {
         let settings = self.point(number).settings.clone();
-        let is_ours = |name: &str| {
-            DocumentType::parse(name)
-                .is_none_or(|it| it.follows_from_request() || settings.documents.contains_key(&it))
-        };
         let only: BTreeSet<String> = match settings.check_accepted {
-            true => listed.iter().filter(|name| !is_ours(name)).take(LISTED_ONLY).cloned().collect(),
+            true => findings::listed_only(&settings, listed).take(LISTED_ONLY).cloned().collect(),
             false => BTreeSet::new(),
         };
         let before = std::mem::replace(&mut self.point(number).listed_only, only.clone());
-        let notice = |name: &String| {
-            Notice::new("LISTED_IN_ION_ONLY", Severity::Warning, Some(&settings.name), name.clone())
-        };
+        let notice = |name: &String| findings::only_in_ion(&settings.name, name);
         self.notices.extend(before.difference(&only).map(|name| notice(name).clears()));
-        self.notices.extend(only.iter().map(|name| {
-            notice(name).says(
-                "ION takes it from this connection point, but bodrelay_document does not list it: its rows stay 0",
-                "Add it to bodrelay_document (direction 'out') if it is to be sent; else take it off the Documents tab.",
-            )
-        }));
+        self.notices.extend(only.iter().map(notice));
     }
 
-    /// A proxy that looks into TLS, or somebody who stands in between: what the server shows says which.
-    fn certificate_notice(&mut self, number: PointNumber, shown: Option<String>, pinged: bool) {
-        let endpoint = usize::from(self.point(number).endpoint);
-        let notice =
-            Notice::new("CERTIFICATE_UNKNOWN", Severity::Error, None, self.endpoints[endpoint].name.clone());
-        if let Some(shown) = shown {
-            self.notices.push(notice.says(
-                format!("no issuer that this machine knows is behind the certificate; the server shows: {shown}"),
-                "Get the certificate of the last issuer that is named, as PEM, from whoever runs it (a proxy of your own \
-                 network?), and name the file in ca_file of this [[ion]]. If you do not know the issuer, somebody stands \
-                 in between.",
-            ));
-        } else if pinged {
-            self.notices.push(notice.clears());
+    /// What ping says of the endpoint; `true`: something is wrong.
+    fn tell_endpoint(&mut self, number: PointNumber, inquiry: &Inquiry) -> bool {
+        let endpoint_number = self.point(number).endpoint;
+        let endpoint = &mut self.endpoints[usize::from(endpoint_number)];
+        let name = endpoint.name.clone();
+        let found = findings::of_endpoint(&name, &inquiry.ping);
+        let has_found = found.is_some();
+        // Whether it can be reached shows at the posts, and they are more than pings.
+        let found = found.filter(|notice| notice.code != "ION_UNREACHABLE");
+        endpoint.by_ping = found.as_ref().map(|notice| notice.code);
+        self.endpoint_changed(endpoint_number, found);
+        if let Some(shown) = &inquiry.certificates_shown {
+            self.notices.push(findings::certificate_unknown(&name, shown));
+        } else if is_good(&inquiry.ping) {
+            self.notices.push(findings::certificate_unknown(&name, "").clears());
         }
+        match &inquiry.versions {
+            Some(Err(answer)) => self.notices.push(findings::versions_unknown(&name, answer)),
+            Some(Ok(_)) => self.notices.push(findings::versions_unknown(&name, &inquiry.ping).clears()),
+            None => {}
+        }
+        has_found
     }
 
-    fn ping_notice(&mut self, number: PointNumber, ping: &Answer, pinged: bool) {
-        let name = self.point(number).name().to_owned();
-        let notice = Notice::new("INACTIVE_IN_ION", Severity::Error, Some(&name), "connection point");
-        let inactive = matches!(ping, Answer::Http { status: 412 | 503, .. });
-        if inactive {
-            self.notices.push(notice.says(
-                format!("ION answers, but says that it is not ready: ping gave {}", said(ping)),
-                "Activate the data flow or the connection point in ION Desk. This is not a network problem: ION can \
-                 be reached.",
-            ));
-        } else if pinged {
-            self.notices.push(notice.clears());
+    /// What the other answers say of the connection point; `true`: something is wrong.
+    fn tell_point(&mut self, number: PointNumber, inquiry: &Inquiry) -> bool {
+        let settings = self.point(number).settings.clone();
+        if !settings.check_accepted {
+            return false;
         }
+        let versions = inquiry.versions.as_ref().and_then(|it| it.as_ref().ok());
+        let found: Vec<Notice> = findings::of_list(&settings, &inquiry.accepted)
+            .into_iter()
+            .chain(versions.and_then(|known| findings::of_versions(&settings, known)))
+            .collect();
+        // What was not asked is as it was.
+        let asked = |code: &&str| match *code {
+            "VERSION_NOT_SUPPORTED" => versions.is_some(),
+            _ => matches!(inquiry.ping, Answer::Http { .. }),
+        };
+        for code in findings::POINT_CODES.into_iter().filter(asked) {
+            if !found.iter().any(|notice| notice.code == code) {
+                self.notices.push(findings::of_point(&settings.name, code).clears());
+            }
+        }
+        let has_found = !found.is_empty();
+        self.notices.extend(found);
+        has_found
     }
 
     /// A suspended type whose wait is over and that has nothing in memory: parked rows are its probes.
@@ -229,12 +260,7 @@ fn concerns(scope: Scope, number: PointNumber) -> bool {
     }
 }
 
-fn said(answer: &Answer) -> String {
-    match answer {
-        Answer::Http { status, text, .. } if !text.is_empty() => format!("HTTP {status}: {text}"),
-        Answer::Http { status, .. } => format!("HTTP {status}"),
-        Answer::NotConnected { .. } | Answer::NoToken { .. } | Answer::Unanswered { .. } => {
-            answer.text().to_owned()
-        }
-    }
+/// It is there and lets the credential in.
+fn is_good(ping: &Answer) -> bool {
+    ping.meaning(|_| None).class == AnswerClass::Accepted
 }

@@ -24,7 +24,7 @@ use crate::domain::outcome::Answer;
 use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, Backoff, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, PointNumber, Scopes};
-use crate::ims::{self, Accepted, Client, Remark};
+use crate::ims::{self, Client, Remark};
 use crate::journal::{Applied, Change, Journal, JournalError, Record};
 
 mod admit;
@@ -109,6 +109,11 @@ struct Endpoint {
     client: Client,
     /// What its client remarked, as it was last said.
     said: Vec<Remark>,
+    /// The last answer that made all of it wait.
+    refusal: Option<Answer>,
+    /// What is open of it: by what posts were answered, and by what ping was.
+    by_posts: Option<&'static str>,
+    by_ping: Option<&'static str>,
 }
 
 /// Something that took time and has ended.
@@ -122,7 +127,7 @@ pub enum Event {
     Posted(Box<deliver::Posted>),
     Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
     Logged(PointNumber, Result<Vec<i64>, SettleFailure>),
-    Inquired(PointNumber, Answer, Accepted, Option<String>),
+    Inquired(PointNumber, Box<inquire::Inquiry>),
     Refilled(PointNumber, Result<Vec<Record>, JournalError>, i64),
     Adopted(PointNumber, Result<Vec<Record>, JournalError>),
     Probes(PointNumber, Result<Vec<i64>, JournalError>),
@@ -233,7 +238,14 @@ impl Outbound {
             sites,
             endpoints: clients
                 .into_iter()
-                .map(|(name, client)| Endpoint { name, client, said: Vec::new() })
+                .map(|(name, client)| Endpoint {
+                    name,
+                    client,
+                    said: Vec::new(),
+                    refusal: None,
+                    by_posts: None,
+                    by_ping: None,
+                })
                 .collect(),
             points: Vec::new(),
             by_name: HashMap::new(),
@@ -341,15 +353,8 @@ impl Outbound {
             );
             self.notices.push(notice.clears());
             if self.points[usize::from(number)].listed_only.remove(&document_type.to_string()) {
-                self.notices.push(
-                    Notice::new(
-                        "LISTED_IN_ION_ONLY",
-                        Severity::Warning,
-                        Some(&settings.name),
-                        document_type.to_string(),
-                    )
-                    .clears(),
-                );
+                let notice = ims::findings::only_in_ion(&settings.name, &document_type.to_string());
+                self.notices.push(notice.clears());
             }
         }
         // Whatever was judged by other settings is judged again before it is posted.
@@ -496,7 +501,7 @@ impl Outbound {
             Event::Posted(posted) => self.posted(*posted),
             Event::Settled(point, result, messages) => self.settled(point, *result, messages),
             Event::Logged(point, result) => self.logged(point, result),
-            Event::Inquired(point, ping, accepted, shown) => self.inquired(point, &ping, accepted, shown),
+            Event::Inquired(point, inquiry) => self.inquired(point, *inquiry),
             Event::Refilled(point, result, limit) => self.refilled(point, result, limit),
             Event::Adopted(point, result) => self.adopted(point, result),
             Event::Probes(point, result) => {

@@ -45,6 +45,8 @@ pub(super) struct List {
     /// It was asked at all, and what it named; `None` within: it cannot be read.
     pub known: Option<Option<BTreeSet<String>>>,
     pub asked_at: i64,
+    /// Ping, list or versions said that something is wrong.
+    pub has_found: bool,
 }
 
 /// Why a connection point sends nothing.

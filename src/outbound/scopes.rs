@@ -3,18 +3,15 @@
 use super::{Outbound, Then};
 use crate::domain::ids::LaneKey;
 use crate::domain::notice::{Notice, Severity};
-use crate::domain::waiting::{Cause, PointNumber, Scope, Trouble};
+use crate::domain::outcome::{Answer, Meaning, ScopeKind};
+use crate::domain::plan::AnswerClass;
+use crate::domain::waiting::{Cause, EndpointNumber, Path, PointNumber, Scope, Trouble};
+use crate::ims::findings;
 use crate::journal::{Change, StoredScope};
 
-/// The codes of findings about scopes.
-const CODES: [&str; 6] = [
-    "ION_UNREACHABLE",
-    "ION_BUSY",
-    "CONNECTION_POINT_SUSPENDED",
-    "TYPE_SUSPENDED",
-    "TYPE_NOT_ACCEPTED",
-    "TYPE_REJECTED",
-];
+/// The codes of findings about scopes narrower than an endpoint, which has its own (`ims::findings`).
+const CODES: [&str; 5] =
+    ["ION_BUSY", "CONNECTION_POINT_SUSPENDED", "TYPE_SUSPENDED", "TYPE_NOT_ACCEPTED", "TYPE_REJECTED"];
 
 /// What else a 403 may mean (spec/ionapi.md).
 fn of_forbidden(trouble: &Trouble) -> &'static str {
@@ -77,11 +74,7 @@ impl Outbound {
     fn scope_waits(&mut self, scope: Scope, trouble: &Trouble) {
         let notice = match scope {
             Scope::Lane(..) => return,
-            Scope::Endpoint(_) => self.notice(scope, "ION_UNREACHABLE").says(
-                format!("ION cannot be reached, or does not take anything: {}", trouble.text),
-                "Nothing is lost; the agent tries again by itself. If it lasts: look at the network, the proxy, the \
-                 certificate and the credential that the text names, then run 'bodrelay check'.",
-            ),
+            Scope::Endpoint(number) => self.endpoint_notice(number, trouble),
             Scope::ConnectionPoint(_) if trouble.cause == Cause::Retry => self.notice(scope, "ION_BUSY").says(
                 format!("ION asks to wait: {}", trouble.text),
                 "Nothing is lost; the agent tries again by itself.",
@@ -104,8 +97,40 @@ impl Outbound {
             answer = trouble.text,
             "waits"
         );
-        self.notices.push(notice);
+        if let Scope::Endpoint(number) = scope {
+            self.endpoints[usize::from(number)].by_posts = Some(notice.code);
+            self.endpoint_changed(number, Some(notice));
+        } else {
+            self.notices.push(notice);
+        }
         self.drop_bytes_behind(scope);
+    }
+
+    /// Keeps a refusal that the whole endpoint may wait for, until it is told.
+    pub(super) fn refused_by(&mut self, path: &Path, answer: &Answer, meaning: Meaning) {
+        if meaning.class != AnswerClass::Accepted {
+            let concerns_all = meaning.scope == ScopeKind::Endpoint;
+            self.endpoints[usize::from(path.endpoint)].refusal = concerns_all.then(|| answer.clone());
+        }
+    }
+
+    fn endpoint_notice(&self, number: EndpointNumber, trouble: &Trouble) -> Notice {
+        let endpoint = &self.endpoints[usize::from(number)];
+        let found =
+            endpoint.refusal.as_ref().and_then(|answer| findings::of_endpoint(&endpoint.name, answer));
+        found.unwrap_or_else(|| findings::away(&endpoint.name, &trouble.text))
+    }
+
+    /// Raises what was found now, and takes back whatever neither posts nor ping say of an endpoint.
+    pub(super) fn endpoint_changed(&mut self, number: EndpointNumber, found: Option<Notice>) {
+        let endpoint = &self.endpoints[usize::from(number)];
+        let open = [endpoint.by_posts, endpoint.by_ping];
+        let over = findings::ENDPOINT_CODES.into_iter().filter(|code| !open.contains(&Some(*code)));
+        let over: Vec<Notice> = over
+            .map(|code| Notice::new(code, Severity::Error, None, endpoint.name.clone()).clears())
+            .collect();
+        self.notices.extend(over);
+        self.notices.extend(found);
     }
 
     fn type_notice(&self, scope: Scope, trouble: &Trouble) -> Notice {
@@ -134,6 +159,12 @@ impl Outbound {
     fn scope_is_well(&mut self, scope: Scope) {
         if matches!(scope, Scope::Lane(..)) {
             return;
+        }
+        if let Scope::Endpoint(number) = scope {
+            let endpoint = &mut self.endpoints[usize::from(number)];
+            // A post was answered: whatever ping said before is over, too.
+            (endpoint.refusal, endpoint.by_posts, endpoint.by_ping) = (None, None, None);
+            return self.endpoint_changed(number, None);
         }
         for code in CODES {
             let notice = self.notice(scope, code).clears();
