@@ -6,6 +6,7 @@ use super::compose::{PartQuery, QueryChecked, QueryRow};
 use super::{Database, DatabaseError};
 use crate::bod::compose::{Layout, Part, Refusal};
 use crate::domain::ids::DocumentType;
+use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::ConnectionPoint;
 
 /// The enabled queries of a document type by part: one of its own verb goes before one of `*`.
@@ -97,4 +98,32 @@ async fn trouble(database: &dyn Database, parts: &[&QueryRow]) -> Result<Option<
     Ok(filled.map(|(query, _)| {
         Refusal::of_query(query.part_no, "it gives rows although the batch is empty: join bodrelay_batch")
     }))
+}
+
+/// Document types that are composed and have no query that gives the document itself.
+pub fn lacks_queries<'a>(
+    point: &'a ConnectionPoint,
+    queries: &'a [QueryRow],
+) -> impl Iterator<Item = Notice> + 'a {
+    let lacks = |document_type: &&DocumentType| {
+        parts_of(queries, document_type).first().is_none_or(|first| first.part_no != 0)
+    };
+    point.documents.keys().filter(lacks).map(|document_type| {
+        Notice::new("NO_QUERIES", Severity::Error, Some(&point.name), document_type.to_string()).says(
+            "bodrelay_document_query has no enabled part 0 for it: its changes are refused",
+            "Insert the query that gives the document itself ('bodrelay sql' prints examples), then set was_processed to \
+             0 again where changes were refused for it.",
+        )
+    })
+}
+
+/// What is said of a query that was refused; `None`: it was not.
+pub fn query_refused(point: &ConnectionPoint, query: &QueryChecked) -> Option<Notice> {
+    let reason = query.refused_reason.as_ref()?;
+    let subject = format!("{}.{} part {}", query.verb, query.noun, query.part_no);
+    Some(Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject).says(
+        reason,
+        "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document. Changes that \
+         were refused for it: set was_processed to 0 again.",
+    ))
 }

@@ -5,7 +5,7 @@
 //! meanwhile stays at 0 and makes the next version. What cannot be composed is told on its changes, and nothing else waits
 //! for it: a batch that fails on the data of some document is halved until that document stands alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::crash;
 use crate::database::compose::{
     BatchRow, ComposedDocument, ComposedEntry, Composition, PartQuery, QueryFailureKind, QueryRow,
 };
-use crate::database::{Database, DatabaseError, parts_of, try_queries};
+use crate::database::{Database, DatabaseError, lacks_queries, parts_of, query_refused, try_queries};
 use crate::domain::change::{Action, Folded, RowChange, Subject, fold};
 use crate::domain::ids::{DocumentType, row_key};
 use crate::domain::message::{Entry, Payload, Verdict};
@@ -41,8 +41,8 @@ pub(super) struct Memory {
     after: i64,
     /// The queries as they were last tried.
     tried: Option<u64>,
-    /// Those of them that were refused, as their findings name them.
-    refused: BTreeSet<String>,
+    /// What was wrong with them.
+    found: Vec<Notice>,
     queries_read_at: i64,
     purged_at: i64,
     /// Documents a batch, for types whose queries took too long for more.
@@ -126,21 +126,16 @@ async fn look_at_queries(
     }
     let checked = try_queries(database, point, queries).await?;
     database.query_checked(&point.name, &checked).await?;
-    let finding = |subject: &str| Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject);
-    let before = std::mem::take(&mut outcome.memory.refused);
-    for query in checked {
-        let Some(reason) = query.refused_reason else { continue };
-        let subject = format!("{}.{} part {}", query.verb, query.noun, query.part_no);
-        outcome.notices.push(finding(&subject).says(
-            reason,
-            "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document. Changes \
-             that were refused for it: set was_processed to 0 again.",
-        ));
-        outcome.memory.refused.insert(subject);
-    }
+    let found = lacks_queries(point, queries)
+        .chain(checked.iter().filter_map(|query| query_refused(point, query)))
+        .collect();
     // Mended, switched off, or deleted.
-    let over = before.difference(&outcome.memory.refused);
-    outcome.notices.extend(over.map(|subject| finding(subject).clears()));
+    let before = std::mem::replace(&mut outcome.memory.found, found);
+    let is_found = |old: &Notice| {
+        outcome.memory.found.iter().any(|it| (it.code, &it.subject) == (old.code, &old.subject))
+    };
+    outcome.notices.extend(before.into_iter().filter(|old| !is_found(old)).map(Notice::clears));
+    outcome.notices.extend(outcome.memory.found.iter().cloned());
     outcome.memory.tried = Some(hash);
     outcome.memory.limits.clear();
     Ok(())
