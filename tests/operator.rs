@@ -611,6 +611,8 @@ fn a_copied_database_is_refused_until_it_is_accepted() {
     assert!(codes.contains(&"DATABASE_COPIED".to_owned()), "{codes:?}");
     site.once(2);
     assert_eq!((site.ask(&flag(id)), site.stored()), ("0".into(), 0));
+    assert!(site.ask("SELECT state || refused_reason FROM bodrelay_host").starts_with("refusedthis is not"));
+    assert!(site.check().1.contains(&"AGENT_REFUSED".to_owned()));
     site.exec("INSERT INTO bodrelay_command (command, connection_point) VALUES ('accept_database', '*')");
     site.once(0);
     assert_eq!((site.ask(&flag(id)), site.stored()), ("1".into(), 1));
@@ -1010,10 +1012,13 @@ fn a_token_that_is_not_given_is_found_and_over() {
     site.simulator.add_fault(Fault::refuse(500).on(On::Token));
     let first = site.write_row("Sync.SalesOrder", "SO-1", "");
     let mut running = site.start();
-    let told =
-        "SELECT finding_text FROM bodrelay_finding WHERE code = 'ION_UNREACHABLE' AND cleared_at IS NULL";
+    let told = |code: &str| {
+        site.ask(&format!(
+            "SELECT finding_text FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL"
+        ))
+    };
     wait("the token endpoint is named", || {
-        let text = site.ask(told);
+        let text = told("ION_UNREACHABLE");
         text.contains("token") && text.contains("500")
     });
     site.simulator.clear_faults();
@@ -1023,14 +1028,100 @@ fn a_token_that_is_not_given_is_found_and_over() {
     site.simulator.renew_keys(7);
     site.simulator.revoke_tokens();
     let second = site.write_row("Sync.SalesOrder", "SO-2", "");
-    wait("the refusal is named", || {
-        let text = site.ask(told);
-        text.contains("401") || text.contains("invalid")
-    });
+    wait("the refusal is named", || told("TOKEN_REFUSED").contains("401"));
+    assert_eq!(site.ask(&no_finding("ION_UNREACHABLE")), "1", "one code for one thing");
     assert_eq!(site.ask(&flag(second)), "0");
     bodrelay::platform::replace_file(&site.path("x.ionapi"), site.simulator.ionapi_json().as_bytes())
         .unwrap();
     site.wait_for(&flag(second), "1");
-    site.wait_for(&no_finding("ION_UNREACHABLE"), "1");
+    site.wait_for(&no_finding("TOKEN_REFUSED"), "1");
+    assert_eq!(running.term(), 0);
+}
+
+/// One after the other: faults of ION, and the findings that the running agent has while each lasts.
+fn hears(phases: Vec<(Vec<Fault>, &[&str])>) {
+    let site = Site::new();
+    let mut running = site.start();
+    let mut before: &[&str] = &[];
+    for (number, (faults, codes)) in phases.into_iter().chain([(vec![], &[][..])]).enumerate() {
+        site.simulator.clear_faults();
+        faults.into_iter().for_each(|fault| site.simulator.add_fault(fault));
+        // A changed setting has the agent ask anew.
+        site.exec(&format!("UPDATE bodrelay_connection_point SET lone_rounds = 10 + {number}"));
+        site.wait_for("SELECT count(*) FROM bodrelay_connection_point WHERE applied_at >= changed_at", "1");
+        site.write_row("Sync.SalesOrder", &format!("SO-{number}"), "");
+        for code in codes {
+            site.wait_for(&finding(code), "1");
+        }
+        for code in before {
+            site.wait_for(&no_finding(code), "1");
+        }
+        before = codes;
+    }
+    site.wait_for("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED <> 1", "0");
+    assert_eq!(running.term(), 0);
+}
+
+/// What the running agent hears when it asks ION: a row each while it is so, under the codes of `check`.
+#[test]
+fn what_ion_answers_is_found_and_over() {
+    let refuse = |status, on| Fault::refuse(status).on(on);
+    let answer = |text: &str| What::Refuse { status: 200, retry_after: None, text: Some(text.into()) };
+    let version_2 = Fault::new(answer(r#"{"supportedVersions":["v2"]}"#)).on(On::Versions);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            hears(vec![
+                (
+                    vec![refuse(500, On::AcceptedDocuments), refuse(500, On::Versions)],
+                    &["LIST_UNREADABLE", "VERSIONS_UNKNOWN"],
+                ),
+                (
+                    vec![refuse(403, On::AcceptedDocuments), version_2],
+                    &["LOGICAL_ID_REFUSED", "VERSION_NOT_SUPPORTED"],
+                ),
+            ]);
+        });
+        hears(vec![
+            (vec![refuse(401, On::Post)], &["CREDENTIAL_REFUSED"]),
+            (vec![refuse(404, On::Ping)], &["ADDRESS_WRONG"]),
+            (vec![Fault::new(What::Garbage).on(On::Ping)], &["NOT_AN_IMS_ANSWER"]),
+        ]);
+    });
+}
+
+/// Connection points that nobody serves, and agents that cannot say so themselves.
+#[test]
+fn what_nobody_serves_is_found_and_over() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET location_name = 'plant1'");
+    let mut running = site.start();
+    for (host, state) in [("gone", "running"), ("ill", "refused")] {
+        site.exec(&format!(
+            "INSERT INTO bodrelay_host (host, location_name, journal_id, database_fingerprint, epoch, agent_version, \
+             script_needed, state, refused_reason, started_at, heartbeat_at) \
+             SELECT '{host}', 'PLANT2', '{host}', database_fingerprint, 1, '0', 1, '{state}', 'why', started_at, \
+             '2026-01-01T00:00:00.000Z' FROM bodrelay_host WHERE host = 'host1'"
+        ));
+    }
+    for code in ["OTHER_LOCATION", "AGENT_SILENT", "AGENT_REFUSED"] {
+        site.wait_for(&finding(code), "1");
+    }
+    // An agent of the other location serves it.
+    site.exec(
+        "UPDATE bodrelay_host SET state = 'stopped' WHERE host <> 'host1'; \
+         UPDATE bodrelay_connection_point SET location_name = 'PLANT2'",
+    );
+    for code in ["OTHER_LOCATION", "AGENT_SILENT", "AGENT_REFUSED"] {
+        site.wait_for(&no_finding(code), "1");
+    }
+    site.exec("UPDATE bodrelay_connection_point SET location_name = 'PLANT1', send_mode = 'off'");
+    site.wait_for(&finding("NOTHING_SWITCHED_ON"), "1");
+    site.exec(
+        "CREATE TABLE kept AS SELECT * FROM bodrelay_connection_point; DELETE FROM bodrelay_connection_point",
+    );
+    site.wait_for(&finding("NO_CONNECTION_POINT"), "1");
+    site.wait_for(&no_finding("NOTHING_SWITCHED_ON"), "1");
+    site.exec("UPDATE kept SET send_mode = 'on'; INSERT INTO bodrelay_connection_point SELECT * FROM kept");
+    site.wait_for(&no_finding("NO_CONNECTION_POINT"), "1");
     assert_eq!(running.term(), 0);
 }

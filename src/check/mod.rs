@@ -122,13 +122,8 @@ pub async fn run(config: &Config, databases: Vec<Arc<dyn Database>>, now: DateTi
         .collect();
     let mut points = Vec::new();
     for (settings, database) in config.database.iter().zip(databases) {
-        let surroundings = site::Site {
-            name: settings.name.clone(),
-            dialect: settings.kind.as_str(),
-            config: config.clone(),
-            tenants: tenants.clone(),
-            now,
-        };
+        let surroundings =
+            site::Site { name: settings.name.clone(), config: config.clone(), tenants: tenants.clone(), now };
         let looked = site::look(surroundings, database).await;
         sections.push(looked.section);
         points.push((settings.name.clone(), looked.points));

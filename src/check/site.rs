@@ -11,26 +11,21 @@ use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
-    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, changes_nobody_composes, parts_of,
-    rows_nobody_chooses, script_finding, try_queries,
+    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, changes_nobody_composes, clock_differs,
+    hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, script_finding, try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
+use crate::domain::unserved::unserved;
 
 /// Waiting rows are counted up to this.
 const BACKLOG_CAP: i64 = 100_000;
 /// Failed messages are counted up to this.
 const FAILED_CAP: i64 = 1_000;
-/// An agent writes its heartbeat every minute; older than this it is away.
-const SILENT: TimeDelta = TimeDelta::seconds(180);
-/// Clocks may differ by this without a word.
-const SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// What is known before the database is asked.
 pub(super) struct Site {
     pub name: String,
-    /// As `bodrelay sql` names it.
-    pub dialect: &'static str,
     pub config: Arc<Config>,
     /// Tenants of the credentials that can be read, by the name of their `[[ion]]`.
     pub tenants: BTreeMap<String, String>,
@@ -107,11 +102,12 @@ async fn look_in(
         return Ok(Vec::new());
     }
     let control = database.control_read().await?;
-    hosts(site, &survey, &database.host_read().await?, section);
+    let served_by = database.host_read().await?;
+    hosts(site, &survey, &served_by, section);
     let mut plan =
         Plan::read(&control, &Surroundings { location: &site.config.agent.location, ions: &site.tenants });
     plan.refuse_composing(survey.script, SCRIPT_COMPOSES);
-    settings(site, &control, &plan, section);
+    settings(site, &control, &plan, &served_by, section);
     for point in plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off) {
         if let Err(error) = point_work(point, database, survey.now, section).await {
             section.finds(for_point(&point.name, &error));
@@ -161,12 +157,9 @@ fn tables(site: &Site, survey: &Survey, section: &mut Section) -> bool {
         let notice = notice("DATABASE_ADVICE", Severity::Info);
         section.finds(notice.says(advice.what.clone(), sentence(&advice.remedy)));
     }
-    let skew = survey.now - site.now;
-    if skew.abs() > SKEW {
-        section.finds(notice("CLOCK_DIFFERS", Severity::Warning).says(
-            format!("the database's clock differs from this machine's by {} s", skew.num_seconds()),
-            "Set both by the same time server: heartbeats and dates are compared with the database's clock.",
-        ));
+    let clock = clock_differs(&site.name, survey.now - site.now);
+    if !clock.text.is_empty() {
+        section.finds(clock);
     }
     if !survey.problems.is_empty() {
         return false;
@@ -196,32 +189,11 @@ fn hosts(site: &Site, survey: &Survey, hosts: &[HostRow], section: &mut Section)
              '*'). Think first: a copy of production sends production's documents.",
         ));
     }
+    for notice in hosts_in_trouble(hosts, survey.now) {
+        section.finds(notice);
+    }
     for row in hosts {
-        let away = row.state == "running" && survey.now - row.heartbeat_at > SILENT;
-        if row.state == "refused" {
-            section.finds(Notice::new("AGENT_REFUSED", Severity::Error, None, row.host.clone()).says(
-                format!(
-                    "its agent refuses to work: {}",
-                    row.refused_reason.as_deref().unwrap_or("no reason given")
-                ),
-                "Look at its findings in bodrelay_finding: each has a remedy.",
-            ));
-        } else if away {
-            section.finds(Notice::new("AGENT_SILENT", Severity::Warning, None, row.host.clone()).says(
-                format!(
-                    "its agent ended without a word; its last heartbeat was at {}",
-                    stamp(row.heartbeat_at)
-                ),
-                "Start it again ('bodrelay run'), or delete its row of bodrelay_host if that host is gone.",
-            ));
-        } else {
-            section.sees(format!(
-                "agent of {} {}, heartbeat {}",
-                row.host,
-                row.state,
-                stamp(row.heartbeat_at)
-            ));
-        }
+        section.sees(format!("agent of {} {}, heartbeat {}", row.host, row.state, stamp(row.heartbeat_at)));
     }
 }
 
@@ -230,7 +202,7 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
 }
 
 /// The control tables as the agent will take them.
-fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Section) {
+fn settings(site: &Site, control: &ControlTables, plan: &Plan, hosts: &[HostRow], section: &mut Section) {
     let ion_is_broken = |name: &str| {
         control.connection_points.iter().any(|row| {
             row.connection_point == name
@@ -270,7 +242,10 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
             ),
         ));
     }
-    strangers(site, control, plan, section);
+    let locations = hosts.iter().map(|row| &*row.location_name).collect();
+    for notice in unserved(&site.name, control, plan, &site.config.agent.location, &locations) {
+        section.finds(notice);
+    }
     let on = |mode| plan.connection_points.values().filter(|point| point.send_mode == mode).count();
     let here = plan.connection_points.len();
     section.sees(format!(
@@ -282,41 +257,6 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Sec
     for said in plan.connection_points.values().flat_map(|point| schedules::said(point, site.now)) {
         section.sees(said);
     }
-    if control.connection_points.is_empty() {
-        section.finds(Notice::new("NO_CONNECTION_POINT", Severity::Warning, None, site.name.clone()).says(
-            "bodrelay_connection_point has no row: there is nothing to do",
-            format!("Insert one; 'bodrelay sql {} examples' shows how.", site.dialect),
-        ));
-    } else if here > 0 && on(SendMode::On) == 0 && plan.inbound.is_empty() {
-        section.finds(Notice::new("NOTHING_SWITCHED_ON", Severity::Warning, None, site.name.clone()).says(
-            "no connection point has send_mode = 'on': nothing is sent",
-            "UPDATE bodrelay_connection_point SET send_mode = 'observe' (look first) or 'on' WHERE connection_point \
-             = the one you mean.",
-        ));
-    }
-}
-
-/// Rows that are nobody's here: of other locations, or of a connection point that does not exist.
-fn strangers(site: &Site, control: &ControlTables, plan: &Plan, section: &mut Section) {
-    for name in &plan.elsewhere {
-        let row = control.connection_points.iter().find(|row| row.connection_point == *name);
-        let location = row.map(|row| row.location_name.as_str()).unwrap_or_default();
-        let own = &site.config.agent.location;
-        let same = location.trim().eq_ignore_ascii_case(own.trim());
-        let severity = if same { Severity::Warning } else { Severity::Info };
-        section.finds(Notice::new("OTHER_LOCATION", severity, Some(name), "location_name").says(
-            format!("it is for location '{location}', this agent is '{own}': it is left alone"),
-            match same {
-                true => {
-                    "The two differ only in case or blanks: make location_name equal to [agent] location."
-                }
-                false => "Nothing, if another agent serves that location; else correct location_name.",
-            },
-        ));
-    }
-    for notice in control.documents_without_point() {
-        section.finds(notice);
-    }
 }
 
 /// Every query of a connection point that composes, run for no document at all.
@@ -326,27 +266,14 @@ async fn queries(
     section: &mut Section,
 ) -> Result<(), DatabaseError> {
     let queries = database.query_read(&point.name).await?;
-    for document_type in point.documents.keys() {
-        if parts_of(&queries, document_type).first().is_none_or(|first| first.part_no != 0) {
-            let subject = document_type.to_string();
-            section.finds(Notice::new("NO_QUERIES", Severity::Error, Some(&point.name), subject).says(
-                "bodrelay_document_query has no enabled part 0 for it: its changes are refused",
-                "Insert the query that gives the document itself; 'bodrelay sql' prints examples.",
-            ));
-        }
+    for notice in lacks_queries(point, &queries) {
+        section.finds(notice);
     }
     let checked = try_queries(database, point, &queries).await?;
     let good = checked.iter().filter(|query| query.refused_reason.is_none()).count();
     section.sees(format!("{}: {good} of {} queries can be used", point.name, checked.len()));
-    for query in checked {
-        let Some(reason) = query.refused_reason else { continue };
-        let subject = format!("{}.{} part {}", query.verb, query.noun, query.part_no);
-        section.finds(
-            Notice::new("QUERY_REFUSED", Severity::Error, Some(&point.name), subject).says(
-                reason,
-                "Correct the row of bodrelay_document_query; 'bodrelay compose' shows what it makes of a document.",
-            ),
-        );
+    for notice in checked.iter().filter_map(|query| query_refused(point, query)) {
+        section.finds(notice);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
 
 pub mod compose;
+mod hosts;
 mod inbox;
 pub mod mssql;
 mod orphans;
@@ -25,9 +26,10 @@ pub mod sqlite;
 pub mod statements;
 
 pub use compose::{BatchRow, Composed, Composition, PartQuery, QueryChecked, QueryRow, Variations};
+pub use hosts::{HOST_CODES, clock_differs, hosts_in_trouble};
 pub use inbox::refused_row;
 pub use orphans::{changes_nobody_composes, rows_nobody_chooses};
-pub use queries::{parts_of, try_queries};
+pub use queries::{lacks_queries, parts_of, query_refused, try_queries};
 pub use script::script_finding;
 
 /// What went wrong with the database, told by what the agent does next.

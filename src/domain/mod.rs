@@ -21,4 +21,5 @@ pub mod pace;
 pub mod plan;
 pub mod routing;
 pub mod schedule;
+pub mod unserved;
 pub mod waiting;

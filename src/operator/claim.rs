@@ -14,6 +14,10 @@ use crate::journal::KnownDatabase;
 /// The epoch is raised this often.
 const EPOCH_EVERY: TimeDelta = TimeDelta::hours(1);
 
+/// Why a cloned machine stops.
+pub(super) const CLONED: &str = "another agent works with a copy of this agent's journal (a cloned machine): both would send \
+                                 the same rows";
+
 /// What the guards say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
@@ -130,15 +134,14 @@ impl Desk {
     }
 
     fn cloned(&mut self, now: DateTime<Utc>) -> String {
-        let reason = "another agent works with a copy of this agent's journal (a cloned machine): both would send the \
-                      same rows"
-            .to_owned();
+        self.is_cloned = true;
         let notice = Notice::new("JOURNAL_CLONED", Severity::Error, None, self.name.clone()).says(
-            reason.clone(),
-            "Stop one of the two machines; give the other an empty state_dir and a host name of its own.",
+            CLONED,
+            "Stop one of the two machines, and give it an empty state_dir and a host name of its own. This one sends \
+             nothing until it is started again.",
         );
         self.findings.take(notice, now);
-        reason
+        CLONED.to_owned()
     }
 
     fn restored(&mut self, code: &'static str, what: &str, now: DateTime<Utc>) {

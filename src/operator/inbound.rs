@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said};
+use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said, is_due};
 use crate::database::{DatabaseError, Owner, OwnerClaim, Report, StatusRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
@@ -145,7 +145,7 @@ impl Desk {
 
     /// `Some`: the host that owns it.
     async fn own_inbound(&mut self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        if self.inbound.owned.get(name).is_some_and(|at| now - *at < BEAT) {
+        if self.inbound.owned.get(name).is_some_and(|at| !is_due(*at, BEAT, now)) {
             return Ok(None);
         }
         let claim = OwnerClaim {
@@ -284,7 +284,7 @@ impl Desk {
             }
             let said = &memory.said;
             let moved = said.stored_more != 0 || said.duplicates_more != 0 || said.refused_more != 0;
-            if !moved && memory.written_at.is_some_and(|at| now - at < BEAT) {
+            if !moved && memory.written_at.is_some_and(|at| !is_due(at, BEAT, now)) {
                 continue;
             }
             report.statuses.push(StatusRow {

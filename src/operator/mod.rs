@@ -131,6 +131,10 @@ pub struct Desk {
     started_at: DateTime<Utc>,
     known: Option<KnownDatabase>,
     claimed: Option<Claimed>,
+    /// Another machine works with a copy of the journal: this one stops for good.
+    is_cloned: bool,
+    /// When the host row last said that this agent refuses to work.
+    refused_at: Option<DateTime<Utc>>,
     /// The highest script that was run, as the last survey found it.
     script: i64,
     /// A connection point took rows of an I/O Box when it was made.
@@ -247,6 +251,8 @@ impl Desk {
             started_at,
             known: None,
             claimed: None,
+            is_cloned: false,
+            refused_at: None,
             script: 0,
             surveyed_for_iobox: false,
             owned: HashMap::new(),
@@ -327,7 +333,10 @@ impl Desk {
         heard: &mut Heard,
         now: DateTime<Utc>,
     ) -> Result<(), RoundError> {
-        if self.claimed.is_none() {
+        if self.is_cloned {
+            // To claim it once more would take it from the other one, who does as much an hour later.
+            heard.refused = Some(claim::CLONED.to_owned());
+        } else if self.claimed.is_none() {
             let survey = self.database.survey().await?;
             self.script = survey.script;
             if self.lacks_tables(&survey, heard, now) {
@@ -352,6 +361,9 @@ impl Desk {
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
         let mut plan = Plan::read(&tables, &surroundings);
         self.look_at_sources(&tables, &mut plan, heard, now).await?;
+        if heard.refused.is_none() {
+            self.watch_hosts(&plan, &tables, now).await?;
+        }
         self.refuse(said, &plan, &tables, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
@@ -360,10 +372,10 @@ impl Desk {
         }
         self.open_inbound(said, &mut plan, heard.refused.as_deref(), now).await?;
         self.read_commands(&plan, heard).await?;
-        if self.findings_read_at.is_none_or(|at| now - at >= BEAT) {
+        if self.findings_read_at.is_none_or(|at| is_due(at, BEAT, now)) {
             self.read_findings(now).await?;
         }
-        if self.orphans_at.is_none_or(|at| now - at >= ORPHANS_EVERY) && !said.stopping {
+        if self.orphans_at.is_none_or(|at| is_due(at, ORPHANS_EVERY, now)) && !said.stopping {
             self.orphans_at = Some(now);
             let notice = rows_nobody_chooses(self.database.as_ref(), &tables).await?;
             let holds = !notice.text.is_empty();
@@ -372,7 +384,7 @@ impl Desk {
             let holds = !notice.text.is_empty();
             self.findings.hold(notice, holds, now);
         }
-        let report = self.report(said, &plan, &tables, now).await?;
+        let report = self.report(said, &plan, &tables, heard.refused.as_deref(), now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
         let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
         let (beat, statuses) = (report.host.is_some(), report.statuses.clone());
@@ -439,7 +451,7 @@ impl Desk {
     /// Takes or renews the ownership of every connection point that is to send.
     async fn own(&mut self, plan: &Plan, heard: &mut Heard, now: DateTime<Utc>) -> Result<(), RoundError> {
         for name in plan.connection_points.keys() {
-            if self.owned.get(name).is_some_and(|at| now - *at < BEAT) {
+            if self.owned.get(name).is_some_and(|at| !is_due(*at, BEAT, now)) {
                 continue;
             }
             let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
@@ -571,11 +583,19 @@ impl Desk {
         said: &Said,
         plan: &Plan,
         tables: &ControlTables,
+        refused: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Report, RoundError> {
         let mut report = Report::default();
+        // A copy has the row of its original's agent, too. In a clone's database the row is the other's, who works.
+        if let Some(reason) = refused.filter(|_| !self.is_cloned)
+            && self.refused_at.is_none_or(|at| is_due(at, BEAT, now))
+        {
+            self.refused_at = Some(now);
+            report.host = Some(self.host_row("refused", Some(reason.to_owned()), now));
+        }
         if let Some(claimed) = self.claimed
-            && (said.stopping || now - claimed.beat_at >= BEAT)
+            && (said.stopping || is_due(claimed.beat_at, BEAT, now))
         {
             report.host = Some(self.host_row(if said.stopping { "stopped" } else { "running" }, None, now));
         }
@@ -643,13 +663,13 @@ impl Desk {
         let counts = self.journal.counts(point.point_id).await?;
         let memory = self.statuses.entry(point.connection_point.clone()).or_default();
         let figures = (point.in_flight, counts.held, counts.failed, counts.in_doubt);
-        let due = memory.written_at.is_none_or(|at| now - at >= BEAT);
+        let due = memory.written_at.is_none_or(|at| is_due(at, BEAT, now));
         let moved = memory.figures != figures || memory.accepted_more != 0 || memory.failed_more != 0;
         if !(due || moved || stopping) || !self.owned.contains_key(&point.connection_point) {
             return Ok(None);
         }
         memory.figures = figures;
-        let count_due = point.is_counted && memory.counted_at.is_none_or(|at| now - at >= BEAT);
+        let count_due = point.is_counted && memory.counted_at.is_none_or(|at| is_due(at, BEAT, now));
         let backlog = if count_due || stopping && point.is_counted {
             memory.counted_at = Some(now);
             let backlog = self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?;
@@ -728,6 +748,11 @@ impl Desk {
             heartbeat_at: now,
         }
     }
+}
+
+/// Its time has come; also where the clock was set back, so that mending a clock does not silence the heartbeat for as long.
+fn is_due(at: DateTime<Utc>, every: TimeDelta, now: DateTime<Utc>) -> bool {
+    now - at >= every || now < at
 }
 
 /// What the DBA wrote of a row, without what the agent did.

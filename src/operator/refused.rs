@@ -5,13 +5,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BEAT, Desk, PointReport, RoundError, Said};
+use super::{BEAT, Desk, PointReport, RoundError, Said, is_due};
 use crate::database::{Owner, Selection};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Refused};
 
 /// What a round finds wholly or not at all.
-const CODES: [&str; 3] = ["SETTING_REFUSED", "ROWS_OVERLAP", "DOCUMENT_WITHOUT_POINT"];
+const CODES: [&str; 2] = ["SETTING_REFUSED", "ROWS_OVERLAP"];
 /// Of a connection point whose logical id another database of this agent has; known from the second round on.
 const TWICE: &str = "LOGICAL_ID_TWICE";
 
@@ -45,8 +45,7 @@ impl Desk {
             self.statuses.entry(name.clone()).or_default().turn(&report, now);
             self.refused.insert(name, report);
         }
-        let mut notices: Vec<Notice> = plan.refused.iter().map(Refused::notice).collect();
-        notices.extend(tables.documents_without_point());
+        let notices: Vec<Notice> = plan.refused.iter().map(Refused::notice).collect();
         self.findings.keep_of(&CODES, &notices);
         let logical_id = |name: &str| {
             let row = tables.connection_points.iter().find(|row| row.connection_point == name);
@@ -71,7 +70,7 @@ impl Desk {
 
     /// Takes or renews the ownership of refused connection points; where another agent has it, that one speaks.
     pub(super) async fn own_refused(&mut self, now: DateTime<Utc>) -> Result<(), RoundError> {
-        let due = |name: &&String| self.owned.get(*name).is_none_or(|at| now - *at >= BEAT);
+        let due = |name: &&String| self.owned.get(*name).is_none_or(|at| is_due(*at, BEAT, now));
         for name in self.refused.keys().filter(due).cloned().collect::<Vec<_>>() {
             match self.database.owner_claim(&self.claim_of(&name)).await? {
                 Owner::Mine => self.owned.insert(name, now),

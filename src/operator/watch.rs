@@ -4,9 +4,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Desk, PointReport};
-use crate::database::{Backlog, Survey, script_finding};
+use super::{Desk, PointReport, RoundError};
+use crate::database::{Backlog, HOST_CODES, Survey, clock_differs, hosts_in_trouble, script_finding};
 use crate::domain::notice::{Notice, Severity};
+use crate::domain::plan::{ControlTables, Plan};
+use crate::domain::unserved::{self, unserved};
 use crate::journal::Counts;
 
 /// Rows that wait for longer are said aloud.
@@ -126,6 +128,33 @@ impl Desk {
                 ),
             );
         self.findings.hold(notice, first.is_some(), now);
+    }
+
+    /// What the rows of all agents tell: of the others, of connection points that none of them has, and of the clock,
+    /// since the database's is in our own row, beside ours at the time when it was written.
+    pub(super) async fn watch_hosts(
+        &mut self,
+        plan: &Plan,
+        tables: &ControlTables,
+        now: DateTime<Utc>,
+    ) -> Result<(), RoundError> {
+        let hosts = self.database.host_read().await?;
+        let own = hosts.iter().find(|row| row.host == self.identity.host);
+        let ahead = own.zip(self.claimed).map(|(row, claimed)| row.heartbeat_at - claimed.beat_at);
+        if let Some(ahead) = ahead {
+            let notice = clock_differs(&self.name, ahead);
+            let holds = !notice.text.is_empty();
+            self.findings.hold(notice, holds, now);
+        }
+        let others = hosts.iter().filter(|row| row.host != self.identity.host);
+        let locations = others.clone().map(|row| &*row.location_name).collect();
+        let mut found = unserved(&self.name, tables, plan, &self.identity.location, &locations);
+        found.extend(hosts_in_trouble(others, now + ahead.unwrap_or_default()));
+        self.findings.keep_of(&[&unserved::CODES[..], &HOST_CODES[..]].concat(), &found);
+        for notice in found {
+            self.findings.take(notice, now);
+        }
+        Ok(())
     }
 
     /// What the survey thinks would help, and whether the tables are those of this version.

@@ -227,6 +227,16 @@ fn a_failing_query_fails_its_document_only() {
     let mend = "DELETE FROM bodrelay_document_query WHERE noun = 'Broken';";
     site.sql(&format!("{mend} {}", change("SO-1", "Change")));
     agent.until("it is over", || !site.has_open_finding("QUERY_REFUSED"));
+    // A type without a query is told as long as it is listed.
+    agent.until("it lacks one", || site.has_open_finding("NO_QUERIES"));
+    site.sql(
+        "DELETE FROM bodrelay_document WHERE noun = 'Broken'; UPDATE bodrelay_connection_point SET lone_rounds = 9",
+    );
+    let applied = "SELECT count(*) FROM bodrelay_connection_point WHERE applied_at >= changed_at";
+    agent.until("it is not listed", || site.number(applied) == 1);
+    site.sql(&change("SO-1", "Change"));
+    agent.until("it is over, too", || !site.has_open_finding("NO_QUERIES"));
+    site.sql("INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('CP1', 'out', 'Sync', 'Broken')");
     agent.term();
     site.sql("INSERT INTO bodrelay_change (connection_point, noun, document_id) VALUES ('cp1', 'SalesOrder', 'SO-1')");
     let (_, found, _) = site.command_output("check", &[]);

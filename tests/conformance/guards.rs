@@ -21,6 +21,10 @@ impl Hands {
         Arc::new(Self(Mutex::new(at("2026-01-31T10:00:00Z"))))
     }
 
+    fn set(&self, to: DateTime<Utc>) {
+        *self.0.lock().unwrap() = to;
+    }
+
     fn forward(&self, minutes: i64) {
         *self.0.lock().unwrap() += TimeDelta::minutes(minutes);
     }
@@ -41,6 +45,10 @@ fn desk<F: Fixture>(fixture: &F, journal: &Path, clock: &Arc<Hands>, host: &str)
     let journal = Journal::open(journal, 0).unwrap().journal;
     Desk::new("erp", fixture.open(), journal, clock.clone(), identity)
 }
+
+/// What is open, but for what the test's own clock and the missing connection point give.
+const OPEN: &str = "SELECT code FROM bodrelay_finding WHERE cleared_at IS NULL \
+                    AND code NOT IN ('CLOCK_DIFFERS', 'NO_CONNECTION_POINT') ORDER BY code";
 
 async fn epoch<F: Fixture>(fixture: &F) -> i64 {
     fixture.value("SELECT epoch FROM bodrelay_host").await.parse().unwrap()
@@ -66,8 +74,7 @@ pub async fn the_epoch_is_raised_hourly<F: Fixture>() {
         clock.forward(61);
     }
     assert_eq!(epoch(&fixture).await, first + 4, "one for the fault, one each for three rounds");
-    let open = "SELECT count(*) FROM bodrelay_finding WHERE cleared_at IS NULL";
-    assert_eq!(fixture.value(open).await, "0");
+    assert_eq!(fixture.rows(OPEN).await.concat(), [""; 0]);
 }
 
 pub async fn a_cloned_journal_is_found_within_the_hour<F: Fixture>() {
@@ -92,6 +99,37 @@ pub async fn a_cloned_journal_is_found_within_the_hour<F: Fixture>() {
     let finding =
         "SELECT count(*) FROM bodrelay_finding WHERE code = 'JOURNAL_CLONED' AND cleared_at IS NULL";
     assert_eq!(fixture.value(finding).await, "1");
+    // It does not take the database back from the other one in its next round.
+    assert!(original.round(Said::default()).await.refused.is_some());
+    assert!(clone.round(Said::default()).await.refused.is_none());
+}
+
+/// The database's clock against ours, and an agent that goes without a word or refuses: told by whoever works on.
+pub async fn clocks_and_silent_agents_are_told<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    let mut gone = desk(&fixture, &folder.path().join("gone.sqlite"), &clock, "h2");
+    gone.round(Said::default()).await;
+    drop(gone);
+    let mut desk = desk(&fixture, &folder.path().join("journal.sqlite"), &clock, "h1");
+    desk.round(Said::default()).await;
+    let open = "SELECT code, subject FROM bodrelay_finding WHERE cleared_at IS NULL AND host = 'h1' \
+                AND code IN ('AGENT_REFUSED', 'AGENT_SILENT', 'CLOCK_DIFFERS') ORDER BY code";
+    assert_eq!(fixture.rows(open).await, [["CLOCK_DIFFERS", "erp"]]);
+    // It is mended: the heartbeat goes on at once, though by the new time the last one is still to come.
+    clock.set(bodrelay::clock::SystemClock.now() + TimeDelta::days(30));
+    desk.round(Said::default()).await;
+    clock.set(bodrelay::clock::SystemClock.now());
+    desk.round(Said::default()).await;
+    fixture.exec("UPDATE bodrelay_host SET heartbeat_at = '2026-01-31 10:00:00' WHERE host = 'h2'").await;
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.rows(open).await, [["AGENT_SILENT", "h2"]]);
+    fixture.exec("UPDATE bodrelay_host SET state = 'refused' WHERE host = 'h2'").await;
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.rows(open).await, [["AGENT_REFUSED", "h2"]]);
+    fixture.exec("UPDATE bodrelay_host SET state = 'stopped' WHERE host = 'h2'").await;
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.rows(open).await, Vec::<Vec<String>>::new());
 }
 
 /// What could not be said while the database was away is said when it is back, and taken back; also what an earlier
@@ -107,8 +145,7 @@ pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
     let full = Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir").says("full", "make room");
     let said = Said { notices: vec![full.clone()], ..Said::default() };
     assert_eq!(first.round(said).await.refused, None);
-    let open = "SELECT code FROM bodrelay_finding WHERE cleared_at IS NULL ORDER BY code";
-    assert_eq!(fixture.rows(open).await.concat(), ["DISK_NEARLY_FULL"]);
+    assert_eq!(fixture.rows(OPEN).await.concat(), ["DISK_NEARLY_FULL"]);
     fixture.exec("ALTER TABLE bodrelay_command RENAME TO bodrelay_away").await;
     assert!(first.round(Said::default()).await.error.is_some());
     fixture.exec("ALTER TABLE bodrelay_away RENAME TO bodrelay_command").await;
@@ -125,14 +162,14 @@ pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
     let said = Said { notices: vec![happened], ..Said::default() };
     assert_eq!(second.round(said).await.refused, None);
     assert_eq!(
-        fixture.rows(open).await.concat(),
+        fixture.rows(OPEN).await.concat(),
         ["DISK_NEARLY_FULL", "SENT_BEFORE"],
         "it may still find it"
     );
     clock.forward(16);
     second.round(Said::default()).await;
     assert_eq!(
-        fixture.rows(open).await.concat(),
+        fixture.rows(OPEN).await.concat(),
         ["SENT_BEFORE"],
         "a life that does not find it takes it back"
     );
@@ -148,7 +185,7 @@ pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {
         let mut short = desk(&fixture, &journal, &clock, "h1");
         short.round(Said::default()).await;
         short.round(last()).await;
-        assert_eq!(fixture.rows(open).await.len(), left, "after {minutes} minutes more");
+        assert_eq!(fixture.rows(OPEN).await.len(), left, "after {minutes} minutes more");
     }
 }
 
