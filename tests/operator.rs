@@ -1125,3 +1125,34 @@ fn what_nobody_serves_is_found_and_over() {
     site.wait_for(&no_finding("NO_CONNECTION_POINT"), "1");
     assert_eq!(running.term(), 0);
 }
+
+/// Rows of a type that nobody lists: told as long as one waits, also by the next life, and not when the last has gone.
+#[test]
+fn a_type_that_waits_no_longer_is_told_no_longer() {
+    let site = Site::new();
+    let (first, second) =
+        (site.write_row("Sync.Nobody", "N-1", ""), site.write_row("Sync.Nobody", "N-2", ""));
+    site.write_row("Sync.Somebody", "N-3", "");
+    let open = |noun: &str| {
+        format!(
+            "SELECT count(*) FROM bodrelay_finding WHERE code = 'TYPE_NOT_LISTED' AND subject = 'Sync.{noun}' AND \
+             cleared_at IS NULL"
+        )
+    };
+    let mut running = site.start();
+    site.wait_for(&open("Nobody"), "1");
+    site.wait_for(&open("Somebody"), "1");
+    running.kill();
+    // Somebody took them back while nobody looked: the next life says what still holds, and what does not.
+    site.exec("UPDATE bodrelay_finding SET cleared_at = since");
+    site.exec(&format!("DELETE FROM COR_OUTBOX_ENTRY WHERE C_ID = {first}"));
+    let mut running = site.start();
+    site.wait_for(&open("Nobody"), "1");
+    site.wait_for(&open("Somebody"), "1");
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID = {second}"));
+    site.wait_for(&open("Nobody"), "0");
+    assert_eq!(site.ask(&open("Somebody")), "1");
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = {second}"));
+    site.wait_for(&open("Nobody"), "1");
+    assert_eq!(running.term(), 0);
+}

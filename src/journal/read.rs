@@ -280,6 +280,22 @@ impl Journal {
         .await
     }
 
+    /// The next document type behind `after` with rows parked for a reason, and its lowest row.
+    pub async fn parked_type(
+        &self,
+        point_id: i64,
+        reason: &'static str,
+        after: String,
+    ) -> Result<Option<(String, i64)>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::PARKED_TYPE)?
+                .query_row(params![point_id, reason, after], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
+        .await
+    }
+
     /// A later row of the lane was accepted.
     pub async fn is_overtaken(&self, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool> {
         self.query(move |connection| {

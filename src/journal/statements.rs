@@ -68,6 +68,7 @@ pub(super) const PARKED_GONE: &str = include_str!("../../sql/journal/agent/parke
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
 pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
+pub(super) const PARKED_TYPE: &str = include_str!("../../sql/journal/agent/parked_type.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");
 pub(super) const PAUSE_DELETE: &str = include_str!("../../sql/journal/agent/pause_delete.sql");
 pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause_write.sql");

@@ -44,6 +44,7 @@ impl Outbound {
             selection: point.selection(),
             point_id: point.point_id,
             after,
+            unlisted_after: point.unlisted_after.clone(),
             sweep_at: (point.next_sweep_at <= now && !observing).then_some(point.sweep_at),
             wanted: point.wanted.clone(),
             bytes,
@@ -171,8 +172,12 @@ impl Outbound {
         if point.settings.send_mode == SendMode::Observe {
             return self.observed(number, &collected, now);
         }
+        if let Some(tour) = collected.unlisted.take() {
+            collected.unparked.extend(&tour.gone);
+            self.toured(number, tour);
+        }
         if !collected.unparked.is_empty() {
-            let (point_id, entry_ids) = (point.point_id, collected.unparked.clone());
+            let (point_id, entry_ids) = (self.point(number).point_id, collected.unparked.clone());
             self.queue(Change::Unpark { point_id, entry_ids }, Then::Nothing);
         }
         let point = self.point(number);
@@ -516,21 +521,6 @@ impl Outbound {
                 ),
             );
         }
-    }
-
-    fn not_listed(&mut self, number: PointNumber, document_type: &str) {
-        let name = self.points[usize::from(number)].name().to_owned();
-        let (verb, noun) = document_type.split_once('.').unwrap_or((document_type, ""));
-        self.notices.push(
-            Notice::new("TYPE_NOT_LISTED", Severity::Error, Some(&name), document_type).says(
-                format!("rows of type {document_type} wait: bodrelay_document does not list it for {name}; they stay 0"),
-                format!(
-                    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', \
-                     'out', '{verb}', '{noun}'); the rows are then sent. Or set enabled = 0 in such a row to leave \
-                     them alone knowingly."
-                ),
-            ),
-        );
     }
 
     /// Parked rows of a reason (and type) are looked at again.

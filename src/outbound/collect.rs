@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::compose;
+use super::{compose, unlisted};
 use crate::bod;
 use crate::crash;
 use crate::database::{Database, DatabaseError, Page, Scan, Selection};
@@ -33,6 +33,8 @@ pub(super) struct Job {
     pub after: i64,
     /// Where the sweep over all rows goes on; `None`: no sweep this time.
     pub sweep_at: Option<i64>,
+    /// Where the tour over the types that nobody lists goes on.
+    pub unlisted_after: String,
     /// Ids to judge without asking the journal whether they are to be judged.
     pub wanted: BTreeSet<i64>,
     /// Bytes that may be loaded.
@@ -64,6 +66,8 @@ pub(super) struct Collected {
     pub unparked: Vec<i64>,
     /// What was composed before the scan, where it was.
     pub composed: Option<compose::Outcome>,
+    /// Types that nobody lists, where a sweep was made.
+    pub unlisted: Option<unlisted::Tour>,
 }
 
 /// A judged entry with what the judgement does not say.
@@ -106,6 +110,7 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
         page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
     if let Some(sweep_at) = job.sweep_at.filter(|_| !collected.starts_again) {
         collected.sweep_at = Some(sweep(&job, sweep_at, &mut lengths).await?);
+        collected.unlisted = Some(unlisted::tour(&job, job.unlisted_after.clone()).await?);
     }
     crash::point("after_scan");
     let found = lengths.keys().copied().filter(|id| !job.wanted.contains(id)).collect();

@@ -43,6 +43,7 @@ mod retain;
 mod scopes;
 mod settle;
 mod status;
+mod unlisted;
 
 use collect::{CollectError, Collected};
 pub use command::CommandPage;
@@ -345,15 +346,11 @@ impl Outbound {
         }
         self.release_held(number, &before);
         for document_type in settings.documents.keys().filter(|it| !before.documents.contains_key(it)) {
-            let notice = Notice::new(
-                "TYPE_NOT_LISTED",
-                Severity::Error,
-                Some(&settings.name),
-                document_type.to_string(),
-            );
-            self.notices.push(notice.clears());
-            if self.points[usize::from(number)].listed_only.remove(&document_type.to_string()) {
-                let notice = ims::findings::only_in_ion(&settings.name, &document_type.to_string());
+            let name = document_type.to_string();
+            self.points[usize::from(number)].unlisted.remove(&name);
+            self.notices.push(unlisted::type_not_listed(&settings.name, &name).clears());
+            if self.points[usize::from(number)].listed_only.remove(&name) {
+                let notice = ims::findings::only_in_ion(&settings.name, &name);
                 self.notices.push(notice.clears());
             }
         }

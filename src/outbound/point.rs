@@ -135,6 +135,9 @@ pub(super) struct Point {
     /// Messages above this row were admitted while lower ones were being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
+    /// Types that rows wait for and nobody lists, as this life told them; where the tour over them goes on.
+    pub unlisted: BTreeSet<String>,
+    pub unlisted_after: String,
     /// Types that ION's list named and the settings lacked.
     pub listed_only: BTreeSet<String>,
     /// Somebody else sends from the same outbox: nothing begins before this time.
@@ -233,6 +236,8 @@ impl Point {
             refill: None,
             missed: None,
             list: List::default(),
+            unlisted: BTreeSet::new(),
+            unlisted_after: String::new(),
             listed_only: BTreeSet::new(),
             another_sender_until: 0,
             pause: None,

@@ -1,0 +1,117 @@
+//! Rows of types that nobody lists: told as long as one of them waits at 0, through restarts, and not a sweep longer.
+//!
+//! What waits is in the journal, parked; a tour over its types goes with each sweep, and asks the outbox for the lowest
+//! row of each. Rows that are gone, or no longer 0, are forgotten.
+
+use std::collections::BTreeSet;
+
+use super::Outbound;
+use super::collect::{CollectError, Job};
+use crate::database::Scan;
+use crate::domain::ids::DocumentType;
+use crate::domain::notice::{Notice, Severity};
+use crate::domain::waiting::PointNumber;
+
+/// Why such rows are parked.
+const REASON: &str = "unlisted";
+/// Types that one sweep asks for; the next one goes on behind them.
+const TYPES: usize = 20;
+/// Rows of a type that are looked at once its lowest one is gone.
+const ROWS: i64 = 5_000;
+
+/// What a part of the tour found.
+#[derive(Debug, Default)]
+pub(super) struct Tour {
+    /// The type behind which the next one goes on; empty: it begins again.
+    after: String,
+    /// Types with rows at 0.
+    waiting: Vec<String>,
+    /// Types of which the last parked row has gone.
+    over: Vec<String>,
+    /// Parked rows that wait no longer.
+    pub gone: Vec<i64>,
+}
+
+/// Goes on with the tour behind the type `after`.
+pub(super) async fn tour(job: &Job, mut after: String) -> Result<Tour, CollectError> {
+    let mut tour = Tour::default();
+    for _ in 0..TYPES {
+        let Some((document_type, lowest)) = job.journal.parked_type(job.point_id, REASON, after).await?
+        else {
+            return Ok(tour);
+        };
+        let (still, _) = at_zero(job, lowest, lowest).await?;
+        match !still.is_empty() || waits(job, &document_type, &mut tour.gone).await? {
+            true => tour.waiting.push(document_type.clone()),
+            false => tour.over.push(document_type.clone()),
+        }
+        after = document_type;
+    }
+    tour.after = after;
+    Ok(tour)
+}
+
+/// Whether rows of a type are left, as far as a page of them tells; those that are gone are added to `gone`.
+async fn waits(job: &Job, document_type: &str, gone: &mut Vec<i64>) -> Result<bool, CollectError> {
+    let parked = job.journal.parked(job.point_id, REASON, document_type.to_owned(), ROWS).await?;
+    let parked: Vec<i64> = parked.into_iter().map(|row| row.entry_id).collect();
+    let (Some(first), Some(last)) = (parked.first(), parked.last()) else { return Ok(false) };
+    let (found, known_up_to) = at_zero(job, *first, *last).await?;
+    gone.extend(parked.iter().filter(|id| **id <= known_up_to && !found.contains(id)));
+    let is_whole = i64::try_from(parked.len()).is_ok_and(|rows| rows < ROWS);
+    Ok(!is_whole || parked.iter().any(|id| *id > known_up_to || found.contains(id)))
+}
+
+/// Rows at 0 in a range of ids, and how far they are all known.
+async fn at_zero(job: &Job, first: i64, last: i64) -> Result<(BTreeSet<i64>, i64), CollectError> {
+    let selection = job.selection.clone();
+    let scan = Scan { selection, after: first - 1, up_to: last, limit: ROWS };
+    let page = job.database.outbox_scan(&scan).await?;
+    let found: BTreeSet<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
+    let is_whole = i64::try_from(found.len()).is_ok_and(|rows| rows < ROWS);
+    let known_up_to = found.last().copied().filter(|_| !is_whole).unwrap_or(last);
+    Ok((found, known_up_to))
+}
+
+/// The finding about a type; nothing is said of it yet.
+pub(super) fn type_not_listed(point: &str, document_type: &str) -> Notice {
+    Notice::new("TYPE_NOT_LISTED", Severity::Error, Some(point), document_type)
+}
+
+impl Outbound {
+    /// A row of a type that nobody lists waits.
+    pub(super) fn not_listed(&mut self, number: PointNumber, document_type: &str) {
+        let point = self.point(number);
+        point.unlisted.insert(document_type.to_owned());
+        let name = point.name().to_owned();
+        let (verb, noun) = document_type.split_once('.').unwrap_or((document_type, ""));
+        self.notices.push(type_not_listed(&name, document_type).says(
+            format!("rows of type {document_type} wait: bodrelay_document does not list it for {name}; they stay 0"),
+            format!(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'out', \
+                 '{verb}', '{noun}'); the rows are then sent. Or set enabled = 0 in such a row to leave them alone \
+                 knowingly."
+            ),
+        ));
+    }
+
+    /// Tells what an earlier life had told, and takes back what waits no longer. A type that is told and not parked yet
+    /// stays as it is.
+    pub(super) fn toured(&mut self, number: PointNumber, tour: Tour) {
+        let point = self.point(number);
+        point.unlisted_after = tour.after;
+        let settings = point.settings.clone();
+        for document_type in tour.over {
+            self.point(number).unlisted.remove(&document_type);
+            self.notices.push(type_not_listed(&settings.name, &document_type).clears());
+        }
+        for document_type in tour.waiting {
+            // What was listed since the tour set out is no longer its business.
+            let is_listed =
+                DocumentType::parse(&document_type).is_some_and(|it| settings.documents.contains_key(&it));
+            if !is_listed && !self.point(number).unlisted.contains(&document_type) {
+                self.not_listed(number, &document_type);
+            }
+        }
+    }
+}
