@@ -51,6 +51,92 @@ fn documents_that_are_odd_are_told() {
     }
 }
 
+/// What a row is changed to before the agent meets it (SQLite).
+fn xml(from: &str, to: &str) -> String {
+    format!(
+        "UPDATE COR_OUTBOX_ENTRY SET C_XML = CAST(replace(CAST(C_XML AS TEXT), '{from}', '{to}') AS BLOB) WHERE C_ID = :row;"
+    )
+}
+
+fn header(key: &str, value: &str) -> String {
+    format!(
+        "DELETE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = :row AND C_HEADER_KEY = '{key}'; \
+         INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) VALUES (:row, '{key}', '{value}');"
+    )
+}
+
+/// Each remark about a document, from a row of its own to a row of `bodrelay_finding`, and over when it has not happened
+/// again for three days.
+#[test]
+fn each_remark_about_a_document_is_a_row_and_over_in_time() {
+    let site = Site::new();
+    site.sql(
+        "INSERT INTO bodrelay_document (connection_point, direction, verb, noun, document_id_path) \
+         VALUES ('CP1', 'out', 'Sync', 'SalesOrder', 'DataArea/SalesOrder/Nothing')",
+    );
+    let no_id = "DELETE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = :row AND C_HEADER_KEY = 'DocumentId';";
+    let cases = [
+        ("BODID_DIFFERS", xml("verb=Sync", "verb=Process")),
+        ("BODTYPE_MALFORMED", xml("<", "") + &header("BODType", "SyncItemMaster")),
+        ("DOCUMENT_ID_AMBIGUOUS", xml(":PLANT1:ITEM", ":PLANT1:OTHER")),
+        ("DOCUMENT_ID_PATH_EMPTY", xml("ItemMaster", "SalesOrder") + &header("BODType", "Sync.SalesOrder")),
+        ("ENVELOPE_INCOMPLETE", xml("CreationDateTime", "Nothing")),
+        ("FROM_LOGICAL_ID_DIFFERS", header("FromLogicalId", "lid://acme.erp.plant2")),
+        ("HEADER_BLANKS", header("Location", "PLANT1 ")),
+        (
+            "HEADER_KEY_CASE",
+            "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_KEY = 'LOCATION' WHERE C_OUTBOX_ID = :row AND C_HEADER_KEY = 'Location'"
+                .into(),
+        ),
+        ("HEADER_NOT_SENT", header("Nonsense", "x")),
+        ("INSTANCES_DIFFER", header("Instances", "3")),
+        ("MESSAGE_ID_TOO_LONG", header("MessageId", &"m".repeat(130))),
+        ("NO_DOCUMENT_ID", xml("infor-nid:", "urn:") + no_id),
+        ("SENDER_LOGICAL_ID_DIFFERS", xml("LogicalID>lid://acme.erp.plant1", "LogicalID>lid://acme.erp.plant2")),
+        ("SEVERAL_INSTANCES", xml("</DataArea>", "<ItemMaster/></DataArea>")),
+        ("TENANT_DIFFERS", header("TenantId", "OTHER_TST")),
+        (
+            "TRAILING_BYTES",
+            "UPDATE COR_OUTBOX_ENTRY SET C_XML = unhex(hex(C_XML) || '00ff') WHERE C_ID = :row".into(),
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (number, (code, change)) in (1..).zip(&cases) {
+        let entry = Entry::new(&format!("ITEM-{number}"), number);
+        let row = site.insert(&if *code == "TRAILING_BYTES" { entry.deflated() } else { entry });
+        site.sql(&change.replace(":row", &row.to_string()));
+        rows.push((*code, row));
+    }
+    let mut agent = site.start();
+    for (code, row) in &rows {
+        let said = found(&site, &mut agent, code);
+        assert!(said.starts_with(&format!("C_ID {row}: ")), "{code} is about another row than {row}: {said}");
+        let waits = *code == "BODTYPE_MALFORMED";
+        agent.until("it is sent all the same", || site.flag(*row) == Some(i64::from(!waits)));
+    }
+    // That a row waits is so, and not what happened once.
+    assert!(text(&site, "TYPE_NOT_LISTED").contains("tells the type"), "{}", text(&site, "TYPE_NOT_LISTED"));
+    let names: Vec<String> = cases.iter().map(|(code, _)| format!("'{code}'")).collect();
+    let remarks = |and: &str| {
+        let these = names.join(", ");
+        site.number(&format!(
+            "SELECT count(*) FROM bodrelay_finding WHERE code IN ({these}) AND cleared_at IS NULL {and}"
+        ))
+    };
+    let all =
+        "SELECT group_concat(code || ' ' || subject, ', ') FROM bodrelay_finding WHERE cleared_at IS NULL";
+    assert_eq!(remarks(""), i64::try_from(cases.len()).unwrap(), "one row each: {:?}", site.text(all));
+    agent.term();
+    site.sql(
+        "UPDATE bodrelay_finding SET last_seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-73 hours') \
+         WHERE code <> 'TENANT_DIFFERS'",
+    );
+    let mut agent = site.start();
+    agent.until("what is old is over", || remarks("AND code <> 'TENANT_DIFFERS'") == 0);
+    assert_eq!(remarks(""), 1, "what happened lately is still told");
+    agent.term();
+}
+
 #[test]
 fn a_receiver_that_was_never_seen_is_told() {
     let site = Site::new();

@@ -280,17 +280,17 @@ impl Journal {
         .await
     }
 
-    /// The next document type behind `after` with rows parked for a reason, and its lowest row.
+    /// The next document type from this one on with rows parked for a reason, and its lowest row.
     pub async fn parked_type(
         &self,
         point_id: i64,
         reason: &'static str,
-        after: String,
+        from: String,
     ) -> Result<Option<(String, i64)>> {
         self.query(move |connection| {
             connection
                 .prepare_cached(sql::PARKED_TYPE)?
-                .query_row(params![point_id, reason, after], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(params![point_id, reason, from], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()
         })
         .await

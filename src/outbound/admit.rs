@@ -44,7 +44,7 @@ impl Outbound {
             selection: point.selection(),
             point_id: point.point_id,
             after,
-            unlisted_after: point.unlisted_after.clone(),
+            unlisted_from: point.unlisted_from.clone(),
             sweep_at: (point.next_sweep_at <= now && !observing).then_some(point.sweep_at),
             wanted: point.wanted.clone(),
             bytes,

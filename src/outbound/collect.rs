@@ -34,7 +34,7 @@ pub(super) struct Job {
     /// Where the sweep over all rows goes on; `None`: no sweep this time.
     pub sweep_at: Option<i64>,
     /// Where the tour over the types that nobody lists goes on.
-    pub unlisted_after: String,
+    pub unlisted_from: String,
     /// Ids to judge without asking the journal whether they are to be judged.
     pub wanted: BTreeSet<i64>,
     /// Bytes that may be loaded.
@@ -110,7 +110,7 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
         page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
     if let Some(sweep_at) = job.sweep_at.filter(|_| !collected.starts_again) {
         collected.sweep_at = Some(sweep(&job, sweep_at, &mut lengths).await?);
-        collected.unlisted = Some(unlisted::tour(&job, job.unlisted_after.clone()).await?);
+        collected.unlisted = Some(unlisted::tour(&job, job.unlisted_from.clone()).await?);
     }
     crash::point("after_scan");
     let found = lengths.keys().copied().filter(|id| !job.wanted.contains(id)).collect();

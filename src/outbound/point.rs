@@ -137,7 +137,7 @@ pub(super) struct Point {
     pub list: List,
     /// Types that rows wait for and nobody lists, as this life told them; where the tour over them goes on.
     pub unlisted: BTreeSet<String>,
-    pub unlisted_after: String,
+    pub unlisted_from: String,
     /// Types that ION's list named and the settings lacked.
     pub listed_only: BTreeSet<String>,
     /// Somebody else sends from the same outbox: nothing begins before this time.
@@ -237,7 +237,7 @@ impl Point {
             missed: None,
             list: List::default(),
             unlisted: BTreeSet::new(),
-            unlisted_after: String::new(),
+            unlisted_from: String::new(),
             listed_only: BTreeSet::new(),
             another_sender_until: 0,
             pause: None,

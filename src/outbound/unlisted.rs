@@ -22,8 +22,8 @@ const ROWS: i64 = 5_000;
 /// What a part of the tour found.
 #[derive(Debug, Default)]
 pub(super) struct Tour {
-    /// The type behind which the next one goes on; empty: it begins again.
-    after: String,
+    /// Where the next one goes on; empty: it begins again.
+    from: String,
     /// Types with rows at 0.
     waiting: Vec<String>,
     /// Types of which the last parked row has gone.
@@ -32,12 +32,11 @@ pub(super) struct Tour {
     pub gone: Vec<i64>,
 }
 
-/// Goes on with the tour behind the type `after`.
-pub(super) async fn tour(job: &Job, mut after: String) -> Result<Tour, CollectError> {
+/// Goes on with the tour at the type `from`.
+pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectError> {
     let mut tour = Tour::default();
     for _ in 0..TYPES {
-        let Some((document_type, lowest)) = job.journal.parked_type(job.point_id, REASON, after).await?
-        else {
+        let Some((document_type, lowest)) = job.journal.parked_type(job.point_id, REASON, from).await? else {
             return Ok(tour);
         };
         let (still, _) = at_zero(job, lowest, lowest).await?;
@@ -45,9 +44,10 @@ pub(super) async fn tour(job: &Job, mut after: String) -> Result<Tour, CollectEr
             true => tour.waiting.push(document_type.clone()),
             false => tour.over.push(document_type.clone()),
         }
-        after = document_type;
+        // The next one in order: nothing is between a text and the same with the lowest character behind it.
+        from = document_type + "\0";
     }
-    tour.after = after;
+    tour.from = from;
     Ok(tour)
 }
 
@@ -75,17 +75,25 @@ async fn at_zero(job: &Job, first: i64, last: i64) -> Result<(BTreeSet<i64>, i64
 
 /// The finding about a type; nothing is said of it yet.
 pub(super) fn type_not_listed(point: &str, document_type: &str) -> Notice {
-    Notice::new("TYPE_NOT_LISTED", Severity::Error, Some(point), document_type)
+    let subject = if document_type.is_empty() { "unknown" } else { document_type };
+    Notice::new("TYPE_NOT_LISTED", Severity::Error, Some(point), subject)
 }
 
 impl Outbound {
-    /// A row of a type that nobody lists waits.
+    /// A row of a type that nobody lists waits; without a type, nothing tells which it is.
     pub(super) fn not_listed(&mut self, number: PointNumber, document_type: &str) {
         let point = self.point(number);
         point.unlisted.insert(document_type.to_owned());
         let name = point.name().to_owned();
-        let (verb, noun) = document_type.split_once('.').unwrap_or((document_type, ""));
-        self.notices.push(type_not_listed(&name, document_type).says(
+        let notice = type_not_listed(&name, document_type);
+        let Some((verb, noun)) = document_type.split_once('.') else {
+            return self.notices.push(notice.says(
+                "rows wait of which neither the header BODType nor the document tells the type; they stay 0",
+                "The finding BODTYPE_MALFORMED names one of them. Correct what writes them, then the rows themselves; \
+                 rows that nobody needs: set C_WAS_PROCESSED to 9.",
+            ));
+        };
+        self.notices.push(notice.says(
             format!("rows of type {document_type} wait: bodrelay_document does not list it for {name}; they stay 0"),
             format!(
                 "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'out', \
@@ -99,7 +107,7 @@ impl Outbound {
     /// stays as it is.
     pub(super) fn toured(&mut self, number: PointNumber, tour: Tour) {
         let point = self.point(number);
-        point.unlisted_after = tour.after;
+        point.unlisted_from = tour.from;
         let settings = point.settings.clone();
         for document_type in tour.over {
             self.point(number).unlisted.remove(&document_type);
