@@ -395,8 +395,6 @@ mod sqlite {
                  FROM (SELECT n, strftime('%Y-%m-%dT%H:%M:%S.000Z', 1767225600 + n, 'unixepoch') AS at FROM n)",
             )
             .unwrap();
-        let today = plan(&connection, "SELECT * FROM bodrelay_today");
-        assert!(today.contains("_state (connection_point=? AND state=? AND seen_at>?)"), "{today}");
         connection.execute_batch("ANALYZE").unwrap();
         for (statement, entry) in [
             (sql::LOG_SEARCH_BY_KEY, "sqlite_autoindex_bodrelay_message_log_1 (message_key=?)"),
@@ -407,9 +405,16 @@ mod sqlite {
             (sql::LOG_SEARCH, "sqlite_autoindex_bodrelay_message_log_1"),
             (sql::LOG_SEARCH_UPWARDS, "sqlite_autoindex_bodrelay_message_log_1 (message_key>?)"),
             ("SELECT * FROM bodrelay_errors", "_state (connection_point=? AND state=?)"),
+            ("SELECT * FROM bodrelay_today", "_state (connection_point=? AND state=? AND seen_at>?)"),
+            (
+                "SELECT * FROM bodrelay_received_today",
+                "_state (connection_point=? AND state=? AND seen_at>?)",
+            ),
         ] {
             let plan = plan(&connection, statement);
             assert!(plan.contains(entry), "{entry} is not in the plan\n{plan}\n{statement}");
+            let whole = ["SCAN l", "AUTOMATIC", "BLOOM FILTER"].into_iter().find(|step| plan.contains(step));
+            assert_eq!(whole, None, "it reads the whole log\n{plan}\n{statement}");
         }
         let database = fixture.open();
         let filter = |change: fn(&mut bodrelay::database::LogFilter)| {

@@ -17,9 +17,10 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
         Some(missing(Severity::Warning).says(
             format!(
                 "the control tables are of script {found}: the agent works, but what script {SCRIPT_KNOWN} brings is \
-                 missing (2: views and the history of settings; 3: what receiving needs; 4: what composing needs)"
+                 missing (2: views and the history of settings; 3: what receiving needs; 4: what composing needs; 5: views that \
+                 stay quick in a long log)"
             ),
-            "Run the scripts after it ('bodrelay sql DIALECT 002_panel', '003_inbound' and '004_compose' print them).",
+            "Run the scripts after it in their order ('bodrelay sql DIALECT 002_panel', '003_inbound', '004_compose' and '005_views' print them).",
         ))
     } else if found > SCRIPT_KNOWN {
         Some(Notice::new("SCRIPT_NEWER", Severity::Info, None, database).says(

@@ -174,6 +174,7 @@ pub mod scripts {
         ("002_panel.sql", include_str!("../../sql/sqlite/dba/002_panel.sql")),
         ("003_inbound.sql", SQLITE_INBOUND),
         ("004_compose.sql", include_str!("../../sql/sqlite/dba/004_compose.sql")),
+        ("005_views.sql", include_str!("../../sql/sqlite/dba/005_views.sql")),
         ("iobox.sql", SQLITE_IOBOX),
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
@@ -194,6 +195,7 @@ pub mod scripts {
         ("002_panel.sql", include_str!("../../sql/postgres/dba/002_panel.sql")),
         ("003_inbound.sql", POSTGRES_INBOUND),
         ("004_compose.sql", include_str!("../../sql/postgres/dba/004_compose.sql")),
+        ("005_views.sql", include_str!("../../sql/postgres/dba/005_views.sql")),
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
@@ -215,6 +217,7 @@ pub mod scripts {
         ("002_panel.sql", include_str!("../../sql/mssql/dba/002_panel.sql")),
         ("003_inbound.sql", MSSQL_INBOUND),
         ("004_compose.sql", include_str!("../../sql/mssql/dba/004_compose.sql")),
+        ("005_views.sql", include_str!("../../sql/mssql/dba/005_views.sql")),
         ("iobox.sql", MSSQL_IOBOX),
         ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
@@ -235,7 +238,7 @@ pub mod scripts {
     /// The `script_no` without which no documents are composed from rows.
     pub const SCRIPT_COMPOSES: i64 = 4;
     /// The highest `script_no` that this version knows.
-    pub const SCRIPT_KNOWN: i64 = 4;
+    pub const SCRIPT_KNOWN: i64 = 5;
     /// The `script_no` that receiving needs.
     pub const SCRIPT_INBOUND: i64 = 3;
 }
