@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
 
 use bodrelay::simulator::script::Fault;
 use site::{Agent, Entry, PATIENCE, Site};
@@ -166,4 +167,48 @@ fn systemd_hears_ready_alive_and_stopping() {
         agent.term();
         hears(&socket, "STOPPING=1");
     }
+}
+
+/// The examples for service managers, as the README has them, but for the paths.
+#[test]
+fn the_service_examples_of_the_readme_are_right() {
+    let readme = include_str!("../README.md");
+    let site = Site::new();
+    let here = |text: &str| {
+        text.replace("/usr/local/bin/bodrelay", env!("CARGO_BIN_EXE_bodrelay"))
+            .replace("/etc/bodrelay/bodrelay.toml", site.path("bodrelay.toml").to_str().unwrap())
+    };
+    let (_, unit) = readme.split_once("    [Unit]\n").unwrap();
+    let (unit, _) = unit.split_once("\n\nA SQLite database").unwrap();
+    let unit: Vec<&str> = unit.lines().map(str::trim).collect();
+    let file = site.path("bodrelay.service");
+    std::fs::write(&file, here(&format!("[Unit]\n{}\n", unit.join("\n")))).unwrap();
+    match Command::new("systemd-analyze").arg("verify").arg(&file).output() {
+        Ok(said) => {
+            let complaint = String::from_utf8_lossy(&said.stderr);
+            assert!(said.status.success() && !complaint.contains("bodrelay.service"), "{complaint}");
+        }
+        Err(_) => eprintln!("no systemd-analyze here: the unit was not looked at"),
+    }
+
+    let line = readme.lines().find(|line| line.contains("*/5 * * * *  bodrelay  ")).unwrap();
+    let line = here(line.split_once("  bodrelay  ").unwrap().1);
+    // As cron runs it: /bin/sh, nearly no environment, another folder.
+    let run = || {
+        Command::new("/bin/sh")
+            .args(["-c", &line])
+            .env_clear()
+            .current_dir("/")
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    assert_eq!((run(), site.flag(row)), (Some(0), Some(1)));
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    let row = site.insert(&Entry::new("ITEM-2", 1));
+    assert_eq!((run(), site.flag(row)), (Some(0), Some(9)), "a failed document is no failed run");
+    site.write_configuration("hots = \"host1\"\n");
+    assert_eq!(run(), Some(2), "a wrong configuration is");
 }
