@@ -776,8 +776,14 @@ fn status_and_describe_tell_what_is_there() {
         (&json["database"], &json["connection_point"], &json["waiting_rows"]),
         (&"erp".into(), &"CP1".into(), &0.into())
     );
+    // A file of its own: the running agent does not listen.
+    let text = std::fs::read_to_string(site.path("agent.toml")).unwrap();
+    let listen = "[listen]\naddress = \"127.0.0.1:28443\"\n[[listen.caller]]\nname = \"gateway\"\nauth = \"basic\"\n\
+                  key = \"ion\"\nsecret_file = \"caller.secret\"\n";
+    std::fs::write(site.path("listen.toml"), format!("{text}\n{listen}")).unwrap();
+    std::fs::write(site.path("caller.secret"), "a long secret").unwrap();
     let page = site.path("page.md");
-    let (code, _, log) = site.run(&["describe", page.to_str().unwrap()]);
+    let (code, _, log) = site.run_with("listen.toml", &["describe", page.to_str().unwrap()]);
     assert_eq!(code, 0, "{log}");
     let page = std::fs::read_to_string(page).unwrap();
     for part in [
@@ -790,6 +796,8 @@ fn status_and_describe_tell_what_is_there() {
         "host1",
         "| bodrelay_document | CP1/out/Sync/SalesOrder |",
         "| bodrelay_connection_point | CP1 | poll_cron | NULL | 0 6 * * 1-5 |",
+        "Listens at `127.0.0.1:28443`, without encryption",
+        "| gateway | basic | ion | ",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -798,11 +806,12 @@ fn status_and_describe_tell_what_is_there() {
     for secret in ["cs", "saak", "sask"] {
         assert!(!page.contains(ionapi[secret].as_str().unwrap()), "{secret} is in the page");
     }
+    assert!(!page.contains("a long secret"), "{page}");
     assert_eq!(running.term(), 0);
     std::fs::remove_file(site.path("erp.db")).unwrap();
     assert_eq!(site.run(&["status"]).0, 3);
     let (code, page, _) = site.run(&["describe"]);
-    assert!(code == 0 && page.contains("It could not be read"), "{page}");
+    assert!(code == 0 && page.contains("It could not be read") && page.contains("no `[listen]`"), "{page}");
 }
 
 fn no_finding(code: &str) -> String {

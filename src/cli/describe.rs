@@ -1,6 +1,7 @@
 //! `bodrelay describe`: a Markdown page of an estate that somebody inherits. It reads, locks nothing, and has no secrets.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
@@ -27,6 +28,7 @@ pub(super) async fn page(config: &Config, now: DateTime<Utc>) -> String {
         ),
     );
     credentials(&mut page, config);
+    receiving(&mut page, config);
     for settings in &config.database {
         let database = app::database(settings, &agent.host);
         put(&mut page, format_args!("\n## Database {} ({})\n", cell(&settings.name), settings.kind.as_str()));
@@ -75,6 +77,42 @@ fn credentials(page: &mut String, config: &Config) {
         let all: Vec<String> =
             std::iter::once(settings.name.clone()).chain(cells).chain(std::iter::once(file)).collect();
         row(page, &all);
+    }
+}
+
+/// Where ION's calls arrive, and who may call; which documents are taken is with the connection points.
+fn receiving(page: &mut String, config: &Config) {
+    put(page, format_args!("\n## Receiving\n"));
+    let Some(listen) = &config.listen else {
+        return put(page, format_args!("Nothing: the configuration file has no `[listen]`."));
+    };
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    put(
+        page,
+        format_args!(
+            "Listens at `{}`, {}; called as {}. {} connections, {} waiting documents and {} bytes of a request at most.\n",
+            listen.address,
+            match file(&listen.certificate_file) {
+                Some(certificate) => format!("with the certificate `{}`", cell(&certificate)),
+                None => "without encryption".to_owned(),
+            },
+            listen
+                .called_as
+                .as_deref()
+                .map_or_else(|| "it is called".to_owned(), |it| format!("`{}`", cell(it))),
+            listen.max_connections,
+            listen.max_waiting,
+            listen.max_body_bytes
+        ),
+    );
+    if listen.caller.is_empty() {
+        return put(page, format_args!("Anybody on this machine may call: there is no `[[listen.caller]]`."));
+    }
+    head(page, &["caller", "auth", "key", "secret in"]);
+    for caller in &listen.caller {
+        let key = caller.key.clone().unwrap_or_default();
+        let secret = caller.secret_file.display().to_string();
+        row(page, &[caller.name.clone(), caller.auth.as_str().to_owned(), key, secret]);
     }
 }
 

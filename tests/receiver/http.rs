@@ -50,6 +50,15 @@ impl Caller {
         self.stream.write_all(bytes)
     }
 
+    /// Whether something comes within this time; it stays to be read.
+    pub fn hears_within(&self, time: Duration) -> bool {
+        let before = self.stream.read_timeout().unwrap();
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let heard = self.stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        self.stream.set_read_timeout(before).unwrap();
+        heard
+    }
+
     /// Nothing more comes from this side.
     pub fn finish(&self) -> io::Result<()> {
         self.stream.shutdown(std::net::Shutdown::Write)

@@ -194,3 +194,25 @@ fn a_full_queue_says_so_at_once() {
     assert!(taken >= 3 && statuses.iter().all(|status| [202, 503].contains(status)), "{statuses:?}");
     assert_eq!(inbox.rows(), i64::try_from(taken).unwrap());
 }
+
+/// More connections than `max_connections` wait for a place, and are served when there is one.
+#[test]
+fn connections_are_bounded() {
+    let inbox = Inbox::new("max_connections = 2");
+    let agent = inbox.start();
+    let ping = "/ims/service/v3/ping";
+    let mut open: Vec<Caller> = (0..2).map(|_| inbox.caller()).collect();
+    for caller in &mut open {
+        assert_eq!(caller.get(ping, &[TENANT]).unwrap().status, 200);
+    }
+    let mut third = inbox.caller();
+    third.begin(V3, &[TENANT], &message(&item(&ion_id("third")), document("ITEM-1", 1))).unwrap();
+    assert!(!third.hears_within(std::time::Duration::from_millis(500)), "both places are taken");
+    assert!(inbox.is_empty());
+    // Those that have a place are served as before.
+    assert_eq!(open[0].get(ping, &[TENANT]).unwrap().status, 200);
+    open.pop();
+    assert_eq!(third.answer().unwrap().status, 202);
+    assert_eq!(inbox.rows(), 1);
+    agent.term();
+}
