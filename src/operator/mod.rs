@@ -37,6 +37,8 @@ const OWNER_LAPSE_SECONDS: i64 = 180;
 const BEAT: TimeDelta = TimeDelta::seconds(60);
 /// Rows that nobody chooses are looked for so often: some thousand index entries.
 const ORPHANS_EVERY: TimeDelta = TimeDelta::minutes(30);
+/// The catalogue is read so often.
+const SURVEY_EVERY: TimeDelta = TimeDelta::minutes(15);
 /// Waiting rows are counted up to this.
 const BACKLOG_CAP: i64 = 100_000;
 
@@ -137,7 +139,9 @@ pub struct Desk {
     refused_at: Option<DateTime<Utc>>,
     /// The highest script that was run, as the last survey found it.
     script: i64,
-    /// A connection point took rows of an I/O Box when it was made.
+    /// When the last survey was made.
+    surveyed_at: Option<DateTime<Utc>>,
+    /// A connection point took rows of an I/O Box then.
     surveyed_for_iobox: bool,
     owned: HashMap<String, DateTime<Utc>>,
     /// Rows of connection points whose `applied_at` says that they are in force (or refused).
@@ -254,6 +258,7 @@ impl Desk {
             is_cloned: false,
             refused_at: None,
             script: 0,
+            surveyed_at: None,
             surveyed_for_iobox: false,
             owned: HashMap::new(),
             applied: Vec::new(),
@@ -339,6 +344,7 @@ impl Desk {
         } else if self.claimed.is_none() {
             let survey = self.database.survey().await?;
             self.script = survey.script;
+            self.surveyed_at = Some(now);
             if self.lacks_tables(&survey, heard, now) {
                 return Ok(());
             }
@@ -395,7 +401,8 @@ impl Desk {
         Ok(())
     }
 
-    /// What composing, or taking rows of an I/O Box, needs of the tables is looked at anew where a setting changed.
+    /// The tables are looked at anew where a setting needs others of them, and now and then: whoever runs a script that was
+    /// missing, or makes an index, need not start the agent again.
     async fn look_at_sources(
         &mut self,
         tables: &ControlTables,
@@ -406,11 +413,17 @@ impl Desk {
         let takes_rows = tables.connection_points.iter().any(|row| row.source_kind != "rows");
         let lacks_script =
             self.script < SCRIPT_COMPOSES && plan.connection_points.values().any(|point| point.composes);
-        if takes_rows != self.surveyed_for_iobox || lacks_script {
+        let every = if lacks_script { BEAT } else { SURVEY_EVERY };
+        let needs_others = takes_rows != self.surveyed_for_iobox;
+        if needs_others || self.surveyed_at.is_none_or(|at| is_due(at, every, now)) {
             let survey = self.database.survey().await?;
             self.script = survey.script;
-            // Nothing is lacking any more, or is now.
-            self.lacks_tables(&survey, heard, now);
+            self.surveyed_at = Some(now);
+            self.advise(&survey, now);
+            if needs_others || lacks_script {
+                // Nothing is lacking any more, or is now.
+                self.lacks_tables(&survey, heard, now);
+            }
         }
         self.surveyed_for_iobox = takes_rows;
         plan.refuse_composing(self.script, SCRIPT_COMPOSES);

@@ -132,6 +132,26 @@ pub async fn clocks_and_silent_agents_are_told<F: Fixture>() {
     assert_eq!(fixture.rows(open).await, Vec::<Vec<String>>::new());
 }
 
+/// A script that was missing and is run, or an index that is made: noticed without a start.
+pub async fn a_script_that_is_run_is_noticed<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    fixture.exec("DELETE FROM bodrelay_version WHERE script_no > 1").await;
+    let mut desk = desk(&fixture, &folder.path().join("journal.sqlite"), &clock, "h1");
+    desk.round(Said::default()).await;
+    let open = "SELECT count(*) FROM bodrelay_finding WHERE code = 'SCRIPT_MISSING' AND cleared_at IS NULL";
+    assert_eq!(fixture.value(open).await, "1");
+    let newest = bodrelay::database::statements::scripts::SCRIPT_KNOWN;
+    fixture
+        .exec(&format!("INSERT INTO bodrelay_version (script_no, script_name) VALUES ({newest}, 'x')"))
+        .await;
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.value(open).await, "1", "the catalogue is not read in every round");
+    clock.forward(15);
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.value(open).await, "0");
+}
+
 /// What could not be said while the database was away is said when it is back, and taken back; also what an earlier
 /// life could not take back.
 pub async fn findings_of_an_earlier_life_are_taken_back<F: Fixture>() {

@@ -164,7 +164,8 @@ macro_rules! cases {
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
             panel: views_answer_the_usual_questions, audit_tells_what_was_changed, history_is_read, the_readme_can_be_typed;
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
-                clocks_and_silent_agents_are_told,                findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
+                clocks_and_silent_agents_are_told, a_script_that_is_run_is_noticed,
+                findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
                 what_is_received_has_one_owner_and_a_status, what_a_restore_took_is_named;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;
