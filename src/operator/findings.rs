@@ -110,6 +110,17 @@ impl Findings {
         }
     }
 
+    /// Takes back what is so of connection points that are not this agent's any more: nobody else would. What happened has
+    /// happened; `others` are codes about just that.
+    pub fn keep_points(&mut self, is_own: impl Fn(&str) -> bool, others: &[&str]) {
+        for finding in self.known.values_mut() {
+            let is_gone = finding.row.connection_point.as_ref().is_some_and(|name| !is_own(name));
+            if is_gone && !is_event(&finding.row.code) && !others.contains(&&*finding.row.code) {
+                finding.clear();
+            }
+        }
+    }
+
     /// A finding that holds, or (where it was open) no longer does.
     pub fn hold(&mut self, notice: Notice, holds: bool, now: DateTime<Utc>) {
         if holds {

@@ -9,6 +9,7 @@ use super::{BEAT, Desk, PointReport, RoundError, Said, is_due};
 use crate::database::{Owner, Selection};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Refused};
+use crate::domain::unserved;
 
 /// What a round finds wholly or not at all.
 const CODES: [&str; 2] = ["SETTING_REFUSED", "ROWS_OVERLAP"];
@@ -65,6 +66,12 @@ impl Desk {
         for notice in notices.into_iter().chain(twice) {
             self.findings.take(notice, now);
         }
+        let is_own = |name: &str| {
+            plan.connection_points.contains_key(name)
+                || plan.refused.iter().any(|refused| refused.connection_point == name)
+                || said.refused_elsewhere.iter().any(|(refused, _)| refused == name)
+        };
+        self.findings.keep_points(is_own, &unserved::CODES);
         Ok(())
     }
 

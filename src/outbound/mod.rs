@@ -282,6 +282,9 @@ impl Outbound {
             let point = &mut self.points[number];
             if point.site == site && !plan.contains_key(point.name()) {
                 point.planned = false;
+                // Its findings end with it; should it come again, they are told anew.
+                point.unlisted.clear();
+                point.listed_only.clear();
             }
         }
         for settings in plan.values() {

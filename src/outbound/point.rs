@@ -1,6 +1,6 @@
 //! One connection point in memory: a cache of what the journal and the outbox say, which can be rebuilt from them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -135,8 +135,9 @@ pub(super) struct Point {
     /// Messages above this row were admitted while lower ones were being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
-    /// Types that rows wait for and nobody lists, as this life told them; where the tour over them goes on.
-    pub unlisted: BTreeSet<String>,
+    /// Types that rows wait for and nobody lists, as this life told them, with the tours that may miss them; and where the
+    /// next tour goes on.
+    pub unlisted: BTreeMap<String, u8>,
     pub unlisted_from: String,
     /// Types that ION's list named and the settings lacked.
     pub listed_only: BTreeSet<String>,
@@ -236,7 +237,7 @@ impl Point {
             refill: None,
             missed: None,
             list: List::default(),
-            unlisted: BTreeSet::new(),
+            unlisted: BTreeMap::new(),
             unlisted_from: String::new(),
             listed_only: BTreeSet::new(),
             another_sender_until: 0,

@@ -18,12 +18,17 @@ const REASON: &str = "unlisted";
 const TYPES: usize = 20;
 /// Rows of a type that are looked at once its lowest one is gone.
 const ROWS: i64 = 5_000;
+/// Whole tours in which a type that is told may be missing: its rows may not be parked yet, or no longer, since a changed
+/// setting has them judged again.
+const TOURS: u8 = 2;
 
 /// What a part of the tour found.
 #[derive(Debug, Default)]
 pub(super) struct Tour {
     /// Where the next one goes on; empty: it begins again.
     from: String,
+    /// It went over all types.
+    is_whole: bool,
     /// Types with rows at 0.
     waiting: Vec<String>,
     /// Types of which the last parked row has gone.
@@ -34,7 +39,7 @@ pub(super) struct Tour {
 
 /// Goes on with the tour at the type `from`.
 pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectError> {
-    let mut tour = Tour::default();
+    let mut tour = Tour { is_whole: from.is_empty(), ..Tour::default() };
     for _ in 0..TYPES {
         let Some((document_type, lowest)) = job.journal.parked_type(job.point_id, REASON, from).await? else {
             return Ok(tour);
@@ -47,7 +52,7 @@ pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectErr
         // The next one in order: nothing is between a text and the same with the lowest character behind it.
         from = document_type + "\0";
     }
-    tour.from = from;
+    (tour.from, tour.is_whole) = (from, false);
     Ok(tour)
 }
 
@@ -83,7 +88,7 @@ impl Outbound {
     /// A row of a type that nobody lists waits; without a type, nothing tells which it is.
     pub(super) fn not_listed(&mut self, number: PointNumber, document_type: &str) {
         let point = self.point(number);
-        point.unlisted.insert(document_type.to_owned());
+        point.unlisted.insert(document_type.to_owned(), TOURS);
         let name = point.name().to_owned();
         let notice = type_not_listed(&name, document_type);
         let Some((verb, noun)) = document_type.split_once('.') else {
@@ -103,12 +108,21 @@ impl Outbound {
         ));
     }
 
-    /// Tells what an earlier life had told, and takes back what waits no longer. A type that is told and not parked yet
-    /// stays as it is.
-    pub(super) fn toured(&mut self, number: PointNumber, tour: Tour) {
+    /// Tells what an earlier life had told, and takes back what waits no longer.
+    pub(super) fn toured(&mut self, number: PointNumber, mut tour: Tour) {
         let point = self.point(number);
         point.unlisted_from = tour.from;
         let settings = point.settings.clone();
+        for (document_type, tours) in &mut point.unlisted {
+            if tour.waiting.contains(document_type) {
+                *tours = TOURS;
+            } else if tour.is_whole && !tour.over.contains(document_type) {
+                *tours -= 1;
+                if *tours == 0 {
+                    tour.over.push(document_type.clone());
+                }
+            }
+        }
         for document_type in tour.over {
             self.point(number).unlisted.remove(&document_type);
             self.notices.push(type_not_listed(&settings.name, &document_type).clears());
@@ -117,7 +131,7 @@ impl Outbound {
             // What was listed since the tour set out is no longer its business.
             let is_listed =
                 DocumentType::parse(&document_type).is_some_and(|it| settings.documents.contains_key(&it));
-            if !is_listed && !self.point(number).unlisted.contains(&document_type) {
+            if !is_listed && !self.point(number).unlisted.contains_key(&document_type) {
                 self.not_listed(number, &document_type);
             }
         }
