@@ -110,8 +110,9 @@ pub trait Database: Send + Sync {
     /// Gives up the ownership of a connection point's direction, where this journal has it: free for others at once.
     async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()>;
 
-    /// What the agent has to say, in one transaction.
-    async fn control_report(&self, report: &Report) -> Result<()>;
+    /// What the agent has to say, in one transaction. Answers for each of its statuses whether this journal owns that
+    /// row: then it is written, which renews the ownership as a claim does.
+    async fn control_report(&self, report: &Report) -> Result<Vec<bool>>;
 
     /// Ids of rows at 0 in an id range, lowest first.
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page>;

@@ -200,7 +200,7 @@ impl Database for Mssql {
         ))
     }
 
-    async fn control_report(&self, report: &Report) -> Result<()> {
+    async fn control_report(&self, report: &Report) -> Result<Vec<bool>> {
         on!(self.control, "control_report", |session| report::control_report(session, report))
     }
 

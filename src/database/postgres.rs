@@ -245,7 +245,7 @@ impl Database for Postgres {
         .await
     }
 
-    async fn control_report(&self, report: &Report) -> Result<()> {
+    async fn control_report(&self, report: &Report) -> Result<Vec<bool>> {
         self.call(&self.control, "control_report", |session| async move {
             report::control_report(&session, report).await
         })

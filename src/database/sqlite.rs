@@ -342,7 +342,7 @@ impl Database for Sqlite {
         self.call("owner_release", move |connection| control::owner_release(connection, &owned)).await
     }
 
-    async fn control_report(&self, report: &Report) -> Result<()> {
+    async fn control_report(&self, report: &Report) -> Result<Vec<bool>> {
         let report = report.clone();
         self.call("control_report", move |connection| report::control_report(connection, &report)).await
     }

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Claimed, Desk, RoundError};
+use super::{Desk, RoundError, is_due};
 use crate::database::{CommandRow, HostRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::KnownDatabase;
@@ -109,14 +109,14 @@ impl Desk {
         if !self.database.host_claim(&row, expected).await? {
             return Ok(Guard::Refused(self.cloned(now)));
         }
-        self.claimed = Some(Claimed { raised_at: now, beat_at: now });
+        (self.raised_at, self.host_at) = (Some(now), Some(now));
         Ok(Guard::Passed { verify })
     }
 
     /// Hourly: whoever moved the epoch meanwhile has a copy of this journal.
     pub(super) async fn raise_epoch(&mut self, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        let (Some(claimed), Some(known)) = (self.claimed, &self.known) else { return Ok(None) };
-        if now - claimed.raised_at < EPOCH_EVERY {
+        let (Some(raised_at), Some(known)) = (self.raised_at, &self.known) else { return Ok(None) };
+        if !is_due(raised_at, EPOCH_EVERY, now) {
             return Ok(None);
         }
         let expected = known.epoch;
@@ -126,10 +126,10 @@ impl Desk {
         self.known = Some(raised);
         let row = self.host_row("running", None, now);
         if self.database.host_claim(&row, Some(expected)).await? {
-            self.claimed = Some(Claimed { raised_at: now, beat_at: now });
+            (self.raised_at, self.host_at) = (Some(now), Some(now));
             return Ok(None);
         }
-        self.claimed = None;
+        self.raised_at = None;
         Ok(Some(self.cloned(now)))
     }
 

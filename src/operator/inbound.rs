@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said, is_due};
+use super::owned::Owned;
+use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said};
 use crate::database::{DatabaseError, Owner, OwnerClaim, Report, StatusRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
@@ -67,7 +68,7 @@ pub struct InboundReport {
 /// What this agent knows of the receiving side.
 #[derive(Default)]
 pub(super) struct Inbound {
-    owned: BTreeMap<String, DateTime<Utc>>,
+    pub(super) owned: Owned,
     statuses: BTreeMap<String, Memory>,
     /// What the last survey says that receiving lacks, for which connection points, and when.
     problems: Vec<String>,
@@ -85,7 +86,8 @@ struct Memory {
     state: &'static str,
     reason: Option<String>,
     since: DateTime<Utc>,
-    written_at: Option<DateTime<Utc>>,
+    /// The table says this state, and why.
+    is_written: bool,
     said: InboundReport,
 }
 
@@ -145,7 +147,7 @@ impl Desk {
 
     /// `Some`: the host that owns it.
     async fn own_inbound(&mut self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        if self.inbound.owned.get(name).is_some_and(|at| !is_due(*at, BEAT, now)) {
+        if !self.inbound.owned.is_unsure(name, now) {
             return Ok(None);
         }
         let claim = OwnerClaim {
@@ -159,13 +161,13 @@ impl Desk {
         let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "receiving");
         match self.database.owner_claim(&claim).await? {
             Owner::Mine => {
-                if self.inbound.owned.insert(name.to_owned(), now).is_none() {
+                if self.inbound.owned.confirm(name, now) {
                     self.findings.hold(notice, false, now);
                 }
                 Ok(None)
             }
             Owner::Other { host, heartbeat_at } => {
-                self.inbound.owned.remove(name);
+                self.inbound.owned.lose(name);
                 let text = format!(
                     "the agent of host {host} receives for this connection point (heartbeat {heartbeat_at}); what ION \
                      sends here is answered with 503"
@@ -182,10 +184,10 @@ impl Desk {
     async fn give_up_inbound(&mut self, plan: &Plan) -> Result<(), RoundError> {
         let journal_id = self.journal.journal_id().to_string();
         let gone: Vec<String> =
-            self.inbound.owned.keys().filter(|name| !plan.inbound.contains_key(*name)).cloned().collect();
+            self.inbound.owned.names().filter(|name| !plan.inbound.contains_key(*name)).cloned().collect();
         for name in gone {
             self.database.owner_release(&name, "in", &journal_id).await?;
-            self.inbound.owned.remove(&name);
+            self.inbound.owned.lose(&name);
             self.inbound.statuses.remove(&name);
         }
         Ok(())
@@ -256,16 +258,17 @@ impl Desk {
         }
     }
 
-    /// The status rows of direction `in` that have changed, or whose time has come.
+    /// The status rows of direction `in` that have changed, or all of them.
     pub(super) fn inbound_statuses(
         &mut self,
         said: &Said,
         plan: &Plan,
         report: &mut Report,
+        beat: bool,
         now: DateTime<Utc>,
     ) {
         for (name, inbound) in &plan.inbound {
-            if !self.inbound.owned.contains_key(name) {
+            if !self.inbound.owned.contains(name) {
                 continue;
             }
             let memory = self.inbound.statuses.entry(name.clone()).or_default();
@@ -280,11 +283,11 @@ impl Desk {
             };
             if memory.state != state || memory.reason != reason {
                 (memory.state, memory.reason, memory.since) = (state, reason, now);
-                memory.written_at = None;
+                memory.is_written = false;
             }
             let said = &memory.said;
             let moved = said.stored_more != 0 || said.duplicates_more != 0 || said.refused_more != 0;
-            if !moved && memory.written_at.is_some_and(|at| !is_due(at, BEAT, now)) {
+            if !(beat || moved || !memory.is_written) {
                 continue;
             }
             report.statuses.push(StatusRow {
@@ -314,9 +317,9 @@ impl Desk {
     }
 
     /// A status row of direction `in` is in the table.
-    pub(super) fn inbound_written(&mut self, row: &StatusRow, now: DateTime<Utc>) {
+    pub(super) fn inbound_written(&mut self, row: &StatusRow) {
         if let Some(memory) = self.inbound.statuses.get_mut(&row.connection_point) {
-            memory.written_at = Some(now);
+            memory.is_written = true;
             memory.said.stored_more -= row.accepted_more;
             memory.said.refused_more -= row.failed_more;
             memory.said.duplicates_more -= row.duplicates_more;
@@ -381,7 +384,7 @@ impl Desk {
         }
         self.inbound.purged_at = Some(now);
         let database_id = self.known.as_ref().map(|known| known.database_id);
-        for name in self.inbound.owned.keys() {
+        for name in self.inbound.owned.names() {
             let Some(point) = plan.connection_points.get(name) else { continue };
             let days = |least: i64| TimeDelta::days(least.max(i64::from(point.log_keep_days)));
             let (receipts, documents) = (now - days(RECEIPT_DAYS), now - days(DOCUMENT_DAYS));

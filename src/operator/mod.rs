@@ -23,6 +23,7 @@ use crate::journal::{Journal, JournalError, KnownDatabase};
 mod claim;
 mod findings;
 mod inbound;
+mod owned;
 mod refused;
 mod watch;
 
@@ -30,10 +31,11 @@ pub use claim::Guard;
 use findings::Findings;
 use inbound::Inbound;
 pub use inbound::{InboundReport, Receiving};
+use owned::Owned;
 
 /// An owner that is silent for longer has lapsed.
 const OWNER_LAPSE_SECONDS: i64 = 180;
-/// Heartbeats and unchanged status rows are written this often.
+/// Heartbeats and what has not changed are written this often, all of it in one transaction.
 const BEAT: TimeDelta = TimeDelta::seconds(60);
 /// Rows that nobody chooses are looked for so often: some thousand index entries.
 const ORPHANS_EVERY: TimeDelta = TimeDelta::minutes(30);
@@ -132,7 +134,12 @@ pub struct Desk {
     identity: Identity,
     started_at: DateTime<Utc>,
     known: Option<KnownDatabase>,
-    claimed: Option<Claimed>,
+    /// When the epoch was raised last; `None`: the database has to be met anew.
+    raised_at: Option<DateTime<Utc>>,
+    /// When everything was written last, changed or not.
+    beat_at: Option<DateTime<Utc>>,
+    /// When this agent's row of bodrelay_host was written last, by our clock.
+    host_at: Option<DateTime<Utc>>,
     /// Another machine works with a copy of the journal: this one stops for good.
     is_cloned: bool,
     /// When the host row last said that this agent refuses to work.
@@ -143,7 +150,7 @@ pub struct Desk {
     surveyed_at: Option<DateTime<Utc>>,
     /// A connection point took rows of an I/O Box then.
     surveyed_for_iobox: bool,
-    owned: HashMap<String, DateTime<Utc>>,
+    owned: Owned,
     /// Rows of connection points whose `applied_at` says that they are in force (or refused).
     applied: Vec<ConnectionPointRow>,
     /// Rows that the last round refused, as the outgoing path would report them.
@@ -162,20 +169,14 @@ pub struct Desk {
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Claimed {
-    raised_at: DateTime<Utc>,
-    beat_at: DateTime<Utc>,
-}
-
 /// What was last written of a status row, and what waits to be.
 #[derive(Debug, Default)]
 struct Memory {
     state: &'static str,
     reason: Option<String>,
     since: DateTime<Utc>,
-    written_at: Option<DateTime<Utc>>,
-    counted_at: Option<DateTime<Utc>>,
+    /// The table says this state, and why.
+    is_written: bool,
     accepted_more: i64,
     failed_more: i64,
     figures: (i64, i64, i64, i64),
@@ -193,7 +194,7 @@ impl Memory {
             self.state = point.state;
             self.reason.clone_from(&point.reason);
             self.since = now;
-            self.written_at = None;
+            self.is_written = false;
         }
     }
 
@@ -254,13 +255,15 @@ impl Desk {
             identity,
             started_at,
             known: None,
-            claimed: None,
+            raised_at: None,
+            beat_at: None,
+            host_at: None,
             is_cloned: false,
             refused_at: None,
             script: 0,
             surveyed_at: None,
             surveyed_for_iobox: false,
-            owned: HashMap::new(),
+            owned: Owned::default(),
             applied: Vec::new(),
             refused: BTreeMap::new(),
             is_twice: false,
@@ -275,8 +278,7 @@ impl Desk {
         let mut heard = Heard::default();
         let now = self.clock.now();
         if said.was_lost {
-            // Whatever comes back may be another database.
-            self.claimed = None;
+            self.doubt();
         }
         self.take_in(&said, now);
         match self.try_round(&said, &mut heard, now).await {
@@ -286,8 +288,7 @@ impl Desk {
                 }
             }
             Err(RoundError::Database(error)) => {
-                // Whatever comes back may be another file: it is looked at anew.
-                self.claimed = None;
+                self.doubt();
                 self.is_away = true;
                 let notice = self.away().says(
                     error.to_string(),
@@ -306,6 +307,13 @@ impl Desk {
         heard.unfinished =
             self.statuses.iter().map(|(name, memory)| (name.clone(), memory.unfinished())).collect();
         heard
+    }
+
+    /// Whatever comes back may be another database: it is looked at anew.
+    fn doubt(&mut self) {
+        self.raised_at = None;
+        self.owned.doubt();
+        self.inbound.owned.doubt();
     }
 
     fn away(&self) -> Notice {
@@ -341,7 +349,7 @@ impl Desk {
         if self.is_cloned {
             // To claim it once more would take it from the other one, who does as much an hour later.
             heard.refused = Some(claim::CLONED.to_owned());
-        } else if self.claimed.is_none() {
+        } else if self.raised_at.is_none() {
             let survey = self.database.survey().await?;
             self.script = survey.script;
             self.surveyed_at = Some(now);
@@ -390,12 +398,12 @@ impl Desk {
             let holds = !notice.text.is_empty();
             self.findings.hold(notice, holds, now);
         }
-        let report = self.report(said, &plan, &tables, heard.refused.as_deref(), now).await?;
+        let beat = said.stopping || self.beat_at.is_none_or(|at| is_due(at, BEAT, now));
+        let report = self.report(said, &plan, &tables, heard.refused.as_deref(), beat, now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
         let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
-        let (beat, statuses) = (report.host.is_some(), report.statuses.clone());
-        self.database.control_report(&report).await?;
-        self.written(beat, &statuses, &tables, now);
+        let ours = self.database.control_report(&report).await?;
+        self.written(beat, report.statuses.iter().zip(ours), &tables, now);
         heard.closed_commands = closed;
         heard.plan = Some(plan);
         Ok(())
@@ -461,21 +469,21 @@ impl Desk {
         true
     }
 
-    /// Takes or renews the ownership of every connection point that is to send.
+    /// Takes the ownership of every connection point that is to send.
     async fn own(&mut self, plan: &Plan, heard: &mut Heard, now: DateTime<Utc>) -> Result<(), RoundError> {
         for name in plan.connection_points.keys() {
-            if self.owned.get(name).is_some_and(|at| !is_due(*at, BEAT, now)) {
+            if !self.owned.is_unsure(name, now) {
                 continue;
             }
             let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
             match self.database.owner_claim(&self.claim_of(name)).await? {
                 Owner::Mine => {
-                    if self.owned.insert(name.clone(), now).is_none() {
+                    if self.owned.confirm(name, now) {
                         self.findings.take(notice.clears(), now);
                     }
                 }
                 Owner::Other { host, heartbeat_at } => {
-                    self.owned.remove(name);
+                    self.owned.lose(name);
                     heard.owned_by.insert(name.clone(), host.clone());
                     self.findings.take(
                         notice.says(
@@ -510,10 +518,10 @@ impl Desk {
                 || self.refused.contains_key(name)
                 || said.points.iter().any(|point| point.connection_point == *name && !point.is_gone)
         };
-        let given_up: Vec<String> = self.owned.keys().filter(|name| !is_ours(name)).cloned().collect();
+        let given_up: Vec<String> = self.owned.names().filter(|name| !is_ours(name)).cloned().collect();
         for name in given_up {
             self.database.owner_release(&name, "out", &journal_id).await?;
-            self.owned.remove(&name);
+            self.owned.lose(&name);
         }
         Ok(())
     }
@@ -597,6 +605,7 @@ impl Desk {
         plan: &Plan,
         tables: &ControlTables,
         refused: Option<&str>,
+        beat: bool,
         now: DateTime<Utc>,
     ) -> Result<Report, RoundError> {
         let mut report = Report::default();
@@ -607,9 +616,7 @@ impl Desk {
             self.refused_at = Some(now);
             report.host = Some(self.host_row("refused", Some(reason.to_owned()), now));
         }
-        if let Some(claimed) = self.claimed
-            && (said.stopping || is_due(claimed.beat_at, BEAT, now))
-        {
+        if beat && self.raised_at.is_some() {
             report.host = Some(self.host_row(if said.stopping { "stopped" } else { "running" }, None, now));
         }
         self.refusals(said, plan, tables, &mut report);
@@ -618,11 +625,11 @@ impl Desk {
         let refused = self.refused.clone();
         let fine = said.points.iter().filter(|point| !refused.contains_key(&point.connection_point));
         for point in fine.chain(refused.values()) {
-            if let Some(row) = self.status(point, said.stopping, now).await? {
+            if let Some(row) = self.status(point, said.stopping, beat, now).await? {
                 report.statuses.push(row);
             }
         }
-        self.inbound_statuses(said, plan, &mut report, now);
+        self.inbound_statuses(said, plan, &mut report, beat, now);
         // Last: the figures above may be findings, too.
         self.findings.age(self.started_at, said.stopping, now);
         report.findings = self.findings.to_write(now);
@@ -666,25 +673,23 @@ impl Desk {
         reasons
     }
 
-    /// A status row, when something changed or its time has come.
+    /// A status row, when something changed or all are written.
     async fn status(
         &mut self,
         point: &PointReport,
         stopping: bool,
+        beat: bool,
         now: DateTime<Utc>,
     ) -> Result<Option<StatusRow>, RoundError> {
         let counts = self.journal.counts(point.point_id).await?;
         let memory = self.statuses.entry(point.connection_point.clone()).or_default();
         let figures = (point.in_flight, counts.held, counts.failed, counts.in_doubt);
-        let due = memory.written_at.is_none_or(|at| is_due(at, BEAT, now));
         let moved = memory.figures != figures || memory.accepted_more != 0 || memory.failed_more != 0;
-        if !(due || moved || stopping) || !self.owned.contains_key(&point.connection_point) {
+        if !(beat || moved || !memory.is_written) || !self.owned.contains(&point.connection_point) {
             return Ok(None);
         }
         memory.figures = figures;
-        let count_due = point.is_counted && memory.counted_at.is_none_or(|at| is_due(at, BEAT, now));
-        let backlog = if count_due || stopping && point.is_counted {
-            memory.counted_at = Some(now);
+        let backlog = if point.is_counted && (beat || memory.waiting.is_none()) {
             let backlog = self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?;
             memory.follow(point, backlog.waiting_rows, now);
             memory.waiting = Some(Waiting {
@@ -724,18 +729,32 @@ impl Desk {
     }
 
     /// The report is in the tables: nothing of it has to be said again.
-    fn written(&mut self, beat: bool, statuses: &[StatusRow], tables: &ControlTables, now: DateTime<Utc>) {
+    fn written<'a>(
+        &mut self,
+        beat: bool,
+        statuses: impl Iterator<Item = (&'a StatusRow, bool)>,
+        tables: &ControlTables,
+        now: DateTime<Utc>,
+    ) {
         self.findings.written(now);
         self.accepted_documents.clear();
         self.results.clear();
-        if beat && let Some(claimed) = &mut self.claimed {
-            claimed.beat_at = now;
+        if beat {
+            self.beat_at = Some(now);
+            self.host_at = self.raised_at.and(Some(now));
         }
-        for row in statuses {
+        for (row, is_ours) in statuses {
+            let owned = if row.direction == "in" { &mut self.inbound.owned } else { &mut self.owned };
+            if !is_ours {
+                // The next round's claim says whose it is.
+                owned.lose(&row.connection_point);
+                continue;
+            }
+            owned.confirm(&row.connection_point, now);
             if row.direction == "in" {
-                self.inbound_written(row, now);
+                self.inbound_written(row);
             } else if let Some(memory) = self.statuses.get_mut(&row.connection_point) {
-                memory.written_at = Some(now);
+                memory.is_written = true;
                 memory.accepted_more -= row.accepted_more;
                 memory.failed_more -= row.failed_more;
             }

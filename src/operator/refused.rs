@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BEAT, Desk, PointReport, RoundError, Said, is_due};
+use super::{Desk, PointReport, RoundError, Said};
 use crate::database::{Owner, Selection};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Refused};
@@ -75,14 +75,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes or renews the ownership of refused connection points; where another agent has it, that one speaks.
+    /// Takes the ownership of refused connection points; where another agent has it, that one speaks.
     pub(super) async fn own_refused(&mut self, now: DateTime<Utc>) -> Result<(), RoundError> {
-        let due = |name: &&String| self.owned.get(*name).is_none_or(|at| is_due(*at, BEAT, now));
-        for name in self.refused.keys().filter(due).cloned().collect::<Vec<_>>() {
+        let unsure = |name: &&String| self.owned.is_unsure(name, now);
+        for name in self.refused.keys().filter(unsure).cloned().collect::<Vec<_>>() {
             match self.database.owner_claim(&self.claim_of(&name)).await? {
-                Owner::Mine => self.owned.insert(name, now),
-                Owner::Other { .. } => self.owned.remove(&name),
-            };
+                Owner::Mine => _ = self.owned.confirm(&name, now),
+                Owner::Other { .. } => self.owned.lose(&name),
+            }
         }
         Ok(())
     }

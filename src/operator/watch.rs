@@ -140,7 +140,7 @@ impl Desk {
     ) -> Result<(), RoundError> {
         let hosts = self.database.host_read().await?;
         let own = hosts.iter().find(|row| row.host == self.identity.host);
-        let ahead = own.zip(self.claimed).map(|(row, claimed)| row.heartbeat_at - claimed.beat_at);
+        let ahead = own.zip(self.host_at).map(|(row, host_at)| row.heartbeat_at - host_at);
         if let Some(ahead) = ahead {
             let notice = clock_differs(&self.name, ahead);
             let holds = !notice.text.is_empty();

@@ -260,6 +260,31 @@ pub async fn rows_that_never_leave_are_found<F: Fixture>() {
     assert_eq!(fixture.value(open).await, "0", "one has left");
 }
 
+/// An idle minute is one transaction: the report of a status renews what is owned, and is the first to see that
+/// somebody else has it.
+pub async fn a_report_renews_what_is_owned<F: Fixture>() {
+    let (fixture, folder, clock) = (F::fresh().await, tempfile::tempdir().unwrap(), Hands::new());
+    fixture.exec(CP1).await;
+    let mut desk = desk(&fixture, &folder.path().join("journal.sqlite"), &clock, "h1");
+    let said = || Said { points: vec![report(0)], ..Said::default() };
+    let beats = "SELECT count(*) FROM bodrelay_status WHERE heartbeat_at > '2026-02-01T00:00:00.000Z' AND state = 'running'";
+    desk.round(said()).await;
+    for (minutes, renewed) in [(0, "0"), (1, "1"), (0, "0"), (1, "1")] {
+        fixture.exec("UPDATE bodrelay_status SET heartbeat_at = '2026-01-01T00:00:00.000Z'").await;
+        clock.forward(minutes);
+        assert_eq!(desk.round(said()).await.error, None);
+        assert_eq!(fixture.value(beats).await, renewed, "after {minutes} minutes");
+    }
+    let own = fixture.value("SELECT owner_journal_id FROM bodrelay_status").await;
+    fixture.exec("UPDATE bodrelay_status SET owner_journal_id = 'j2', host = 'h2'").await;
+    clock.forward(1);
+    assert!(desk.round(said()).await.owned_by.is_empty(), "it learns of it by this report");
+    assert_eq!(desk.round(said()).await.owned_by["CP1"], "h2");
+    assert_eq!(fixture.value("SELECT owner_journal_id FROM bodrelay_status").await, "j2", "not touched");
+    fixture.exec(&format!("UPDATE bodrelay_status SET owner_journal_id = '{own}'")).await;
+    assert!(desk.round(said()).await.owned_by.is_empty(), "its own again");
+}
+
 fn receives(said: Receiving) -> Said {
     Said { inbound: said, ..Said::default() }
 }

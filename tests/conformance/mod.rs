@@ -166,7 +166,8 @@ macro_rules! cases {
             guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
                 clocks_and_silent_agents_are_told, a_script_that_is_run_is_noticed,
                 findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
-                what_is_received_has_one_owner_and_a_status, what_a_restore_took_is_named;
+                a_report_renews_what_is_owned, what_is_received_has_one_owner_and_a_status,
+                what_a_restore_took_is_named;
             trouble: locked_database_is_unavailable_and_works_again, missing_tables_need_mending;
             checks: checks_refuse_each_bad_value, commands_are_checked, install_adds_the_status_rules;
         }

@@ -1,6 +1,6 @@
 -- agent:report_status
--- How a direction of a connection point fares, where this journal still owns it. Totals are added to; what is
--- not known any more (after a restart) keeps its last value.
+-- How a direction of a connection point fares, where this journal still owns it; that renews its ownership. Totals
+-- are added to; what is not known any more (after a restart) keeps its last value.
 -- Parameters: @P1 connection point, @P2 direction, @P3 journal id, @P4 state, @P5 state_since, @P6
 -- state_reason, @P7 waiting_rows (-1: not counted, the three figures stay), @P8 waiting_capped, @P9
 -- oldest_waiting_at, @P10 in_flight_rows, @P11 held_rows, @P12 failed_rows, @P13 in_doubt_rows, @P14 accepted

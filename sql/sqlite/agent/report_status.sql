@@ -1,6 +1,6 @@
 -- agent:report_status
--- How a direction of a connection point fares, where this journal still owns it. Totals are added to; what is
--- not known any more (after a restart) keeps its last value.
+-- How a direction of a connection point fares, where this journal still owns it; that renews its ownership. Totals
+-- are added to; what is not known any more (after a restart) keeps its last value.
 -- Parameters: ?1 connection point, ?2 direction, ?3 journal id, ?4 state, ?5 state_since, ?6 state_reason,
 -- ?7 waiting_rows (NULL: not counted, the three figures stay), ?8 waiting_capped, ?9 oldest_waiting_at,
 -- ?10 in_flight_rows, ?11 held_rows, ?12 failed_rows, ?13 in_doubt_rows, ?14 accepted since the last report,

@@ -5,6 +5,7 @@ use tiberius::ToSql;
 use crate::database::statements::mssql as sql;
 use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
+use super::control::owned;
 use super::session::Session;
 use super::trouble::Trouble;
 use super::values::{given, stamp, stamp_if};
@@ -12,7 +13,7 @@ use super::values::{given, stamp, stamp_if};
 /// A number that is not known, as a parameter: NULL would have no type (spec/mssql.md).
 const NOT_KNOWN: i64 = -1;
 
-pub(super) async fn control_report(session: &mut Session, report: &Report) -> Result<(), Trouble> {
+pub(super) async fn control_report(session: &mut Session, report: &Report) -> Result<Vec<bool>, Trouble> {
     session.begin().await?;
     if let Some(row) = &report.host {
         write_host(session, row).await?;
@@ -32,8 +33,9 @@ pub(super) async fn control_report(session: &mut Session, report: &Report) -> Re
         let values: [&dyn ToSql; 4] = [connection_point, verb, noun, &accepted];
         session.execute(sql::REPORT_DOCUMENT_ACCEPTED, &values).await?;
     }
+    let mut ours = Vec::with_capacity(report.statuses.len());
     for row in &report.statuses {
-        write_status(session, row).await?;
+        ours.push(write_status(session, row).await?);
     }
     for row in &report.findings {
         write_finding(session, row).await?;
@@ -41,7 +43,8 @@ pub(super) async fn control_report(session: &mut Session, report: &Report) -> Re
     for result in &report.commands {
         write_command(session, result).await?;
     }
-    session.commit().await
+    session.commit().await?;
+    Ok(ours)
 }
 
 async fn write_host(session: &mut Session, row: &HostRow) -> Result<(), Trouble> {
@@ -56,7 +59,12 @@ async fn write_host(session: &mut Session, row: &HostRow) -> Result<(), Trouble>
     session.execute(sql::REPORT_HOST, &values).await.map(drop)
 }
 
-async fn write_status(session: &mut Session, row: &StatusRow) -> Result<(), Trouble> {
+/// Answers whether this journal owns the row, in the table and by its lock: an agent with a copy of the journal may have it.
+async fn write_status(session: &mut Session, row: &StatusRow) -> Result<bool, Trouble> {
+    let what = owned(&row.connection_point, row.direction);
+    if !session.lock_while_it_lives(&what).await? {
+        return Ok(false);
+    }
     let backlog = row.backlog.as_ref();
     let values: [&dyn ToSql; 23] = [
         &row.connection_point,
@@ -83,7 +91,11 @@ async fn write_status(session: &mut Session, row: &StatusRow) -> Result<(), Trou
         &stamp(row.started_at),
         &row.duplicates_more,
     ];
-    session.execute(sql::REPORT_STATUS, &values).await.map(drop)
+    let written = session.execute(sql::REPORT_STATUS, &values).await?;
+    if written == 0 {
+        session.unlock(&what).await?;
+    }
+    Ok(written > 0)
 }
 
 async fn write_finding(session: &mut Session, row: &FindingRow) -> Result<(), Trouble> {

@@ -144,6 +144,6 @@ pub(super) async fn owner_release(
 }
 
 /// The name of the lock behind a claim.
-fn owned(connection_point: &str, direction: &str) -> String {
+pub(super) fn owned(connection_point: &str, direction: &str) -> String {
     format!("bodrelay {connection_point} {direction}")
 }

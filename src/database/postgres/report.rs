@@ -6,11 +6,12 @@
 use crate::database::statements::postgres as sql;
 use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
+use super::control::owned;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{clean, clean_if};
 
-pub(super) async fn control_report(session: &Session, report: &Report) -> Result<(), Trouble> {
+pub(super) async fn control_report(session: &Session, report: &Report) -> Result<Vec<bool>, Trouble> {
     session.begin_write().await?;
     if let Some(row) = &report.host {
         write_host(session, row).await?;
@@ -30,8 +31,9 @@ pub(super) async fn control_report(session: &Session, report: &Report) -> Result
         let accepted = accepted.map(i16::from);
         session.execute(sql::REPORT_DOCUMENT_ACCEPTED, &[connection_point, verb, noun, &accepted]).await?;
     }
+    let mut ours = Vec::with_capacity(report.statuses.len());
     for row in &report.statuses {
-        write_status(session, row).await?;
+        ours.push(write_status(session, row).await?);
     }
     for row in &report.findings {
         write_finding(session, row).await?;
@@ -39,7 +41,8 @@ pub(super) async fn control_report(session: &Session, report: &Report) -> Result
     for result in &report.commands {
         write_command(session, result).await?;
     }
-    session.commit().await
+    session.commit().await?;
+    Ok(ours)
 }
 
 async fn write_host(session: &Session, row: &HostRow) -> Result<(), Trouble> {
@@ -50,9 +53,14 @@ async fn write_host(session: &Session, row: &HostRow) -> Result<(), Trouble> {
     Ok(())
 }
 
-async fn write_status(session: &Session, row: &StatusRow) -> Result<(), Trouble> {
+/// Answers whether this journal owns the row, in the table and by its lock: an agent with a copy of the journal may have it.
+async fn write_status(session: &Session, row: &StatusRow) -> Result<bool, Trouble> {
+    let what = owned(&row.connection_point, row.direction);
+    if !session.lock_while_it_lives(&what).await? {
+        return Ok(false);
+    }
     let backlog = row.backlog.as_ref();
-    session
+    let written = session
         .execute(
             sql::REPORT_STATUS,
             &[
@@ -82,7 +90,10 @@ async fn write_status(session: &Session, row: &StatusRow) -> Result<(), Trouble>
             ],
         )
         .await?;
-    Ok(())
+    if written == 0 {
+        session.unlock(&what).await?;
+    }
+    Ok(written > 0)
 }
 
 async fn write_finding(session: &Session, row: &FindingRow) -> Result<(), Trouble> {

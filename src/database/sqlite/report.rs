@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 use super::values::{stamp, stamp_if};
 use super::write;
 
-pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Result<(), Trouble> {
+pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Result<Vec<bool>, Trouble> {
     let transaction = write(connection)?;
     if let Some(row) = &report.host {
         write_host(&transaction, row)?;
@@ -29,11 +29,12 @@ pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Re
         let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_ACCEPTED)?;
         statement.execute(params![connection_point, verb, noun, accepted])?;
     }
-    report.statuses.iter().try_for_each(|row| write_status(&transaction, row))?;
+    let ours: Vec<bool> =
+        report.statuses.iter().map(|row| write_status(&transaction, row)).collect::<Result<_, _>>()?;
     report.findings.iter().try_for_each(|row| write_finding(&transaction, row))?;
     report.commands.iter().try_for_each(|result| write_command(&transaction, result))?;
     transaction.commit()?;
-    Ok(())
+    Ok(ours)
 }
 
 fn write_host(transaction: &Transaction<'_>, row: &HostRow) -> Result<(), Trouble> {
@@ -48,8 +49,9 @@ fn write_host(transaction: &Transaction<'_>, row: &HostRow) -> Result<(), Troubl
     Ok(())
 }
 
-fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<(), Trouble> {
-    transaction.prepare_cached(sql::REPORT_STATUS)?.execute(params![
+/// Answers whether this journal owns the row.
+fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<bool, Trouble> {
+    let written = transaction.prepare_cached(sql::REPORT_STATUS)?.execute(params![
         row.connection_point,
         row.direction,
         row.journal_id,
@@ -74,7 +76,7 @@ fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<(), Tr
         stamp(row.started_at),
         row.duplicates_more,
     ])?;
-    Ok(())
+    Ok(written > 0)
 }
 
 fn write_finding(transaction: &Transaction<'_>, row: &FindingRow) -> Result<(), Trouble> {
