@@ -143,6 +143,53 @@ fn random_kills_among_faults() {
     assert!(posts_before > 0, "no kill hit anything under way");
 }
 
+/// SIGKILL at full speed: no faults, all slots of posts taken, and always more rows waiting. `BODRELAY_KILLS` (5) says
+/// how often.
+fn kills_at_full_speed(site: &Site) {
+    const BACKLOG: i64 = 600;
+    const DOCUMENTS: i64 = 300;
+    let kills = std::env::var("BODRELAY_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
+    let mut random = fastrand::Rng::with_seed(seed());
+    site.sql("UPDATE bodrelay_connection_point SET parallel_posts = 32, batch_rows = 1000");
+    let mut entries = BTreeMap::new();
+    let mut insert = |more: i64| {
+        let numbers = entries.len() as i64..entries.len() as i64 + more;
+        let batch: Vec<Entry> = numbers
+            .map(|number| {
+                let entry = Entry::new(&format!("ITEM-{}", number % DOCUMENTS), number / DOCUMENTS + 1);
+                if number % 2 == 0 { entry } else { entry.message_id(&format!("erp-{number}")) }
+            })
+            .collect();
+        entries.extend(site.insert_all(&batch).into_iter().zip(batch));
+    };
+    insert(BACKLOG);
+    for kill in 1..=kills {
+        let posts = random.u64(0..400);
+        insert(posts.try_into().unwrap());
+        let before = site.simulator.ledger().counts().posts;
+        let mut agent = site.start();
+        agent.until("its posts", || site.simulator.ledger().counts().posts >= before + posts);
+        let moment = Instant::now() + Duration::from_millis(random.u64(0..20));
+        agent.until("the moment of the kill", || Instant::now() >= moment);
+        agent.kill();
+        assert!(site.waiting() > 0, "kill {kill} found no load");
+    }
+    site.drain();
+    let verdict = site.judge(&entries);
+    eprintln!("{kills} kills, {verdict:?}");
+    assert_eq!(verdict.accepted, entries.len());
+}
+
+#[test]
+fn random_kills_at_full_speed_on_sqlite() {
+    kills_at_full_speed(&Site::new());
+}
+
+#[test]
+fn random_kills_at_full_speed_on_postgres() {
+    kills_at_full_speed(&Site::on_postgres(Options::default()));
+}
+
 /// Documents as they really are: deflated ones, and some of 4 MB, which are read again and again.
 #[test]
 fn large_and_deflated_documents_survive_random_kills() {

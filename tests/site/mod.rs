@@ -448,6 +448,19 @@ impl Site {
             .unwrap()
     }
 
+    /// The flag of every row.
+    fn flags(&self) -> HashMap<i64, i64> {
+        const FLAGS: &str = "SELECT C_ID, C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY";
+        if let Some(server) = &self.server {
+            let rows = server.rows(FLAGS).into_iter();
+            return rows.map(|row| (row[0].parse().unwrap(), row[1].parse().unwrap())).collect();
+        }
+        let connection = self.database();
+        let mut statement = connection.prepare(FLAGS).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
     /// How many rows wait.
     pub fn waiting(&self) -> i64 {
         self.number("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 0")
@@ -641,12 +654,13 @@ impl Site {
         for logged in self.log() {
             log.entry(logged.entry_id).or_default().push(logged);
         }
+        let flags = self.flags();
         let mut verdict = Verdict::default();
         for (entry_id, entry) in entries {
             let digest = entry.digest(self.tenant_id());
             let rows = log.get(entry_id).map_or(&[][..], Vec::as_slice);
             let last = rows.last();
-            match self.flag(*entry_id) {
+            match flags.get(entry_id) {
                 Some(1) => {
                     let last =
                         last.unwrap_or_else(|| panic!("row {entry_id} is flagged 1 without a log row"));
