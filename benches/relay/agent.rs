@@ -13,12 +13,14 @@ use super::outbox::{Fill, Outbox};
 pub struct Agent(Child);
 
 impl Agent {
-    /// Starts one that sends the outbox of `keys` to a simulator. Its state is in `folder`.
+    /// Starts one that sends the outbox of `keys` to a simulator. Its state is in `folder`; a `ca.pem` there is trusted.
     pub fn start(folder: &Path, simulator: &Simulator, keys: &str) -> Anyhow<Self> {
         bodrelay::platform::replace_file(&folder.join("demo.ionapi"), simulator.ionapi_json().as_bytes())?;
+        let authority = folder.join("ca.pem");
+        let ca_file = if authority.exists() { format!("ca_file = {authority:?}\n") } else { String::new() };
         let config = format!(
             "[agent]\nhost = \"bench\"\nlocation = \"BENCH\"\nstate_dir = \"state\"\n[log]\nlevel = \"error\"\n\
-             [[ion]]\ncredentials = \"demo.ionapi\"\n[[database]]\nname = \"site\"\n{keys}"
+             [[ion]]\ncredentials = \"demo.ionapi\"\n{ca_file}[[database]]\nname = \"site\"\n{keys}"
         );
         std::fs::write(folder.join("bodrelay.toml"), config)?;
         let child = Command::new(env!("CARGO_BIN_EXE_bodrelay"))
@@ -69,6 +71,8 @@ pub struct Figures {
     /// The agent's own CPU a message, until every row carries its flag.
     pub cpu_us: f64,
     pub peak_mb: f64,
+    /// The longest time in which nothing was stored, from the first one to the last.
+    pub pause: Duration,
 }
 
 /// Fills an outbox and relays it.
@@ -78,8 +82,13 @@ pub fn relay(folder: &Path, outbox: &dyn Outbox, fill: Fill, options: Options) -
     let all = outbox.done()? + i64::try_from(fill.entries)?;
     let mut agent = Agent::start(folder, &simulator, &outbox.keys())?;
     let begun = Instant::now();
+    let (mut before, mut since, mut pause) = (0, None::<Instant>, Duration::ZERO);
     loop {
         let stored = simulator.ledger().counts().distinct;
+        if stored > before {
+            pause = pause.max(since.map_or(Duration::ZERO, |since| since.elapsed()));
+            (before, since) = (stored, Some(Instant::now()));
+        }
         if stored >= fill.entries as u64 {
             break;
         }
@@ -93,6 +102,7 @@ pub fn relay(folder: &Path, outbox: &dyn Outbox, fill: Fill, options: Options) -
         rate: fill.entries as f64 / posted.as_secs_f64(),
         cpu_us: agent.cpu()?.as_secs_f64() * 1e6 / fill.entries as f64,
         peak_mb: agent.peak_mb()?,
+        pause,
     })
 }
 

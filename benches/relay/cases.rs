@@ -8,9 +8,9 @@ use bodrelay::database::statements::scripts;
 use bodrelay::simulator::script::{Fault, Script, What};
 use bodrelay::simulator::{Options, Simulator};
 
-use super::Anyhow;
 use super::agent::{Agent, Figures, relay};
 use super::outbox::{Fill, Outbox, PostgresOutbox, SqliteOutbox};
+use super::{Anyhow, certificate};
 
 /// One line of the table.
 pub struct Line {
@@ -19,11 +19,11 @@ pub struct Line {
     pub now: String,
 }
 
-fn line(what: &'static str, aim: &'static str, now: impl Into<String>) -> Line {
+pub fn line(what: &'static str, aim: &'static str, now: impl Into<String>) -> Line {
     Line { what, aim, now: now.into() }
 }
 
-fn bulk() -> Options {
+pub fn bulk() -> Options {
     Options { bulk: true, ..Options::default() }
 }
 
@@ -52,7 +52,7 @@ pub fn postgres(entries: usize, yardstick: f64) -> Anyhow<Vec<Line>> {
 pub fn sqlite(entries: usize, yardstick: f64) -> Anyhow<Vec<Line>> {
     let run = |log_messages| {
         let folder = tempfile::tempdir()?;
-        let outbox = SqliteOutbox::new(folder.path());
+        let outbox = SqliteOutbox::new(folder.path())?;
         relay(folder.path(), &outbox, Fill::usual(entries, log_messages), bulk())
     };
     let (problems, all) = (run("problems")?, run("all")?);
@@ -81,8 +81,8 @@ pub fn slow(entries: usize) -> Anyhow<Vec<Line>> {
 /// Documents near the limit.
 pub fn large() -> Anyhow<Vec<Line>> {
     let folder = tempfile::tempdir()?;
-    let fill = Fill { entries: 200, documents: 200, bytes: 5_000_000, log_messages: "all" };
-    let figures = relay(folder.path(), &SqliteOutbox::new(folder.path()), fill, bulk())?;
+    let fill = Fill { documents: 200, bytes: 5_000_000, ..Fill::usual(200, "all") };
+    let figures = relay(folder.path(), &SqliteOutbox::new(folder.path())?, fill, bulk())?;
     let now = format!("{:.0} MB ({:.0} documents a second)", figures.peak_mb, figures.rate);
     Ok(vec![line("peak memory, 200 documents of 5 MB", "96 MB", now)])
 }
@@ -111,36 +111,49 @@ pub fn waiting() -> Anyhow<Vec<Line>> {
     ])
 }
 
-/// What was sent long ago must not slow down what is sent now.
-pub fn processed(entries: usize) -> Anyhow<Vec<Line>> {
-    const PROCESSED: usize = 5_000_000;
+/// The same relay over TLS, and without.
+pub fn tls(entries: usize) -> Anyhow<Vec<Line>> {
     let mut rates = Vec::new();
     // Both twice, in turns: the machine is not always equally fast.
-    for processed in [0, PROCESSED, 0, PROCESSED] {
+    for is_tls in [false, true, false, true] {
         let folder = tempfile::tempdir()?;
-        let outbox = PostgresOutbox::new()?;
-        outbox.add_processed(processed)?;
-        rates.push(relay(folder.path(), &outbox, Fill::usual(entries, "all"), bulk())?.rate);
+        let tls = is_tls.then(|| certificate::localhost(folder.path(), None));
+        let options = Options { tls, ..bulk() };
+        let fill = Fill::usual(entries, "problems");
+        rates.push(relay(folder.path(), &SqliteOutbox::new(folder.path())?, fill, options)?.rate);
     }
     let now = format!("{:.2}", (rates[1] + rates[3]) / (rates[0] + rates[2]));
-    Ok(vec![line("5,000,000 processed rows in the table", "0.95 of none", now)])
+    Ok(vec![line("TLS, SQLite", "0.7 of plain", now)])
 }
 
-/// From the commit of single rows until the simulator has stored their documents, with the trigger of notify.sql.
-pub fn notify() -> Anyhow<Vec<Line>> {
-    const ROWS: usize = 1_000;
-    let folder = tempfile::tempdir()?;
+/// An outbox with the trigger of notify.sql.
+fn notifying() -> Anyhow<PostgresOutbox> {
     let outbox = PostgresOutbox::new()?;
     outbox.connection_point("bench", "all")?;
     let notify =
         scripts::POSTGRES.iter().find(|(name, _)| *name == "notify.sql").map_or("", |(_, text)| text);
     outbox.execute("SET search_path = public")?;
     outbox.execute(notify)?;
+    Ok(outbox)
+}
+
+/// Of sorted times, the median and what 99 of 100 are below.
+fn median_and_p99(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    format!("median {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
+}
+
+/// From the commit of single rows until the simulator has stored their documents.
+pub fn notify() -> Anyhow<Vec<Line>> {
+    const ROWS: usize = 1_000;
+    let folder = tempfile::tempdir()?;
+    let outbox = notifying()?;
     let simulator = Simulator::start(bulk())?;
     let _agent = Agent::start(folder.path(), &simulator, &outbox.keys())?;
     let mut stored = simulator.ledger().stored();
     let fill = Fill::usual(ROWS, "all");
-    let mut times = outbox.runtime.block_on(async {
+    let times = outbox.runtime.block_on(async {
         let mut times = Vec::with_capacity(ROWS);
         for number in 0..ROWS + 10 {
             outbox.client.batch_execute("BEGIN").await?;
@@ -157,10 +170,49 @@ pub fn notify() -> Anyhow<Vec<Line>> {
         }
         Ok::<_, anyhow::Error>(times)
     })?;
-    times.sort();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let now = format!("median {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99));
+    let now = median_and_p99(times);
     Ok(vec![line("commit to stored with NOTIFY, single rows", "median 10 ms, p99 50 ms", now)])
+}
+
+/// The same while 2,000 rows a second are written, 20 in a transaction: from each commit until its documents arrive.
+pub fn notify_under_load() -> Anyhow<Vec<Line>> {
+    const ROWS: usize = 20;
+    const EVERY: Duration = Duration::from_millis(10);
+    const COMMITS: usize = 1_500;
+    /// They start the agent, its token and its connections.
+    const FIRST: usize = 100;
+    let folder = tempfile::tempdir()?;
+    let outbox = notifying()?;
+    let epoch = Instant::now();
+    // Every arrival is kept: which came when.
+    let simulator = Simulator::start(Options::default())?;
+    let _agent = Agent::start(folder.path(), &simulator, &outbox.keys())?;
+    let fill = Fill::usual(ROWS * COMMITS, "all");
+    let mut stored = simulator.ledger().stored();
+    let commits = outbox.runtime.block_on(async {
+        let mut commits = Vec::with_capacity(COMMITS);
+        let mut clock = tokio::time::interval(EVERY);
+        for commit in 0..COMMITS {
+            clock.tick().await;
+            outbox.client.batch_execute("BEGIN").await?;
+            outbox.insert(&fill, commit * ROWS..(commit + 1) * ROWS).await?;
+            outbox.client.batch_execute("COMMIT").await?;
+            commits.push(epoch.elapsed());
+        }
+        let all = u64::try_from(fill.entries)?;
+        tokio::time::timeout(Duration::from_secs(60), stored.wait_for(|count| *count >= all)).await??;
+        Ok::<_, anyhow::Error>(commits)
+    })?;
+    let arrivals = simulator.ledger().arrivals();
+    let arrived: BTreeMap<&str, u64> = arrivals.iter().map(|it| (&*it.message_id, it.at_ms)).collect();
+    let times = (FIRST * ROWS..fill.entries).filter_map(|number| {
+        let at = Duration::from_millis(*arrived.get(&*fill.message_id(number))?);
+        Some(at.saturating_sub(commits[number / ROWS]))
+    });
+    let written =
+        (COMMITS - FIRST) as f64 * ROWS as f64 / (commits[COMMITS - 1] - commits[FIRST - 1]).as_secs_f64();
+    let now = format!("{}, {written:.0} written a second", median_and_p99(times.collect()));
+    Ok(vec![line("the same under 2,000 rows a second", "median 10 ms, p99 50 ms", now)])
 }
 
 /// Twenty connection points with nothing to do, for two minutes.
@@ -177,6 +229,8 @@ pub fn idle() -> Anyhow<Vec<Line>> {
     std::thread::sleep(Duration::from_secs(30));
     let writes =
         "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables";
+    let transactions = "SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM bodrelay_status UNION ALL \
+                        SELECT xmin FROM bodrelay_host) AS written";
     let state = folder.path().join("state");
     let (cpu, rows, files) = (agent.cpu()?, outbox.number(writes)?, changed_at(&state)?);
     std::thread::sleep(WATCHED);
@@ -193,7 +247,11 @@ pub fn idle() -> Anyhow<Vec<Line>> {
     Ok(vec![
         line("idle, 20 connection points: CPU", "0.2 % of a core", format!("{share:.2} %")),
         line("idle: files written in state_dir", "none", written),
-        line("idle: rows written in the database a minute", "one a connection point", format!("{rows:.0}")),
+        line(
+            "idle: rows written in the database a minute",
+            "one a connection point",
+            format!("{rows:.0}, in {} transaction", outbox.number(transactions)?),
+        ),
     ])
 }
 

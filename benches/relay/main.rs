@@ -1,8 +1,8 @@
 //! How fast the real binary relays, how small it stays, and how little it does when there is nothing to do.
 //!
-//! `cargo bench --bench relay` prints the whole table (some 15 minutes) beside the figures that were kept last, which are
-//! in `benches/RESULTS.md`; names behind `--` choose lines of it: `-- sqlite postgres slow idle waiting large processed
-//! notify`, and a number is the count of entries of the first ones. The simulator runs in this process, the agent as a
+//! `cargo bench --bench relay` prints the whole table (some 30 minutes, and 10 GB of temporary files) beside the figures that were kept last, which are
+//! in `benches/RESULTS.md`; names behind `--` choose lines of it: `-- sqlite postgres tls slow idle waiting large processed
+//! journal notify`, and a number is the count of entries of the first ones. The simulator runs in this process, the agent as a
 //! child; rates are given as a share of what the simulator takes from a plain load in the same run. Linux only: the
 //! figures come from /proc.
 
@@ -13,9 +13,12 @@
 
 mod agent;
 mod cases;
+#[path = "../../tests/certificate/mod.rs"]
+mod certificate;
 #[path = "../../tests/cluster/mod.rs"]
 mod cluster;
 mod outbox;
+mod past;
 mod yardstick;
 
 use std::time::Duration;
@@ -49,6 +52,9 @@ fn main() -> Anyhow<()> {
     if wants("sqlite") {
         print(cases::sqlite(entries, yardstick)?);
     }
+    if wants("tls") {
+        print(cases::tls(entries)?);
+    }
     if wants("slow") {
         print(cases::slow(entries)?);
     }
@@ -59,10 +65,14 @@ fn main() -> Anyhow<()> {
         print(cases::waiting()?);
     }
     if wants("processed") {
-        print(cases::processed(entries)?);
+        print(past::processed(entries)?);
+    }
+    if wants("journal") {
+        print(past::journal(entries)?);
     }
     if wants("notify") {
         print(cases::notify()?);
+        print(cases::notify_under_load()?);
     }
     if wants("idle") {
         print(cases::idle()?);

@@ -19,16 +19,20 @@ pub struct Fill {
     pub bytes: usize,
     /// `all` or `problems`.
     pub log_messages: &'static str,
+    /// What the ids of documents and messages begin with.
+    pub name: &'static str,
+    /// The documents end in their middle: none can be sent.
+    pub broken: bool,
 }
 
 impl Fill {
     /// What most lines of the table are measured with: 4 KB, 5,000 documents.
     pub fn usual(entries: usize, log_messages: &'static str) -> Self {
-        Self { entries, documents: 5_000, bytes: 3_980, log_messages }
+        Self { entries, documents: 5_000, bytes: 3_980, log_messages, name: "IT", broken: false }
     }
 
     fn document_id(&self, number: usize) -> String {
-        format!("IT-{}", number % self.documents)
+        format!("{}-{}", self.name, number % self.documents)
     }
 
     fn variation(&self, number: usize) -> String {
@@ -36,13 +40,21 @@ impl Fill {
     }
 
     fn document(&self, number: usize) -> Vec<u8> {
-        document(&self.document_id(number), &self.variation(number), self.bytes).into_bytes()
+        let mut text = document(&self.document_id(number), &self.variation(number), self.bytes);
+        if self.broken {
+            text.truncate(self.bytes / 2);
+        }
+        text.into_bytes()
+    }
+
+    pub fn message_id(&self, number: usize) -> String {
+        format!("{}-{}-{number}", if self.broken { "broken" } else { "bench" }, self.name)
     }
 
     fn headers(&self, number: usize) -> [(&'static str, String); 10] {
         [
             ("TenantId", "DEMO_TST".into()),
-            ("MessageId", format!("bench-{number}")),
+            ("MessageId", self.message_id(number)),
             ("BODType", "Sync.ItemMaster".into()),
             ("FromLogicalId", "lid://infor.ims.bench".into()),
             ("ToLogicalId", "lid://default".into()),
@@ -57,32 +69,71 @@ impl Fill {
 
 /// Where the entries are.
 pub trait Outbox {
-    /// The tables, the connection point and the entries.
+    fn execute(&self, sql: &str) -> Anyhow<()>;
+    /// The first value of a query.
+    fn number(&self, sql: &str) -> Anyhow<i64>;
+    /// The connection point, where it is not there yet, and the entries.
     fn fill(&self, fill: Fill) -> Anyhow<()>;
-    /// How many rows carry flag 1.
-    fn done(&self) -> Anyhow<i64>;
+    /// What a server does by itself in the hours after so many rows.
+    fn settle(&self) -> Anyhow<()>;
     /// The connection keys of `[[database]]`.
     fn keys(&self) -> String;
+
+    fn connection_point(&self, name: &str, log_messages: &str) -> Anyhow<()> {
+        self.execute(&connection_point_sql(name, log_messages))
+    }
+
+    /// How many rows carry flag 1.
+    fn done(&self) -> Anyhow<i64> {
+        self.number("SELECT count(*) FROM cor_outbox_entry WHERE c_was_processed = 1")
+    }
+
+    /// Rows that were sent long ago, small ones.
+    fn add_processed(&self, rows: usize) -> Anyhow<()> {
+        self.execute(&format!(
+            "INSERT INTO cor_outbox_entry (c_xml, c_tenant_id, c_logical_id, c_message_priority, c_created_date_time,
+                 c_was_processed)
+             WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < {rows})
+             SELECT '<x/>', 'DEMO_TST', 'lid://infor.ims.bench', 4, '2026-03-01 08:15:30.120', 1 FROM rows"
+        ))?;
+        self.settle()
+    }
 }
 
 pub struct SqliteOutbox(PathBuf);
 
 impl SqliteOutbox {
-    /// `site.db` in a folder.
-    pub fn new(folder: &Path) -> Self {
-        Self(folder.join("site.db"))
-    }
-}
-
-impl Outbox for SqliteOutbox {
-    fn fill(&self, fill: Fill) -> Anyhow<()> {
-        let mut connection = Connection::open(&self.0)?;
+    /// `site.db` in a folder, with its tables.
+    pub fn new(folder: &Path) -> Anyhow<Self> {
+        let outbox = Self(folder.join("site.db"));
+        let connection = outbox.open()?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(scripts::SQLITE_IOBOX)?;
         for script in scripts::numbered(scripts::SQLITE) {
             connection.execute_batch(script)?;
         }
-        connection.execute_batch(&connection_point_sql("bench", fill.log_messages))?;
+        Ok(outbox)
+    }
+
+    fn open(&self) -> Anyhow<Connection> {
+        let connection = Connection::open(&self.0)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        Ok(connection)
+    }
+}
+
+impl Outbox for SqliteOutbox {
+    fn execute(&self, sql: &str) -> Anyhow<()> {
+        Ok(self.open()?.execute_batch(sql)?)
+    }
+
+    fn number(&self, sql: &str) -> Anyhow<i64> {
+        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    fn fill(&self, fill: Fill) -> Anyhow<()> {
+        self.connection_point("bench", fill.log_messages)?;
+        let mut connection = self.open()?;
         let transaction = connection.transaction()?;
         {
             let mut entry = transaction.prepare(
@@ -105,11 +156,8 @@ impl Outbox for SqliteOutbox {
         Ok(())
     }
 
-    fn done(&self) -> Anyhow<i64> {
-        let connection = Connection::open(&self.0)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        let done = "SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1";
-        Ok(connection.query_row(done, [], |row| row.get(0))?)
+    fn settle(&self) -> Anyhow<()> {
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     fn keys(&self) -> String {
@@ -141,26 +189,6 @@ impl PostgresOutbox {
         Ok(Self { runtime, client, database })
     }
 
-    pub fn execute(&self, sql: &str) -> Anyhow<()> {
-        Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
-    }
-
-    /// The first value of a query.
-    pub fn number(&self, sql: &str) -> Anyhow<i64> {
-        Ok(self.runtime.block_on(self.client.query_one(sql, &[]))?.get(0))
-    }
-
-    /// Rows that were sent long ago, small ones.
-    pub fn add_processed(&self, rows: usize) -> Anyhow<()> {
-        self.execute(&format!(
-            "INSERT INTO cor_outbox_entry (c_xml, c_tenant_id, c_logical_id, c_message_priority, c_created_date_time,
-                 c_was_processed)
-             SELECT '<x/>', 'DEMO_TST', 'lid://infor.ims.bench', 4, '2026-03-01 08:15:30.120', 1
-               FROM generate_series(1, {rows})"
-        ))?;
-        self.execute("VACUUM ANALYZE cor_outbox_entry")
-    }
-
     /// So many waiting rows, made by the server: documents of half a KB, 5,000 of them, with the headers that are needed.
     pub fn add_waiting(&self, rows: usize) -> Anyhow<()> {
         let document = document("IT-@", "1", 500).replace('\'', "''");
@@ -178,10 +206,6 @@ impl PostgresOutbox {
               ORDER BY n;
              ANALYZE; CHECKPOINT"
         ))
-    }
-
-    pub fn connection_point(&self, name: &str, log_messages: &str) -> Anyhow<()> {
-        self.execute(&connection_point_sql(name, log_messages))
     }
 
     /// Entries from `numbers`, in the transaction that is open, if one is.
@@ -217,6 +241,14 @@ impl PostgresOutbox {
 }
 
 impl Outbox for PostgresOutbox {
+    fn execute(&self, sql: &str) -> Anyhow<()> {
+        Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
+    }
+
+    fn number(&self, sql: &str) -> Anyhow<i64> {
+        Ok(self.runtime.block_on(self.client.query_one(sql, &[]))?.get(0))
+    }
+
     fn fill(&self, fill: Fill) -> Anyhow<()> {
         self.connection_point("bench", fill.log_messages)?;
         self.runtime.block_on(async {
@@ -228,8 +260,11 @@ impl Outbox for PostgresOutbox {
         self.execute("ANALYZE; CHECKPOINT")
     }
 
-    fn done(&self) -> Anyhow<i64> {
-        self.number("SELECT count(*) FROM cor_outbox_entry WHERE c_was_processed = 1")
+    fn settle(&self) -> Anyhow<()> {
+        for table in ["cor_outbox_entry", "cor_outbox_headers"] {
+            self.execute(&format!("VACUUM ANALYZE {table}"))?;
+        }
+        self.execute("CHECKPOINT")
     }
 
     fn keys(&self) -> String {
@@ -249,9 +284,10 @@ fn connection_point_sql(name: &str, log_messages: &str) -> String {
         "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id,
              source_logical_id, send_mode, parallel_posts, batch_rows, log_messages)
          VALUES ('{name}', 'BENCH', 'DEMO_TST', 'lid://infor.ims.{name}', 'lid://infor.ims.{name}', 'on', 32, 1000,
-                 '{log_messages}');
+                 '{log_messages}')
+         ON CONFLICT DO NOTHING;
          INSERT INTO bodrelay_document (connection_point, direction, verb, noun)
-         VALUES ('{name}', 'out', 'Sync', 'ItemMaster')"
+         VALUES ('{name}', 'out', 'Sync', 'ItemMaster') ON CONFLICT DO NOTHING"
     )
 }
 

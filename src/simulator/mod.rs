@@ -48,6 +48,8 @@ pub struct Options {
     pub ledger: Option<PathBuf>,
     /// Keep counters and one digest an id instead of every arrival.
     pub bulk: bool,
+    /// Speaks TLS with this, which has a certificate for `localhost`.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             logical_ids: None,
             ledger: None,
             bulk: false,
+            tls: None,
         }
     }
 }
@@ -109,7 +112,15 @@ impl Simulator {
 
     /// The messaging address, as `base_url` takes it.
     pub fn base_url(&self) -> String {
-        format!("http://{}/{}/IONSERVICES/api/ion/messaging", self.address(), self.tenant_id())
+        format!("{}/{}/IONSERVICES/api/ion/messaging", self.origin(), self.tenant_id())
+    }
+
+    /// What its addresses begin with.
+    fn origin(&self) -> String {
+        match &self.state.options.tls {
+            None => format!("http://{}", self.address()),
+            Some(_) => format!("https://localhost:{}", self.address().port()),
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -133,10 +144,10 @@ impl Simulator {
     }
 
     fn ionapi(&self, keys: &Keys, client_id: &str) -> String {
-        let (address, tenant_id) = (self.address(), self.tenant_id());
+        let (origin, tenant_id) = (self.origin(), self.tenant_id());
         let mut file = serde_json::json!({
             "ti": tenant_id, "cn": "bodrelay simulator", "dt": "12", "ci": client_id, "cs": keys.client_secret,
-            "iu": format!("http://{address}"), "pu": format!("http://{address}/{tenant_id}/as/"),
+            "iu": origin, "pu": format!("{origin}/{tenant_id}/as/"),
             "oa": "authorization.oauth2", "ot": "token.oauth2", "or": "revoke_token.oauth2",
             "ev": "V0000000000", "v": "1.1", "sc": self.state.options.scopes,
         });

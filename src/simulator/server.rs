@@ -17,7 +17,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::Options;
 use super::ledger::{Ledger, UnderWay};
@@ -123,20 +125,33 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
-            let handler = hyper::service::service_fn(async |request| {
-                let answer = handle(&state, request).await;
-                answer.map(|answer| with_date(answer, state.clock_ahead.load(Ordering::Relaxed)))
-            });
-            // Its error is a client that went away, or HangUp: both are meant.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .pipeline_flush(true)
-                .serve_connection(TokioIo::new(stream), handler)
-                .await;
+            match state.options.tls.clone() {
+                None => converse(stream, &state).await,
+                Some(tls) => {
+                    // Who does not finish the handshake is gone.
+                    if let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await {
+                        converse(stream, &state).await;
+                    }
+                }
+            }
             drop(place);
         });
     })
     .await;
+}
+
+/// Answers the requests of one connection.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) {
+    let handler = hyper::service::service_fn(async |request| {
+        let answer = handle(state, request).await;
+        answer.map(|answer| with_date(answer, state.clock_ahead.load(Ordering::Relaxed)))
+    });
+    // Its error is a client that went away, or HangUp: both are meant.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), handler)
+        .await;
 }
 
 /// The date of a server whose clock is so many seconds ahead.

@@ -1,6 +1,8 @@
 //! The client against the simulator over real sockets: bytes and parameters, faults, the ledger; tokens, the network
 //! and secrets in files of their own.
 
+#[path = "../certificate/mod.rs"]
+mod certificate;
 mod network;
 mod remarks;
 mod secrets;
