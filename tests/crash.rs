@@ -146,38 +146,39 @@ fn random_kills_among_faults() {
 /// SIGKILL at full speed: no faults, all slots of posts taken, and always more rows waiting. `BODRELAY_KILLS` (5) says
 /// how often.
 fn kills_at_full_speed(site: &Site) {
-    const BACKLOG: i64 = 600;
-    const DOCUMENTS: i64 = 300;
+    const BACKLOG: usize = 1_000;
+    const DOCUMENTS: usize = 300;
     let kills = std::env::var("BODRELAY_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(seed());
     site.sql("UPDATE bodrelay_connection_point SET parallel_posts = 32, batch_rows = 1000");
     let mut entries = BTreeMap::new();
-    let mut insert = |more: i64| {
-        let numbers = entries.len() as i64..entries.len() as i64 + more;
-        let batch: Vec<Entry> = numbers
+    let counts = || site.simulator.ledger().counts();
+    let arrived = || usize::try_from(counts().distinct).unwrap();
+    let mut under_load = 0;
+    for _ in 0..kills {
+        let posts = random.usize(0..400);
+        let batch: Vec<Entry> = (entries.len()..arrived() + BACKLOG + posts)
             .map(|number| {
-                let entry = Entry::new(&format!("ITEM-{}", number % DOCUMENTS), number / DOCUMENTS + 1);
+                let version = i64::try_from(number / DOCUMENTS).unwrap() + 1;
+                let entry = Entry::new(&format!("ITEM-{}", number % DOCUMENTS), version);
                 if number % 2 == 0 { entry } else { entry.message_id(&format!("erp-{number}")) }
             })
             .collect();
         entries.extend(site.insert_all(&batch).into_iter().zip(batch));
-    };
-    insert(BACKLOG);
-    for kill in 1..=kills {
-        let posts = random.u64(0..400);
-        insert(posts.try_into().unwrap());
-        let before = site.simulator.ledger().counts().posts;
+        let wanted = counts().posts + u64::try_from(posts).unwrap();
         let mut agent = site.start();
-        agent.until("its posts", || site.simulator.ledger().counts().posts >= before + posts);
+        agent.until("its posts", || counts().posts >= wanted);
         let moment = Instant::now() + Duration::from_millis(random.u64(0..20));
         agent.until("the moment of the kill", || Instant::now() >= moment);
         agent.kill();
-        assert!(site.waiting() > 0, "kill {kill} found no load");
+        under_load += usize::from(arrived() < entries.len());
     }
     site.drain();
     let verdict = site.judge(&entries);
-    eprintln!("{kills} kills, {verdict:?}");
+    eprintln!("{kills} kills, {under_load} of them under load, {verdict:?}");
     assert_eq!(verdict.accepted, entries.len());
+    // Where the machine is so busy that a kill comes late, everything may have been sent.
+    assert!(under_load * 2 > kills, "{under_load} of {kills} kills found load");
 }
 
 #[test]

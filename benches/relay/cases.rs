@@ -10,6 +10,7 @@ use bodrelay::simulator::{Options, Simulator};
 
 use super::agent::{Agent, Figures, relay};
 use super::outbox::{Fill, Outbox, PostgresOutbox, SqliteOutbox};
+use super::yardstick::yardstick;
 use super::{Anyhow, certificate};
 
 /// One line of the table.
@@ -71,10 +72,12 @@ pub fn sqlite(entries: usize, yardstick: f64) -> Anyhow<Vec<Line>> {
 /// An endpoint that takes 20 ms for each answer.
 pub fn slow(entries: usize) -> Anyhow<Vec<Line>> {
     let script = Script { faults: vec![Fault::new(What::Slow { ms: 20 })] };
+    let options = Options { script, ..bulk() };
+    let most = yardstick(options.clone(), Duration::from_secs(4))?;
     let folder = tempfile::tempdir()?;
     let fill = Fill::usual(entries.min(10_000), "all");
-    let figures = relay(folder.path(), &PostgresOutbox::new()?, fill, Options { script, ..bulk() })?;
-    let now = format!("{:.0} a second", figures.rate);
+    let figures = relay(folder.path(), &PostgresOutbox::new()?, fill, options)?;
+    let now = format!("{:.0} a second, a plain load {most:.0}", figures.rate);
     Ok(vec![line("answers after 20 ms, 32 parallel", "1,450 a second", now)])
 }
 
@@ -113,16 +116,18 @@ pub fn waiting() -> Anyhow<Vec<Line>> {
 
 /// The same relay over TLS, and without.
 pub fn tls(entries: usize) -> Anyhow<Vec<Line>> {
-    let mut rates = Vec::new();
+    let mut figures = Vec::new();
     // Both twice, in turns: the machine is not always equally fast.
     for is_tls in [false, true, false, true] {
         let folder = tempfile::tempdir()?;
         let tls = is_tls.then(|| certificate::localhost(folder.path(), None));
         let options = Options { tls, ..bulk() };
         let fill = Fill::usual(entries, "problems");
-        rates.push(relay(folder.path(), &SqliteOutbox::new(folder.path())?, fill, options)?.rate);
+        figures.push(relay(folder.path(), &SqliteOutbox::new(folder.path())?, fill, options)?);
     }
-    let now = format!("{:.2}", (rates[1] + rates[3]) / (rates[0] + rates[2]));
+    let ratio = (figures[1].rate + figures[3].rate) / (figures[0].rate + figures[2].rate);
+    let cpu = |first: usize| (figures[first].cpu_us + figures[first + 2].cpu_us) / 2.0;
+    let now = format!("{ratio:.2}, own CPU {:.0} µs against {:.0} µs", cpu(1), cpu(0));
     Ok(vec![line("TLS, SQLite", "0.7 of plain", now)])
 }
 

@@ -34,7 +34,7 @@ fn main() -> Anyhow<()> {
     let names: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|name| name.parse::<usize>().is_err()).collect();
     let wants = |name: &str| names.is_empty() || names.contains(&name);
-    let yardstick = yardstick::yardstick(Duration::from_secs(4))?;
+    let yardstick = yardstick::yardstick(cases::bulk(), Duration::from_secs(4))?;
     println!(
         "the endpoint's own rate: {yardstick:.0} a second (32 connections, 4 KB, load in the same process)\n"
     );

@@ -12,9 +12,9 @@ use super::outbox::document;
 const CONNECTIONS: usize = 32;
 const BYTES: usize = 3_980;
 
-/// Posts a second that the simulator takes from a plain load: the same body over and over on keep-alive connections.
-pub fn yardstick(time: Duration) -> Anyhow<f64> {
-    let simulator = Simulator::start(Options { bulk: true, ..Options::default() })?;
+/// Posts a second that a simulator takes from a plain load: the same body over and over on keep-alive connections.
+pub fn yardstick(options: Options, time: Duration) -> Anyhow<f64> {
+    let simulator = Simulator::start(options)?;
     let token = token(&simulator)?;
     let request = request(&simulator, &token);
     let address = simulator.address();
