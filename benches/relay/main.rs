@@ -65,7 +65,8 @@ fn main() -> Anyhow<()> {
         print(cases::waiting()?);
     }
     if wants("processed") {
-        print(past::processed(entries)?);
+        print(past::processed_postgres(entries)?);
+        print(past::processed_sqlite(entries)?);
     }
     if wants("journal") {
         print(past::journal(entries)?);

@@ -161,7 +161,7 @@ impl Outbox for SqliteOutbox {
     }
 
     fn keys(&self) -> String {
-        "kind = \"sqlite\"\npath = \"site.db\"\n".into()
+        format!("kind = \"sqlite\"\npath = {:?}\n", self.0)
     }
 }
 
