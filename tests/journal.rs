@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bodrelay::domain::delivery::{Delivery, Event, State};
 use bodrelay::domain::failure::{Failure, FailureCode};
 use bodrelay::domain::ids::{IdentityDigest, LaneKey};
-use bodrelay::journal::{Admission, Applied, Change, Journal, JournalError, Note, Parking, Record, Step};
+use bodrelay::journal::{
+    Admission, Applied, Change, Journal, JournalError, Note, Parking, Record, Step, Tour,
+};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -402,6 +404,38 @@ async fn accepted_is_never_posted_again() {
     settle(&journal, record.message).await;
     assert!(matches!(admit(&journal, admission(point_id, 1, 1)).await, Applied::Delivered));
     assert!(matches!(step(&journal, record.message, Event::Begin, false).await, Ok(Applied::Known)));
+}
+
+/// Retention looks at a page of what is kept in each piece, in tours, and leaves what is young.
+#[tokio::test]
+async fn retention_goes_over_lanes_and_ended_messages_in_tours() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let file = Connection::open(journal.path()).unwrap();
+    // 2,500 of each, every other one old; lanes on both sides of 0, as hashes are.
+    file.execute_batch(&format!(
+        "CREATE TEMP TABLE n AS WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 2500) \
+         SELECT n, CASE n % 2 WHEN 0 THEN 10 ELSE 1000 END AS at FROM r; \
+         INSERT INTO lane_tail SELECT {point_id}, (n - 1250) * 7, n, at FROM n; \
+         INSERT INTO message (message, message_key, point_id, entry_id, identity, message_id, lane, document_type, \
+                              priority, state, settled, seen_at, finished_at, facts) \
+         SELECT n, zeroblob(16), {point_id}, n, zeroblob(16), n, n, 'Sync.Item', 4, 5, 1, at, at, '{{}}' FROM n"
+    ))
+    .unwrap();
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        file.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let mut tour = Tour::default();
+    for left in [2_000, 1_500, 1_250, 1_250] {
+        tour = journal.forget(point_id, Vec::new(), 500, 500, tour).await.unwrap();
+        assert_eq!((count("lane_tail"), count("message")), (left, left));
+    }
+    // The second tour is past the first 1,000 of what is left: what has become old there goes with the third.
+    for left in [1_000, 0] {
+        tour = journal.forget(point_id, Vec::new(), 2_000, 2_000, tour).await.unwrap();
+        assert_eq!((count("lane_tail"), count("message")), (left, left));
+    }
 }
 
 #[tokio::test]

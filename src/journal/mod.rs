@@ -26,7 +26,9 @@ mod tests;
 pub use apply::{Admission, Applied, Attempt, Change, Note, Parking, Step};
 pub use backup::{Backup, backup};
 pub use open::Opened;
-pub use read::{CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope};
+pub use read::{
+    CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope, Tour,
+};
 pub use received::Received;
 pub use record::Record;
 

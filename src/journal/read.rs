@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::apply::{Attempt, json};
 use super::record::Record;
-use super::{Journal, Result, statements as sql};
+use super::{Journal, JournalError, Result, statements as sql};
 use crate::domain::delivery::State;
 use crate::domain::ids::LaneKey;
 
@@ -407,21 +407,54 @@ impl Journal {
         .await
     }
 
-    /// Forgets what has had its time, a small piece at once: tombstones of these rows settled before `delivered`,
-    /// ended messages other than failed ones before `ended`; and gives freed pages back.
-    pub async fn forget(&self, point_id: i64, gone: Vec<i64>, delivered: i64, ended: i64) -> Result<()> {
-        /// Rows a call: a few milliseconds of the journal's thread.
+    /// Forgets what has had its time, a small piece at once: tombstones of these rows settled before `delivered`; of
+    /// the next page of `tour` lanes before `delivered`, and ended messages other than failed ones before `ended`; and
+    /// gives freed pages back. Answers where the tour goes on.
+    pub async fn forget(
+        &self,
+        point_id: i64,
+        gone: Vec<i64>,
+        delivered: i64,
+        ended: i64,
+        tour: Tour,
+    ) -> Result<Tour> {
+        /// Rows looked at in a call: a few milliseconds of the journal's thread, however many it keeps.
         const PIECE: i64 = 1000;
-        self.transaction(move |tx| {
-            let gone = json(&gone);
-            tx.prepare_cached(sql::GIVEN_ID_FORGET)?.execute((point_id, &gone, delivered))?;
-            tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, &gone, delivered))?;
-            tx.prepare_cached(sql::LANE_TAIL_FORGET)?.execute((point_id, delivered, PIECE))?;
-            tx.prepare_cached(sql::MESSAGE_FORGET)?.execute((point_id, ended, PIECE))?;
-            Ok(())
-        })
-        .await?;
-        self.query(|connection| connection.execute_batch("PRAGMA incremental_vacuum(256)")).await
+        let tour = self
+            .transaction(move |tx| {
+                let page = |look: &str, forget: &str, above: i64, before: i64| {
+                    let (last, rows): (Option<i64>, i64) = tx
+                        .prepare_cached(look)?
+                        .query_row((point_id, above, PIECE), |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    if let Some(last) = last {
+                        tx.prepare_cached(forget)?.execute((point_id, above, last, before))?;
+                    }
+                    Ok::<_, JournalError>(last.filter(|_| rows >= PIECE).unwrap_or(i64::MIN))
+                };
+                let gone = json(&gone);
+                tx.prepare_cached(sql::GIVEN_ID_FORGET)?.execute((point_id, &gone, delivered))?;
+                tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, &gone, delivered))?;
+                Ok(Tour {
+                    lanes: page(sql::LANE_TAIL_PAGE, sql::LANE_TAIL_FORGET, tour.lanes, delivered)?,
+                    messages: page(sql::MESSAGE_FORGET_PAGE, sql::MESSAGE_FORGET, tour.messages, ended)?,
+                })
+            })
+            .await?;
+        self.query(|connection| connection.execute_batch("PRAGMA incremental_vacuum(256)")).await?;
+        Ok(tour)
+    }
+}
+
+/// How far the tours of retention have come: the last lane, and the last row of a message, that were looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Tour {
+    lanes: i64,
+    messages: i64,
+}
+
+impl Default for Tour {
+    fn default() -> Self {
+        Self { lanes: i64::MIN, messages: i64::MIN }
     }
 }
 

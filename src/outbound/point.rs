@@ -16,7 +16,7 @@ use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
 use crate::domain::schedule::Schedule;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
-use crate::journal::{Pause, Record};
+use crate::journal::{Pause, Record, Tour};
 
 use super::Mode;
 
@@ -111,6 +111,8 @@ pub(super) struct Point {
     pub not_purged: bool,
     /// Where the tour over the tombstones stands.
     pub tombstones_above: i64,
+    /// Where the other tours of retention stand.
+    pub tour: Tour,
     /// Nothing of it was ever looked at before this life.
     pub is_new: bool,
     /// Receivers that documents went to.
@@ -223,6 +225,7 @@ impl Point {
             next_retention_at: now + 10_000,
             not_purged: false,
             tombstones_above: 0,
+            tour: Tour::default(),
             is_new: false,
             receivers: HashSet::default(),
             receivers_since: None,

@@ -1,13 +1,14 @@
 //! What has had its time goes: log rows by age, processed rows where the DBA wants it, tombstones of rows that are gone,
 //! ended messages, in small pieces.
 //!
-//! A piece a minute and connection point, and the next after a second only while there is more: nobody's lock, nobody's
-//! pause. Unresolved failures stay, whatever their age.
+//! A piece a minute and connection point, and the next after a second while there is more to delete: nobody's lock,
+//! nobody's pause. What is kept is looked at in tours, a page a piece. Unresolved failures stay, whatever their age.
 
 use super::{Event, Outbound, SettleFailure, log};
 use crate::database::DatabaseError;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::PointNumber;
+use crate::journal::Tour;
 
 const DAY_MS: i64 = 86_400_000;
 /// Between two pieces.
@@ -25,8 +26,9 @@ pub struct Retained {
     more: bool,
     /// Why processed rows could not be deleted.
     not_purged: Option<String>,
-    /// Where the tour over the tombstones goes on.
+    /// Where the tour over the tombstones goes on, and the others.
     above: i64,
+    tour: Tour,
 }
 
 impl Outbound {
@@ -44,7 +46,8 @@ impl Outbound {
         }
         point.retaining = true;
         let (database, journal) = (site.database.clone(), self.journal.clone());
-        let (name, point_id, above) = (point.name().to_owned(), point.point_id, point.tombstones_above);
+        let (name, point_id) = (point.name().to_owned(), point.point_id);
+        let (above, tour) = (point.tombstones_above, point.tour);
         let log_before = now - i64::from(point.settings.log_keep_days) * DAY_MS;
         let keep = point.settings.outbox_keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         let selection = point.selection();
@@ -78,13 +81,17 @@ impl Outbound {
                     .map(|(entry_id, _)| entry_id)
                     .collect();
                 let present = if old.is_empty() { Vec::new() } else { database.outbox_present(&old).await? };
-                let gone = old.into_iter().filter(|id| present.binary_search(id).is_err()).collect();
-                journal.forget(point_id, gone, delivered_before, log_before).await?;
+                let gone: Vec<i64> =
+                    old.into_iter().filter(|id| present.binary_search(id).is_err()).collect();
+                // Old ones lie together: what comes next on the tour is likely to be old, too.
+                more |= full && !gone.is_empty();
+                let tour = journal.forget(point_id, gone, delivered_before, log_before, tour).await?;
                 more |= i64::try_from(purged).is_ok_and(|rows| rows >= LOG_PIECE);
                 Ok::<_, SettleFailure>(Retained {
                     more: more && not_purged.is_none(),
                     not_purged,
                     above: last.filter(|_| full).unwrap_or(0),
+                    tour,
                 })
             }
             .await;
@@ -100,7 +107,7 @@ impl Outbound {
         point.next_retention_at = now + EVERY_MS;
         match result {
             Ok(retained) => {
-                point.tombstones_above = retained.above;
+                (point.tombstones_above, point.tour) = (retained.above, retained.tour);
                 if retained.more {
                     point.next_retention_at = now + 1_000;
                 }
