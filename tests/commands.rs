@@ -135,9 +135,11 @@ fn a_discard_finds_what_the_log_does_not_know() {
         let mut agent = site.start();
         agent.until("a refusal", || site.simulator.ledger().counts().posts > 0);
         let by_document = "command, connection_point, noun, document_id, reason, dry_run";
-        let (figures, text) =
-            told(site, &mut agent, by_document, "'discard', 'CP1', 'ItemMaster', 'ITEM-1', 'not wanted', 1");
-        assert_eq!((&*figures, &*text), ("done 3 0", "dry run: 3 of 3 would be changed; nothing was"));
+        // While the first of them is on the wire, again and again, it is nobody's to discard.
+        let this = "'discard', 'CP1', 'ItemMaster', 'ITEM-1', 'not wanted', 1";
+        let all = ("done 3 0".to_owned(), "dry run: 3 of 3 would be changed; nothing was".to_owned());
+        let found = (0..20).map(|_| told(site, &mut agent, by_document, this)).find(|found| *found == all);
+        assert_eq!(found, Some(all));
         let other = "'discard', 'CP1', 'ItemMaster', 'ITEM-2', 'not wanted', 0";
         assert_eq!(told(site, &mut agent, by_document, other).0, "done 0 0");
         let this = "'discard', 'CP1', 'ItemMaster', 'ITEM-1', 'not wanted', 0";
