@@ -15,6 +15,7 @@ use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 mod alert;
 mod apply;
 mod backup;
+mod checkpoint;
 mod open;
 mod read;
 mod received;

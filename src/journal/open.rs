@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::{Journal, JournalError, Result, VERSION, failed, statements};
+use super::{Journal, JournalError, Result, VERSION, checkpoint, failed, statements};
 use crate::sqlite_thread::SqliteThread;
 
 /// The journal as it was opened.
@@ -58,8 +58,6 @@ fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
         ("auto_vacuum", "INCREMENTAL"),
         ("journal_mode", "WAL"),
         ("synchronous", "FULL"),
-        // Pages that many commits write go back into the file once in 16 MB, not once in 4.
-        ("wal_autocheckpoint", "4000"),
         ("journal_size_limit", "16777216"),
         ("cache_size", "-8192"),
         ("temp_store", "MEMORY"),
@@ -67,6 +65,7 @@ fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
         connection.pragma_update(None, pragma, value).map_err(wrap)?;
     }
     let id = install(&mut connection, path, now)?;
+    checkpoint::beside(&mut connection, path)?;
     Ok((connection, id))
 }
 
