@@ -16,8 +16,8 @@ use crate::domain::plan::{AfterFailure, SendMode};
 use crate::domain::waiting::{PointNumber, Scope};
 use crate::journal::{Admission, Applied, Change, Parking};
 
-/// What a message takes in memory besides its payload.
-const OVERHEAD: usize = 1024;
+/// What a message takes in memory besides its payload: its record, its facts and parameters, its places in lanes.
+pub(super) const OVERHEAD: usize = 2048;
 /// A database that could not say when there are new rows is asked again after this, and where somebody must mend
 /// something first, after that.
 const DEAF_MS: i64 = 10_000;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::admit::OVERHEAD;
 use super::{compose, unlisted};
 use crate::bod;
 use crate::crash;
@@ -183,7 +184,7 @@ fn fit(ids: &[i64], lengths: &BTreeMap<i64, i64>, job: &Job) -> usize {
     let mut left = job.bytes;
     let mut count = 0;
     for id in ids.iter().take(job.rows) {
-        let bytes = lengths.get(id).map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0));
+        let bytes = lengths.get(id).map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0)) + OVERHEAD;
         if bytes > left && !(count == 0 && job.alone) {
             break;
         }
