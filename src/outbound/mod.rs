@@ -57,7 +57,7 @@ pub use status::{PointStatus, Totals};
 /// Payload bytes in memory, all connection points together.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Admissions in one commit.
-const ADMISSIONS: usize = 100;
+const ADMISSIONS: usize = 300;
 /// How long a database or a full journal is left alone after an error.
 const PAUSE_MS: i64 = 5_000;
 
