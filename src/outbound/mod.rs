@@ -55,7 +55,7 @@ pub use recover::Restored;
 pub use status::{PointStatus, Totals};
 
 /// Payload bytes in memory, all connection points together.
-const BYTES_MAX: usize = 16 * 1024 * 1024;
+const BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Admissions in one commit.
 const ADMISSIONS: usize = 300;
 /// How long a database or a full journal is left alone after an error.
