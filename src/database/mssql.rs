@@ -115,6 +115,8 @@ macro_rules! within {
                         break Err(trouble);
                     }
                     tracing::debug!(database = %$self.settings.name, operation = $operation, "deadlock, once more");
+                    // Whoever was in the way gets through first, and does not meet us again.
+                    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(30..90))).await;
                 }
             }
         }

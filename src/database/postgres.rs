@@ -130,6 +130,8 @@ impl Postgres {
             let mut slot_session = slot.session.lock().await;
             match self.once(slot, &mut slot_session, &work).await {
                 Err(trouble) if trouble.is_worth_another_try() => {
+                    // Whoever was in the way gets through first, and does not meet us again.
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(30..90))).await;
                     self.once(slot, &mut slot_session, &work).await
                 }
                 answer => answer,
