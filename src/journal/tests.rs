@@ -1,4 +1,5 @@
-//! A full journal: `PRAGMA max_page_count` stands in for a full disk, on the journal's own connection.
+//! A full journal (`PRAGMA max_page_count` stands in for a full disk, on the journal's own connection), and a write-ahead
+//! log that stays bounded.
 
 use std::sync::Arc;
 
@@ -65,4 +66,27 @@ async fn a_full_journal_changes_nothing_and_goes_on_when_there_is_room() {
         .await
         .unwrap();
     assert_eq!(check, "ok");
+}
+
+/// 100 MB of commits: without anybody who copies them back the log would hold them all, and the file nothing.
+#[tokio::test]
+async fn what_commits_write_is_copied_back_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("journal.sqlite");
+    let journal = Journal::open(&file, 0).unwrap().journal;
+    let database = journal.meet_database("erp", "fingerprint").await.unwrap();
+    let point_id = journal.meet_point(database.database_id, "CP1").await.unwrap().point_id;
+    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    for number in 0..100 {
+        let logical_id = format!("lid://{number}.{}", "x".repeat(1_000_000));
+        journal.apply(Arc::new(vec![Change::Receiver { point_id, logical_id }])).await.unwrap();
+    }
+    let log = folder.path().join("journal.sqlite-wal");
+    assert!(size(&log) < 70_000_000, "the log has {} bytes", size(&log));
+    // What the other connection has begun to copy ends some time after the commits.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while size(&file) < 16_000_000 {
+        assert!(std::time::Instant::now() < end, "the file has {} bytes", size(&file));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
