@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Event, Outbound};
 use crate::domain::ids::DocumentType;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Severity};
 use crate::domain::outcome::Answer;
 use crate::domain::plan::AnswerClass;
 use crate::domain::waiting::{Cause, Inquired, PointNumber, Scope};
@@ -215,7 +215,8 @@ impl Outbound {
                 self.notices.push(findings::of_point(&settings.name, code).clears());
             }
         }
-        let has_found = !found.is_empty();
+        // What is only to be known would otherwise cost an idle agent tokens for as long as it holds.
+        let has_found = found.iter().any(|notice| notice.severity != Severity::Info);
         self.notices.extend(found);
         has_found
     }
