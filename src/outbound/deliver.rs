@@ -236,7 +236,6 @@ impl Outbound {
         let duration_ms = i64::try_from(posted.took.as_millis()).unwrap_or(i64::MAX);
         point.begun -= 1;
         point.posting -= 1;
-        point.post_time.take(posted.took);
         let settings = point.settings.clone();
         let Some(open) = point.messages.get_mut(&posted.message) else { return };
         let bytes = std::mem::take(&mut open.bytes);
@@ -246,6 +245,10 @@ impl Outbound {
         self.bytes_used -= bytes;
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
         point.meter.tried(&posted.answer, meaning.class, duration_ms);
+        if meaning.class == AnswerClass::Accepted {
+            // A refusal may be quick, and must not have more begun than ION takes.
+            point.post_time.take(posted.took);
+        }
         self.refused_by(&path, &posted.answer, meaning);
         let verdict = self.scopes.answered(&Answered {
             path,
