@@ -584,7 +584,7 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
     let Step { message, event, note, believed } = step;
     if let Some(believed) = believed.filter(|_| !note.hold)
         && let Ok(delivery) = believed.step(*event)
-        && write_step(tx, step, Some(believed), delivery, false)?
+        && write_believed(tx, step, believed, delivery)?
     {
         return Ok(Applied::Stepped { delivery, held: 0, released: false });
     }
@@ -612,7 +612,12 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         }
         Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
     };
-    write_step(tx, step, None, delivery, holds)?;
+    if *event == Event::Begin {
+        write_begin(tx, step, before, delivery)?;
+    } else {
+        write_step(tx, step, delivery, holds)?;
+        write_attempt(tx, step, delivery)?;
+    }
     let held = if holds && !held_before { hold(tx, point_id, lane, entry_id, *message)? } else { 0 };
     let released = held_before && !holds;
     if released {
@@ -621,34 +626,57 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
     Ok(Applied::Stepped { delivery, held, released })
 }
 
-/// The message as it is after an event, and its try; false where it is not what it is believed to be (and holds
-/// nothing), and nothing was written.
-fn write_step(
-    tx: &Transaction<'_>,
-    step: &Step,
-    believed: Option<Delivery>,
-    delivery: Delivery,
-    holds: bool,
-) -> Result<bool> {
-    let Step { message, event, note, .. } = step;
-    let state = believed.map(|believed| believed.state as u8);
-    let settled = believed.map(|believed| believed.settled);
-    let in_doubt = believed.map(|believed| believed.in_doubt);
-    let attempts = believed.map(|believed| believed.attempts);
-    if *event == Event::Begin {
-        let written = tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![
-            message,
-            delivery.attempts,
-            note.now,
-            state,
-            settled,
-            in_doubt,
-            attempts
-        ])?;
-        return Ok(written > 0);
+/// A begin or the result of a post, without reading the message first; false where it is not what it is believed to be
+/// (or holds others), and nothing was written.
+fn write_believed(tx: &Transaction<'_>, step: &Step, believed: Delivery, delivery: Delivery) -> Result<bool> {
+    let written = match (believed.state, step.event) {
+        (_, Event::Begin) => write_begin(tx, step, believed, delivery)?,
+        (State::InFlight, _) => write_record(tx, step, believed, delivery)?,
+        _ => false,
+    };
+    if written {
+        write_attempt(tx, step, delivery)?;
     }
-    let writes_failure = note.failure.is_some() || *event == Event::Accept;
-    let written = tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
+    Ok(written)
+}
+
+fn write_begin(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: Delivery) -> Result<bool> {
+    let written = tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![
+        step.message,
+        delivery.attempts,
+        step.note.now,
+        before.in_doubt,
+        before.attempts,
+    ])?;
+    Ok(written > 0)
+}
+
+fn write_record(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: Delivery) -> Result<bool> {
+    let Step { message, event, note, .. } = step;
+    let failure = note.failure.as_ref();
+    let written = tx.prepare_cached(sql::MESSAGE_RECORD)?.execute(params![
+        message,
+        delivery.state as u8,
+        delivery.in_doubt,
+        delivery.state.is_final().then_some(note.now),
+        note.http_status,
+        note.answer_class,
+        failure.map(|failure| failure.code.as_ref()),
+        failure.map(|failure| failure.text.as_str()),
+        failure.map(|failure| failure.remedy.as_ref()),
+        writes_failure(*event, note),
+        note.wire_bytes,
+        before.in_doubt,
+        before.attempts,
+    ])?;
+    Ok(written > 0)
+}
+
+/// The message as it is after an event.
+fn write_step(tx: &Transaction<'_>, step: &Step, delivery: Delivery, holds: bool) -> Result<()> {
+    let Step { message, event, note, .. } = step;
+    let failure = note.failure.as_ref();
+    tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
         message,
         delivery.state as u8,
         delivery.settled,
@@ -658,34 +686,35 @@ fn write_step(
         delivery.state.is_final().then_some(note.now),
         note.http_status,
         note.answer_class,
-        note.failure.as_ref().map(|failure| failure.code.as_ref()),
-        note.failure.as_ref().map(|failure| failure.text.as_str()),
-        note.failure.as_ref().map(|failure| failure.remedy.as_ref()),
-        writes_failure,
+        failure.map(|failure| failure.code.as_ref()),
+        failure.map(|failure| failure.text.as_str()),
+        failure.map(|failure| failure.remedy.as_ref()),
+        writes_failure(*event, note),
         note.wire_bytes,
-        state,
-        settled,
-        in_doubt,
-        attempts,
     ])?;
-    if written == 0 {
-        return Ok(false);
-    }
-    if let Some(attempt) = &note.attempt {
-        tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![
-            message,
-            delivery.attempts,
-            attempt.started_at,
-            attempt.duration_ms,
-            attempt.http_status,
-            attempt.answer_class,
-            attempt.in_doubt,
-            attempt.failure_code,
-            attempt.answer_text,
-        ])?;
-        tx.prepare_cached(sql::ATTEMPT_TRIM)?.execute(params![message, delivery.attempts])?;
-    }
-    Ok(true)
+    Ok(())
+}
+
+/// A reason is kept until there is another one, or the message is accepted.
+fn writes_failure(event: Event, note: &Note) -> bool {
+    note.failure.is_some() || event == Event::Accept
+}
+
+fn write_attempt(tx: &Transaction<'_>, step: &Step, delivery: Delivery) -> Result<()> {
+    let Some(attempt) = &step.note.attempt else { return Ok(()) };
+    tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![
+        step.message,
+        delivery.attempts,
+        attempt.started_at,
+        attempt.duration_ms,
+        attempt.http_status,
+        attempt.answer_class,
+        attempt.in_doubt,
+        attempt.failure_code,
+        attempt.answer_text,
+    ])?;
+    tx.prepare_cached(sql::ATTEMPT_TRIM)?.execute(params![step.message, delivery.attempts])?;
+    Ok(())
 }
 
 /// Accepted messages shrink to tombstones, the others stay with their reason.

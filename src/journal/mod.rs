@@ -34,7 +34,7 @@ pub use received::Received;
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! What the journal is asked: for recovery, for scans, for the operator.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::apply::{Attempt, json};
 use super::record::Record;
@@ -162,6 +162,14 @@ impl Journal {
         .await
     }
 
+    /// The highest row that is, or waits to become, a message; 0: there is none.
+    pub async fn highest(&self, point_id: i64) -> Result<i64> {
+        self.query(move |connection| {
+            connection.prepare_cached(sql::POINT_HIGHEST)?.query_row([point_id], |row| row.get(0))
+        })
+        .await
+    }
+
     /// Receivers (`ToLogicalId`) that documents of a connection point went to.
     pub async fn receivers(&self, point_id: i64) -> Result<Vec<String>> {
         self.query(move |connection| {
@@ -170,10 +178,18 @@ impl Journal {
         .await
     }
 
-    /// Of these rows at 0, those that are to be read and judged: unknown ones, and ones whose message has ended.
-    /// Open and parked rows are left out.
-    pub async fn to_judge(&self, point_id: i64, entry_ids: Vec<i64>) -> Result<Vec<i64>> {
-        self.numbers(sql::MESSAGE_TO_JUDGE, (point_id, json(&entry_ids))).await
+    /// Of these rows at 0 (in their order), those that are to be read and judged: unknown ones, and ones whose message has
+    /// ended. Open and parked rows are left out.
+    pub async fn to_judge(&self, point_id: i64, mut entry_ids: Vec<i64>) -> Result<Vec<i64>> {
+        /// Rows asked for at once: no commit waits for more.
+        const PIECE: usize = 2_000;
+        let mut left = Vec::with_capacity(entry_ids.len());
+        while !entry_ids.is_empty() {
+            let rest = entry_ids.split_off(entry_ids.len().min(PIECE));
+            let piece = std::mem::replace(&mut entry_ids, rest);
+            left.extend(self.query(move |connection| unknown(connection, point_id, piece)).await?);
+        }
+        Ok(left)
     }
 
     /// Whole messages, in the order of their rows.
@@ -420,6 +436,17 @@ impl Journal {
     ) -> Result<Tour> {
         /// Rows looked at in a call: a few milliseconds of the journal's thread, however many it keeps.
         const PIECE: i64 = 1000;
+        /// Tombstones forgotten in a transaction: the ids that go with them lie all over the file, a page each.
+        const TOMBSTONES: usize = 200;
+        for gone in gone.chunks(TOMBSTONES) {
+            let gone = json(gone);
+            self.transaction(move |tx| {
+                tx.prepare_cached(sql::GIVEN_ID_FORGET)?.execute((point_id, &gone, delivered))?;
+                tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, &gone, delivered))?;
+                Ok(())
+            })
+            .await?;
+        }
         let tour = self
             .transaction(move |tx| {
                 let page = |look: &str, forget: &str, above: i64, before: i64| {
@@ -431,9 +458,6 @@ impl Journal {
                     }
                     Ok::<_, JournalError>(last.filter(|_| rows >= PIECE).unwrap_or(i64::MIN))
                 };
-                let gone = json(&gone);
-                tx.prepare_cached(sql::GIVEN_ID_FORGET)?.execute((point_id, &gone, delivered))?;
-                tx.prepare_cached(sql::DELIVERED_DELETE)?.execute((point_id, &gone, delivered))?;
                 Ok(Tour {
                     lanes: page(sql::LANE_TAIL_PAGE, sql::LANE_TAIL_FORGET, tour.lanes, delivered)?,
                     messages: page(sql::MESSAGE_FORGET_PAGE, sql::MESSAGE_FORGET, tour.messages, ended)?,
@@ -443,6 +467,27 @@ impl Journal {
         self.query(|connection| connection.execute_batch("PRAGMA incremental_vacuum(256)")).await?;
         Ok(tour)
     }
+}
+
+/// Of these rows, those that have no open message and are not parked; all are in ascending order.
+fn unknown(connection: &Connection, point_id: i64, mut rows: Vec<i64>) -> rusqlite::Result<Vec<i64>> {
+    for known in [sql::MESSAGE_OPEN, sql::PARKED_RANGE] {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
+        let mut statement = connection.prepare_cached(known)?;
+        let mut known = statement.query((point_id, first, last))?;
+        let mut next = known.next()?.map(|row| row.get(0)).transpose()?;
+        let mut left = Vec::with_capacity(rows.len());
+        for row in rows {
+            while next.is_some_and(|known| known < row) {
+                next = known.next()?.map(|row| row.get(0)).transpose()?;
+            }
+            if next != Some(row) {
+                left.push(row);
+            }
+        }
+        rows = left;
+    }
+    Ok(rows)
 }
 
 /// How far the tours of retention have come: the last lane, and the last row of a message, that were looked at.

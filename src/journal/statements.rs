@@ -1,13 +1,14 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 6] = [
+pub(super) const SCRIPTS: [&str; 7] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
     include_str!("../../sql/journal/004_purge.sql"),
     include_str!("../../sql/journal/005_findings.sql"),
     include_str!("../../sql/journal/006_received.sql"),
+    include_str!("../../sql/journal/007_open.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -51,15 +52,16 @@ pub(super) const MESSAGE_HOLD: &str = include_str!("../../sql/journal/agent/mess
 pub(super) const MESSAGE_IN_FLIGHT: &str = include_str!("../../sql/journal/agent/message_in_flight.sql");
 pub(super) const MESSAGE_INSERT: &str = include_str!("../../sql/journal/agent/message_insert.sql");
 pub(super) const MESSAGE_LOGGED: &str = include_str!("../../sql/journal/agent/message_logged.sql");
+pub(super) const MESSAGE_OPEN: &str = include_str!("../../sql/journal/agent/message_open.sql");
 pub(super) const MESSAGE_PAGE: &str = include_str!("../../sql/journal/agent/message_page.sql");
 pub(super) const MESSAGE_PENDING: &str = include_str!("../../sql/journal/agent/message_pending.sql");
+pub(super) const MESSAGE_RECORD: &str = include_str!("../../sql/journal/agent/message_record.sql");
 pub(super) const MESSAGE_RECORDS: &str = include_str!("../../sql/journal/agent/message_records.sql");
 pub(super) const MESSAGE_RELEASE: &str = include_str!("../../sql/journal/agent/message_release.sql");
 pub(super) const MESSAGE_RESUBMIT: &str = include_str!("../../sql/journal/agent/message_resubmit.sql");
 pub(super) const MESSAGE_SETTLED: &str = include_str!("../../sql/journal/agent/message_settled.sql");
 pub(super) const MESSAGE_SETTLING: &str = include_str!("../../sql/journal/agent/message_settling.sql");
 pub(super) const MESSAGE_STEP: &str = include_str!("../../sql/journal/agent/message_step.sql");
-pub(super) const MESSAGE_TO_JUDGE: &str = include_str!("../../sql/journal/agent/message_to_judge.sql");
 pub(super) const MESSAGE_UNHOLD: &str = include_str!("../../sql/journal/agent/message_unhold.sql");
 pub(super) const MESSAGE_UNHOLD_WAITING: &str =
     include_str!("../../sql/journal/agent/message_unhold_waiting.sql");
@@ -70,10 +72,12 @@ pub(super) const PARKED_GONE: &str = include_str!("../../sql/journal/agent/parke
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
 pub(super) const PARKED_LOWEST: &str = include_str!("../../sql/journal/agent/parked_lowest.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
+pub(super) const PARKED_RANGE: &str = include_str!("../../sql/journal/agent/parked_range.sql");
 pub(super) const PARKED_TYPE: &str = include_str!("../../sql/journal/agent/parked_type.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");
 pub(super) const PAUSE_DELETE: &str = include_str!("../../sql/journal/agent/pause_delete.sql");
 pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause_write.sql");
+pub(super) const POINT_HIGHEST: &str = include_str!("../../sql/journal/agent/point_highest.sql");
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
 pub(super) const POINT_LOOKED: &str = include_str!("../../sql/journal/agent/point_looked.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");

@@ -68,6 +68,107 @@ async fn a_full_journal_changes_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(check, "ok");
 }
 
+/// 30,000 rows that wait for somebody, 30,000 that failed, as many held by them: what is asked about the next row, and about
+/// the next pass, must not go over them.
+#[tokio::test]
+async fn what_rests_costs_the_next_row_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite"), 0).unwrap().journal;
+    let database = journal.meet_database("erp", "fingerprint").await.unwrap();
+    journal.meet_point(database.database_id, "CP1").await.unwrap();
+    let steps = |statement: &'static str, parameters: &'static [i64]| {
+        let journal = journal.clone();
+        async move {
+            let run = journal.query(move |connection| {
+                let mut statement = connection.prepare(statement)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
+                while rows.next()?.is_some() {}
+                drop(rows);
+                Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
+            });
+            run.await.unwrap()
+        }
+    };
+    journal
+        .query(|connection| {
+            connection.execute_batch(
+                "WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < 30000)
+                 INSERT INTO parked (point_id, entry_id, reason, document_type, lane, holds, header_count, first_seen)
+                 SELECT 1, n, 'unlisted', 'Sync.Item' || (n % 7), n, 0, 5, 0 FROM rows;
+                 WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < 60000)
+                 INSERT INTO message (message_key, point_id, entry_id, identity, message_id, lane, document_type,
+                                      priority, state, settled, held_by, holds, seen_at, facts)
+                 SELECT randomblob(16), 1, 30000 + n, randomblob(16), 'id', n % 30000, 'Sync.Item', 4,
+                        iif(n <= 30000, 3, 0), n <= 30000, iif(n <= 30000, NULL, n - 30000), n <= 30000, 0, '{}'
+                   FROM rows",
+            )
+        })
+        .await
+        .unwrap();
+    use super::statements as sql;
+    // The last number: how many steps are enough.
+    for (statement, parameters, most) in [
+        (sql::ADMISSION_FACTS, &[1, 100_000, 999_999, 5][..], 150),
+        (sql::MESSAGE_OPEN, &[1, 100_000, 101_000], 30),
+        (sql::PARKED_RANGE, &[1, 100_000, 101_000], 30),
+        (sql::MESSAGE_PENDING, &[1, 100_000, 1_000], 30),
+    ] {
+        let steps = steps(statement, parameters).await;
+        assert!(steps < most, "{steps} steps, {most} are allowed: {statement}");
+    }
+    let headers = journal
+        .query(|connection| {
+            let mut statement = connection.prepare(sql::PARKED_PAGE)?;
+            assert!(statement.query((1, "headers", "", 200))?.next()?.is_none());
+            Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
+        })
+        .await
+        .unwrap();
+    assert!(headers < 50, "{headers} steps to see that nothing waits for headers");
+    // Each figure goes over its own index, and a start over one for all that rests: once, and without reading messages.
+    for statement in [sql::MESSAGE_COUNTS, sql::MESSAGE_IN_FLIGHT] {
+        let steps = steps(statement, &[1]).await;
+        assert!(steps < 60_000 * 8, "{steps} steps: {statement}");
+    }
+    let lowest = journal.parked(1, "unlisted", "Sync.Item3".into(), 3).await.unwrap();
+    assert_eq!(lowest.iter().map(|row| row.entry_id).collect::<Vec<_>>(), [3, 10, 17]);
+    let all = journal.parked(1, "unlisted", String::new(), 4).await.unwrap();
+    assert_eq!(all.iter().map(|row| row.entry_id).collect::<Vec<_>>(), [1, 2, 3, 4], "of any type");
+}
+
+/// What old rows cost must grow with their number, not with its square: once 1,000 of them took the journal 400 ms.
+#[tokio::test]
+async fn old_rows_are_forgotten_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal.sqlite"), 0).unwrap().journal;
+    let steps = journal
+        .query(|connection| {
+            connection.execute_batch(
+                "WITH RECURSIVE rows (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM rows WHERE n < 2000)
+                 INSERT INTO delivered (point_id, entry_id, identity, given_id_hash, settled_at)
+                 SELECT 1, n, randomblob(16), n * 7919 % 2000 + 1, n FROM rows;
+                 INSERT INTO given_id (point_id, given_id_hash, entry_id)
+                 SELECT point_id, given_id_hash, entry_id FROM delivered",
+            )?;
+            let gone = super::apply::json(&(1..=1_000).collect::<Vec<i64>>());
+            let mut forget = connection.prepare(super::statements::GIVEN_ID_FORGET)?;
+            assert_eq!(forget.execute((1, gone, 901))?, 900);
+            Ok(forget.get_status(rusqlite::StatementStatus::VmStep))
+        })
+        .await
+        .unwrap();
+    assert!(steps < 100_000, "{steps} steps for 900 rows");
+    let left = journal
+        .query(|connection| {
+            connection.query_row("SELECT count(*), min(entry_id) FROM given_id", [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!(left, (1_100, 901), "what is younger stays");
+}
+
 /// 100 MB of commits: without anybody who copies them back the log would hold them all, and the file nothing.
 #[tokio::test]
 async fn what_commits_write_is_copied_back_beside_them() {

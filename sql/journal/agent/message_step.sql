@@ -10,5 +10,3 @@ UPDATE message
        remedy       = CASE WHEN ?13 THEN ?12 ELSE remedy END,
        wire_bytes   = coalesce(?14, wire_bytes)
  WHERE message = ?1
-       -- Where it is believed to be something, only if it is that, and holds nothing.
-   AND (?15 IS NULL OR (state = ?15 AND settled = ?16 AND in_doubt = ?17 AND attempts = ?18 AND holds = 0))
