@@ -1,7 +1,8 @@
 //! What commits wrote goes back from the write-ahead log into the file beside the commits, not within one.
 //!
-//! A second connection copies the pages while commits go on. What came meanwhile is little, and the next commit copies that
-//! itself: then the log begins anew. So the log is bounded, and no post waits until 16 MB are copied (design.md §3).
+//! A second connection copies the pages while commits go on, and has the disk write them. What came meanwhile is little, and
+//! the next commit copies that itself: then the log begins anew. So the log is bounded, and no post waits until megabytes are
+//! copied (design.md §3).
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -25,6 +26,7 @@ const COPIED: u8 = 2;
 
 /// Lets a thread of its own copy what `connection` commits, as long as the connection is open.
 pub(super) fn beside(connection: &mut Connection, path: &Path) -> Result<()> {
+    let file = std::fs::File::options().write(true).open(path)?;
     let copier = Connection::open(path).map_err(|source| failed(path, source))?;
     let stage = Arc::new(AtomicU8::new(IDLE));
     let (wake, woken) = mpsc::sync_channel(1);
@@ -35,8 +37,14 @@ pub(super) fn beside(connection: &mut Connection, path: &Path) -> Result<()> {
             if let Err(error) = copier.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
                 tracing::debug!(error = %error, "pages of the journal were not copied back");
             }
+            // SQLite leaves that to whoever copies the last page: a commit would wait for all of them.
+            if let Err(error) = file.sync_data() {
+                tracing::debug!(error = %error, "pages of the journal were not written to the disk");
+            }
             at_work.store(COPIED, Ordering::Release);
         }
+        // To close it would let go of the locks that this process has on the file, by whichever connection.
+        std::mem::forget(file);
     })?;
     let after_commit = move |log: &mut Wal, pages: c_int| {
         let now = stage.load(Ordering::Acquire);
