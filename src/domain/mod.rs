@@ -21,5 +21,6 @@ pub mod pace;
 pub mod plan;
 pub mod routing;
 pub mod schedule;
+pub mod sweep;
 pub mod unserved;
 pub mod waiting;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
-use super::{ADMISSIONS, BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
+use super::{BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
@@ -18,6 +18,8 @@ use crate::journal::{Admission, Applied, Change, Parking};
 
 /// What a message takes in memory besides its payload: its record, its facts and parameters, its places in lanes.
 pub(super) const OVERHEAD: usize = 2048;
+/// Fewer admissions than this are left to commit: the next look at the outbox begins, so that none has to wait for it.
+const LOOK_AHEAD: usize = 600;
 /// A database that could not say when there are new rows is asked again after this, and where somebody must mend
 /// something first, after that.
 const DEAF_MS: i64 = 10_000;
@@ -30,13 +32,14 @@ impl Outbound {
     pub(super) fn start_collect(&mut self, number: PointNumber, now: i64) {
         let point = &self.points[usize::from(number)];
         let site = &self.sites[point.site];
-        if point.next_scan_at > now || site.not_before > now || !self.may_collect(point, now) {
+        if point.next_scan_at > now || site.not_before > now || !self.may_collect(point) {
             return;
         }
         // Half of what is left: other connection points may look at the same time.
         let bytes = BYTES_MAX.saturating_sub(self.bytes_used) / 2;
         let observing = point.settings.send_mode == SendMode::Observe;
         let after = if observing { point.observed_up_to } else { point.scanned_up_to };
+        let sweeps = point.next_sweep_at <= now && !observing;
         let job = Job {
             database: site.database.clone(),
             journal: self.journal.clone(),
@@ -45,7 +48,10 @@ impl Outbound {
             point_id: point.point_id,
             after,
             unlisted_from: point.unlisted_from.clone(),
-            sweep_at: (point.next_sweep_at <= now && !observing).then_some(point.sweep_at),
+            known_up_to: point.known_up_to,
+            headers_parked: point.headers_parked,
+            sweep: sweeps.then_some(point.sweep),
+            admitting: point.admitting.keys().copied().filter(|_| sweeps).collect(),
             wanted: point.wanted.clone(),
             bytes,
             alone: self.bytes_used == 0,
@@ -115,12 +121,10 @@ impl Outbound {
     }
 
     /// A look at the outbox is possible: nothing forbids it, none is under way, and there is room for what it finds.
-    /// One that sweeps waits until the journal knows what was found before: else it would find that again.
-    pub(super) fn may_collect(&self, point: &Point, now: i64) -> bool {
-        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8 && self.admissions.len() < ADMISSIONS;
+    pub(super) fn may_collect(&self, point: &Point) -> bool {
+        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8 && self.admissions.len() < LOOK_AHEAD;
         let allowed = !(self.stopping || self.no_room || self.low_space);
-        let sweepable = point.next_sweep_at > now || point.admitting == 0;
-        allowed && room && sweepable && !point.collecting && point.is_active() && point.has_room()
+        allowed && room && !point.collecting && point.is_active() && point.has_room()
     }
 
     /// The bytes that a look at the outbox kept for what it might find are free again.
@@ -176,6 +180,9 @@ impl Outbound {
             collected.unparked.extend(&tour.gone);
             self.toured(number, tour);
         }
+        let highest = collected.judged.iter().map(|found| found.judged.entry_id).max();
+        let point = self.point(number);
+        point.known_up_to = point.known_up_to.max(highest.unwrap_or(0));
         if !collected.unparked.is_empty() {
             let (point_id, entry_ids) = (self.point(number).point_id, collected.unparked.clone());
             self.queue(Change::Unpark { point_id, entry_ids }, Then::Nothing);
@@ -186,6 +193,7 @@ impl Outbound {
             .judged
             .iter()
             .any(|found| matches!(found.judged.verdict, Verdict::Park(Park::HeadersMissing(_))));
+        point.headers_parked = collected.headers_parked || point.waits_for_headers;
         if !collected.starts_again {
             // A cursor that was set back meanwhile stays where it was set.
             let moved =
@@ -194,9 +202,9 @@ impl Outbound {
                 point.scanned_up_to = collected.scanned_up_to;
             }
             let mut more = collected.more;
-            if let Some(sweep_at) = collected.sweep_at {
-                let goes_on = sweep_at > 0 && (mode == Mode::Once || point.goes_by_cron(mode));
-                point.sweep_at = sweep_at;
+            if let Some(sweep) = collected.sweep {
+                let goes_on = sweep.is_under_way() && (mode == Mode::Once || point.goes_by_cron(mode));
+                point.sweep = sweep;
                 point.next_sweep_at = if goes_on { now } else { now + SWEEP_MS };
                 more |= goes_on;
             }
@@ -344,7 +352,7 @@ impl Outbound {
             self.scopes.begun(&path);
         }
         self.point(number).reserved.insert(lane);
-        self.point(number).admitting += 1;
+        self.point(number).admission_begins(admission.entry_id);
         self.bytes_used += bytes;
         let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
         (
@@ -397,7 +405,7 @@ impl Outbound {
             self.free_slot(number, &reserved.path);
         }
         let point = self.point(number);
-        point.admission_ended(reserved.lane);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
             self.bytes_used -= bytes;
@@ -437,7 +445,7 @@ impl Outbound {
         }
         let now = self.now();
         let point = self.point(number);
-        point.admission_ended(reserved.lane);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         match applied {
             Applied::Delivered => {
                 point.reflag.push(reserved.entry_id);
@@ -471,7 +479,7 @@ impl Outbound {
             self.free_slot(number, &reserved.path);
         }
         let point = self.point(number);
-        point.admission_ended(reserved.lane);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         point.wanted.insert(reserved.entry_id);
         point.next_scan_at = 0;
     }

@@ -1,9 +1,9 @@
 //! scan: from the outbox to judged entries. Reads only; what is to be done with them is decided afterwards.
 //!
-//! The cursor is an optimisation and never the truth: sweeps over the newest 50,000 rows every 5 s, and over all of
-//! them a page a pass, find late commits, skipped and reset rows (design.md §4).
+//! The cursor is an optimisation and never the truth: sweeps over the newest 50,000 ids every 5 s, and over all of
+//! them a piece a pass, find late commits, skipped and reset rows (design.md §4).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::admit::OVERHEAD;
@@ -14,11 +14,12 @@ use crate::database::{Database, DatabaseError, Page, Scan, Selection};
 use crate::domain::ids::LaneKey;
 use crate::domain::message::{Entry, Judged, Park, Verdict};
 use crate::domain::plan::ConnectionPoint;
+use crate::domain::sweep::Sweep;
 use crate::journal::{Journal, JournalError};
 
-/// Ids of one request of a sweep; also the page of the sweep over all rows.
+/// Rows of one request of a sweep.
 const SWEEP_PAGE: i64 = 5_000;
-/// The newest rows that every sweep goes over.
+/// The newest ids that every sweep goes over.
 const SWEEP_NEWEST: i64 = 50_000;
 /// Rows parked for missing headers that a pass looks at again.
 const HEADERS_AGAIN: i64 = 200;
@@ -33,7 +34,13 @@ pub(super) struct Job {
     /// The cursor.
     pub after: i64,
     /// Where the sweep over all rows goes on; `None`: no sweep this time.
-    pub sweep_at: Option<i64>,
+    pub sweep: Option<Sweep>,
+    /// The journal knows no row above this one.
+    pub known_up_to: i64,
+    /// Rows may be parked for missing headers.
+    pub headers_parked: bool,
+    /// Rows that the journal is being told of: a look below the cursor leaves them out.
+    pub admitting: HashSet<i64>,
     /// Where the tour over the types that nobody lists goes on.
     pub unlisted_from: String,
     /// Ids to judge without asking the journal whether they are to be judged.
@@ -56,7 +63,7 @@ pub(super) struct Collected {
     pub after: i64,
     pub scanned_up_to: i64,
     /// Where the sweep over all rows goes on; `None`: none was made.
-    pub sweep_at: Option<i64>,
+    pub sweep: Option<Sweep>,
     /// There is more than fitted.
     pub more: bool,
     /// The table ended below the cursor: it was truncated or restored.
@@ -67,6 +74,8 @@ pub(super) struct Collected {
     pub unparked: Vec<i64>,
     /// What was composed before the scan, where it was.
     pub composed: Option<compose::Outcome>,
+    /// Rows are, or were until now, parked for missing headers.
+    pub headers_parked: bool,
     /// Types that nobody lists, where a sweep was made.
     pub unlisted: Option<unlisted::Tour>,
 }
@@ -109,25 +118,23 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     collected.starts_again = page.highest < job.after;
     let mut lengths: BTreeMap<i64, i64> =
         page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
-    if let Some(sweep_at) = job.sweep_at.filter(|_| !collected.starts_again) {
-        collected.sweep_at = Some(sweep(&job, sweep_at, &mut lengths).await?);
+    if let Some(from) = job.sweep.filter(|_| !collected.starts_again) {
+        collected.sweep = Some(sweep(&job, from, &mut lengths).await?);
+        lengths.retain(|id, _| *id > job.after || !job.admitting.contains(id));
         collected.unlisted = Some(unlisted::tour(&job, job.unlisted_from.clone()).await?);
     }
     crash::point("after_scan");
-    let found = lengths.keys().copied().filter(|id| !job.wanted.contains(id)).collect();
-    let mut ids: BTreeSet<i64> = job.journal.to_judge(job.point_id, found).await?.into_iter().collect();
+    let mut ids: BTreeSet<i64> = lengths.keys().copied().filter(|id| *id > job.known_up_to).collect();
+    // What it cannot know it is not asked about: each question waits for the commit that is under way.
+    let found: Vec<i64> = lengths.range(..=job.known_up_to).map(|(id, _)| *id).collect();
+    ids.extend(job.journal.to_judge(job.point_id, found).await?);
     ids.extend(&job.wanted);
-    let parked: HashMap<i64, i64> = job
-        .journal
-        .parked(job.point_id, "headers", String::new(), HEADERS_AGAIN)
-        .await?
-        .into_iter()
-        .map(|parked| (parked.entry_id, parked.first_seen))
-        .collect();
+    let parked = parked(&job).await?;
     ids.extend(parked.keys());
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
+    collected.headers_parked = !parked.is_empty();
     left.extend(judge(&job, &ids[..fitting], &parked, &mut collected).await?);
     // The cursor stops before the first row that did not fit; what is below it is not forgotten.
     let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);
@@ -145,6 +152,15 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     Ok(collected)
 }
 
+/// Rows that are parked for missing headers, and since when: each look asks whether these have come.
+async fn parked(job: &Job) -> Result<HashMap<i64, i64>, JournalError> {
+    if !job.headers_parked {
+        return Ok(HashMap::new());
+    }
+    let parked = job.journal.parked(job.point_id, "headers", String::new(), HEADERS_AGAIN).await?;
+    Ok(parked.into_iter().map(|parked| (parked.entry_id, parked.first_seen)).collect())
+}
+
 async fn forward(job: &Job) -> Result<Page, DatabaseError> {
     job.database
         .outbox_scan(&Scan {
@@ -157,26 +173,26 @@ async fn forward(job: &Job) -> Result<Page, DatabaseError> {
 }
 
 /// Looks at rows below the cursor; answers where the sweep over all rows goes on.
-async fn sweep(job: &Job, sweep_at: i64, lengths: &mut BTreeMap<i64, i64>) -> Result<i64, DatabaseError> {
-    let mut page = async |after: i64, limit: i64| {
-        let scan = Scan { selection: job.selection.clone(), after, up_to: job.after, limit };
+async fn sweep(job: &Job, from: Sweep, lengths: &mut BTreeMap<i64, i64>) -> Result<Sweep, DatabaseError> {
+    let mut page = async |after: i64, up_to: i64| {
+        let scan = Scan { selection: job.selection.clone(), after, up_to, limit: SWEEP_PAGE };
         let page = job.database.outbox_scan(&scan).await?;
         lengths.extend(page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)));
         let last = page.entries.last().map(|scanned| scanned.entry_id);
         Ok::<_, DatabaseError>(
-            last.filter(|_| i64::try_from(page.entries.len()).is_ok_and(|rows| rows >= limit)),
+            last.filter(|_| i64::try_from(page.entries.len()).is_ok_and(|rows| rows >= SWEEP_PAGE)),
         )
     };
     let newest = job.after.saturating_sub(SWEEP_NEWEST).max(0);
-    let mut from = newest;
-    while let Some(last) = page(from, SWEEP_PAGE).await? {
-        from = last;
+    let mut after = newest;
+    while let Some(last) = page(after, job.after).await? {
+        after = last;
     }
-    // Everything below the newest rows, a page a pass; at its end it starts again.
-    if sweep_at >= newest {
-        return Ok(0);
-    }
-    Ok(page(sweep_at, SWEEP_PAGE).await?.unwrap_or(0))
+    // Everything below the newest ids, a piece a pass; at its end it starts again.
+    let Some((after, up_to)) = from.piece(newest) else { return Ok(Sweep::default()) };
+    let begun = tokio::time::Instant::now();
+    let last = page(after, up_to).await?;
+    Ok(from.after_piece(newest, last, begun.elapsed()))
 }
 
 /// How many of the ids, from the lowest, fit into the budget and the window.

@@ -324,7 +324,7 @@ impl Outbound {
         let point = self.point(number);
         let path = point.path(&record.document_type, record.lane);
         let lane = Reserved { entry_id: record.entry_id, lane: record.lane, begin: false, path };
-        point.admitting += 1;
+        point.admission_begins(record.entry_id);
         self.queue(Change::Resend(record), Then::Resent { point: number, lane });
     }
 }

@@ -593,7 +593,7 @@ impl Outbound {
             if let Some(pace) = point.pace.filter(|_| waits_for_pace) {
                 at(pace.ready_at());
             }
-            if self.may_collect(point, now) {
+            if self.may_collect(point) {
                 at(point.next_scan_at.max(site_at));
             }
             if !point.settling && !point.unsettled.is_empty() {

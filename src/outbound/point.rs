@@ -15,6 +15,7 @@ use crate::domain::meter::{PointMeter, TYPES_MAX};
 use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
 use crate::domain::schedule::Schedule;
+use crate::domain::sweep::Sweep;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Pause, Record, Tour};
 
@@ -75,18 +76,22 @@ pub(super) struct Point {
     pub messages: HashMap<i64, Open>,
     /// Lanes with a message that is being admitted and begun in one transaction.
     pub reserved: HashSet<LaneKey>,
-    /// Admissions that the journal does not know yet.
-    pub admitting: usize,
+    /// Rows that the journal is being told of, and how often each.
+    pub admitting: HashMap<i64, usize>,
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
+    /// The journal knows no row above this one, and is being told of none.
+    pub known_up_to: i64,
     pub next_scan_at: i64,
     pub next_sweep_at: i64,
     /// Where the sweep over the whole table stands.
-    pub sweep_at: i64,
+    pub sweep: Sweep,
     /// Ids to be judged without waiting for a scan.
     pub wanted: BTreeSet<i64>,
     /// Rows wait for headers that may still come.
     pub waits_for_headers: bool,
+    /// The journal may have such rows.
+    pub headers_parked: bool,
     /// Document types for which parked rows were asked for as probes, and for which wait.
     pub probes_asked: HashMap<TypeNumber, i64>,
     /// Rows that are to be flagged 1 again: ION accepted them before.
@@ -200,14 +205,16 @@ impl Point {
             lanes: Lanes::default(),
             messages: HashMap::default(),
             reserved: HashSet::default(),
-            admitting: 0,
+            admitting: HashMap::default(),
             scanned_up_to: 0,
             observed_up_to: 0,
+            known_up_to: i64::MAX,
             next_scan_at: now,
             next_sweep_at: now,
-            sweep_at: 0,
+            sweep: Sweep::default(),
             wanted: BTreeSet::new(),
             waits_for_headers: false,
+            headers_parked: true,
             probes_asked: HashMap::default(),
             reflag: Vec::new(),
             may_be_unlogged: true,
@@ -308,7 +315,7 @@ impl Point {
         let mut types = self.types.iter().zip(0..).filter(|(name, _)| is_noun(name));
         !self.recovered
             || self.refill.is_some()
-            || self.admitting > 0
+            || !self.admitting.is_empty()
             || types.any(|(_, number)| self.lanes.has_type(number))
     }
 
@@ -426,9 +433,18 @@ impl Point {
         before.is_some() != self.blackout_until.is_some()
     }
 
+    /// The journal is to be told of a message of this row.
+    pub fn admission_begins(&mut self, entry_id: i64) {
+        *self.admitting.entry(entry_id).or_default() += 1;
+    }
+
     /// The journal knows a message now, or could not be told.
-    pub fn admission_ended(&mut self, lane: LaneKey) {
-        self.admitting -= 1;
+    pub fn admission_ended(&mut self, entry_id: i64, lane: LaneKey) {
+        if let Some(more) = self.admitting.get_mut(&entry_id).filter(|times| **times > 1) {
+            *more -= 1;
+        } else {
+            self.admitting.remove(&entry_id);
+        }
         self.reserved.remove(&lane);
     }
 
@@ -471,7 +487,7 @@ impl Point {
             || self.refilling
             || self.reporting)
             && self.begun == 0
-            && self.admitting == 0
+            && self.admitting.is_empty()
     }
 }
 

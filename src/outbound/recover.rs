@@ -20,6 +20,8 @@ const UNSETTLED_PAGE: i64 = 10_000;
 /// What the journal says of a connection point.
 pub struct Restored {
     known: KnownPoint,
+    /// The highest row that the journal has anything of.
+    highest: i64,
     interrupted: usize,
     /// What came back from the message log.
     rebuilt: Rebuilt,
@@ -63,6 +65,7 @@ impl Outbound {
         point.point_id = restored.known.point_id;
         point.scanned_up_to = if site_restored { 0 } else { restored.known.scanned_up_to.max(0) };
         point.observed_up_to = restored.known.observed_up_to;
+        point.known_up_to = restored.highest.max(restored.known.scanned_up_to);
         point.refill = Some(i64::MIN);
         point.recovered = true;
         point.pause = restored.known.pause.or(restored.rebuilt.pause.clone());
@@ -219,7 +222,8 @@ async fn restore(
     journal.apply(std::sync::Arc::new(changes)).await?;
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
     let receivers = journal.receivers(known.point_id).await?;
-    Ok(Restored { known, interrupted: interrupted.len(), rebuilt, unsettled, receivers })
+    let highest = journal.highest(known.point_id).await?;
+    Ok(Restored { known, highest, interrupted: interrupted.len(), rebuilt, unsettled, receivers })
 }
 
 /// The message log had more than a start may read.
