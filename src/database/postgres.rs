@@ -47,9 +47,11 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Postgres {
     name: String,
     address: Address,
-    outbox: Slot,
+    /// A look at the outbox does not wait for what is being settled.
+    reading: Slot,
+    settling: Slot,
     control: Slot,
-    inbox: Slot,
+    storing: Slot,
     /// For DBAs' queries, which may take long.
     composing: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
@@ -90,9 +92,10 @@ impl Postgres {
         Self {
             name: settings.name.clone(),
             address: Address::new(settings, host),
-            outbox: Slot::new("outbox"),
+            reading: Slot::new("read"),
+            settling: Slot::new("settle"),
             control: Slot::new("control"),
-            inbox: Slot::new("inbox"),
+            storing: Slot::new("inbox"),
             composing: Slot::new("compose"),
             listener: tokio::sync::Mutex::default(),
         }
@@ -255,35 +258,33 @@ impl Database for Postgres {
     }
 
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {
-        self.call(&self.outbox, "outbox_scan", |session| async move { outbox::scan(&session, scan).await })
+        self.call(&self.reading, "outbox_scan", |session| async move { outbox::scan(&session, scan).await })
             .await
     }
 
     async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {
-        self.call(&self.outbox, "outbox_load", |session| async move {
+        self.call(&self.reading, "outbox_load", |session| async move {
             outbox::load(&session, entry_ids, max_bytes).await
         })
         .await
     }
 
     async fn outbox_present(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
-        self.call(&self.outbox, "outbox_present", |session| async move {
+        self.call(&self.reading, "outbox_present", |session| async move {
             outbox::present(&session, entry_ids).await
         })
         .await
     }
 
     async fn outbox_reset(&self, entry_ids: &[i64]) -> Result<Vec<i64>> {
-        self.call(
-            &self.outbox,
-            "outbox_reset",
-            |session| async move { outbox::reset(&session, entry_ids).await },
-        )
+        self.call(&self.settling, "outbox_reset", |session| async move {
+            outbox::reset(&session, entry_ids).await
+        })
         .await
     }
 
     async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
-        self.call(&self.outbox, "outbox_purge", |session| async move {
+        self.call(&self.settling, "outbox_purge", |session| async move {
             outbox::purge(&session, entry_ids, selection).await
         })
         .await
@@ -291,7 +292,7 @@ impl Database for Postgres {
 
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled> {
         self.call(
-            &self.outbox,
+            &self.settling,
             "outbox_settle",
             |session| async move { outbox::settle(&session, settle).await },
         )
@@ -327,7 +328,7 @@ impl Database for Postgres {
     }
 
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
-        self.call(&self.outbox, "outbox_backlog", |session| async move {
+        self.call(&self.reading, "outbox_backlog", |session| async move {
             outbox::backlog(&session, selection, cap).await
         })
         .await
@@ -335,7 +336,7 @@ impl Database for Postgres {
 
     async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {
         self.call(
-            &self.inbox,
+            &self.storing,
             "inbox_store",
             |session| async move { inbox::store(&session, documents).await },
         )
@@ -355,7 +356,7 @@ impl Database for Postgres {
     }
 
     async fn outbox_add(&self, added: &Added) -> Result<Option<i64>> {
-        self.call(&self.outbox, "outbox_add", |session| async move { outbox::add(&session, added).await })
+        self.call(&self.settling, "outbox_add", |session| async move { outbox::add(&session, added).await })
             .await
     }
 
@@ -384,7 +385,7 @@ impl Database for Postgres {
         .await
     }
     async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>> {
-        self.call(&self.outbox, "change_read", |session| async move {
+        self.call(&self.settling, "change_read", |session| async move {
             compose::change_read(&session, connection_point, after, limit).await
         })
         .await
@@ -396,7 +397,7 @@ impl Database for Postgres {
         document_ids: &[String],
         limit: i64,
     ) -> Result<Vec<RowChange>> {
-        self.call(&self.outbox, "change_read_of_documents", |session| async move {
+        self.call(&self.settling, "change_read_of_documents", |session| async move {
             compose::change_read_of_documents(&session, connection_point, document_ids, limit).await
         })
         .await
@@ -412,28 +413,28 @@ impl Database for Postgres {
     }
 
     async fn change_purge(&self, connection_point: &str, before: DateTime<Utc>, limit: i64) -> Result<u64> {
-        self.call(&self.outbox, "change_purge", |session| async move {
+        self.call(&self.settling, "change_purge", |session| async move {
             compose::change_purge(&session, connection_point, before, limit).await
         })
         .await
     }
 
     async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>> {
-        self.call(&self.outbox, "query_read", |session| async move {
+        self.call(&self.settling, "query_read", |session| async move {
             compose::query_read(&session, connection_point).await
         })
         .await
     }
 
     async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()> {
-        self.call(&self.outbox, "query_checked", |session| async move {
+        self.call(&self.settling, "query_checked", |session| async move {
             compose::query_checked(&session, connection_point, checked).await
         })
         .await
     }
 
     async fn variation_read(&self, document_keys: &[String]) -> Result<Variations> {
-        self.call(&self.outbox, "variation_read", |session| async move {
+        self.call(&self.settling, "variation_read", |session| async move {
             compose::variation_read(&session, document_keys).await
         })
         .await
@@ -453,7 +454,7 @@ impl Database for Postgres {
     }
 
     async fn compose_write(&self, composition: &Composition) -> Result<bool> {
-        self.call(&self.outbox, "compose_write", |session| async move {
+        self.call(&self.settling, "compose_write", |session| async move {
             compose::compose_write(&session, composition).await
         })
         .await

@@ -133,11 +133,12 @@ async fn a_killed_session_is_opened_anew() {
         database.control_read().await.unwrap();
         assert_eq!(ids(&*database, &scan_all()).await.len(), usize::try_from(4 - id).unwrap());
         end_sessions(&fixture.client).await;
-        for lost in
-            [database.outbox_settle(&settle_of(&[id])).await.err(), database.command_read().await.err()]
-                .into_iter()
-                .flatten()
-        {
+        let tried = [
+            database.outbox_scan(&scan_all()).await.err(),
+            database.outbox_settle(&settle_of(&[id])).await.err(),
+            database.command_read().await.err(),
+        ];
+        for lost in tried.into_iter().flatten() {
             assert!(is_unavailable(&lost), "{lost:?}");
         }
         let settled = database.outbox_settle(&settle_of(&[id])).await.unwrap();
@@ -147,7 +148,10 @@ async fn a_killed_session_is_opened_anew() {
     assert_eq!(fixture.flags().await, [["1", "1"], ["2", "1"], ["3", "1"]]);
     let sessions = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() \
                     AND application_name LIKE 'bodrelay%' ORDER BY 1";
-    assert_eq!(fixture.rows(sessions).await, [["bodrelay h1/control"], ["bodrelay h1/outbox"]]);
+    assert_eq!(
+        fixture.rows(sessions).await,
+        [["bodrelay h1/control"], ["bodrelay h1/read"], ["bodrelay h1/settle"]]
+    );
 }
 
 #[tokio::test]
@@ -325,7 +329,7 @@ async fn a_deadlock_is_tried_once_more() {
     let crossing = async {
         // Until the settle has row 1 and waits for row 2.
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                     AND application_name = 'bodrelay h1/outbox' AND wait_event_type = 'Lock'";
+                     AND application_name = 'bodrelay h1/settle' AND wait_event_type = 'Lock'";
         while fixture.value(waits).await != "1" {
             tokio::task::yield_now().await;
         }
