@@ -80,6 +80,8 @@ pub fn relay(folder: &Path, outbox: &dyn Outbox, fill: Fill, options: Options) -
     let simulator = Simulator::start(options)?;
     outbox.fill(fill)?;
     let all = outbox.done()? + i64::try_from(fill.entries)?;
+    // The disk has nothing else to write than what the agent and the database give it.
+    anyhow::ensure!(Command::new("sync").status()?.success(), "sync failed");
     let mut agent = Agent::start(folder, &simulator, &outbox.keys())?;
     let begun = Instant::now();
     let (mut before, mut since, mut pause) = (0, None::<Instant>, Duration::ZERO);

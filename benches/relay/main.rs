@@ -47,10 +47,10 @@ fn main() -> Anyhow<()> {
         }
     };
     if wants("postgres") {
-        print(cases::postgres(entries, yardstick)?);
+        print(cases::postgres(entries)?);
     }
     if wants("sqlite") {
-        print(cases::sqlite(entries, yardstick)?);
+        print(cases::sqlite(entries)?);
     }
     if wants("tls") {
         print(cases::tls(entries)?);
