@@ -485,6 +485,60 @@ async fn what_is_open_or_parked_is_not_judged_again() {
 }
 
 #[tokio::test]
+async fn failures_of_one_list_hold_each_its_lane() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    // Odd and even rows are two lanes.
+    let mut messages = Vec::new();
+    for entry_id in 1..=8 {
+        messages.push(admitted(admit(&journal, admission(point_id, entry_id, 1)).await).message);
+    }
+    let change = |message: i64, event: Event, hold: bool| {
+        let note = Note { now: NOW, hold, failure: hold.then(bad), ..Note::default() };
+        Change::Step(Box::new(Step {
+            message: messages[usize::try_from(message - 1).unwrap()],
+            event,
+            note,
+            believed: None,
+        }))
+    };
+    let fail = Event::Fail { in_doubt: false };
+    let held = || -> Vec<(i64, i64)> {
+        let file = Connection::open(journal.path()).unwrap();
+        let mut statement = file
+            .prepare(
+                "SELECT m.entry_id, by.entry_id FROM message AS m JOIN message AS by ON by.message = m.held_by \
+                 ORDER BY m.entry_id",
+            )
+            .unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let list = |changes: Vec<Change>| journal.apply(Arc::new(changes));
+    // 1 and 4 fail, and 2 and 6 do and are given up in the same breath.
+    let begins = [1, 2, 4, 6].map(|message| change(message, Event::Begin, false));
+    list(begins.into_iter().collect()).await.unwrap();
+    list(vec![
+        change(4, fail, true),
+        change(1, fail, true),
+        change(2, fail, true),
+        change(2, Event::Discard, false),
+        change(6, fail, true),
+        change(6, Event::Discard, false),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(held(), [(3, 1), (5, 1), (7, 1), (8, 4)]);
+    // A nearer failure takes over what is above it, and leaves it to the one below when it is over.
+    list(vec![change(3, Event::Discard, false), change(5, fail, true)]).await.unwrap();
+    assert_eq!(held(), [(7, 5), (8, 4)]);
+    list(vec![change(5, Event::Discard, false)]).await.unwrap();
+    assert_eq!(held(), [(7, 1), (8, 4)]);
+    list(vec![change(1, Event::Discard, false), change(4, Event::Discard, false)]).await.unwrap();
+    assert_eq!(held(), []);
+}
+
+#[tokio::test]
 async fn an_id_of_another_row_fails() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, point_id) = new_journal(folder.path()).await;

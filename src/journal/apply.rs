@@ -3,6 +3,7 @@
 //! A change is checked against what the journal holds, never against memory, so that doing it twice does nothing.
 //! The list is committed as a whole or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -190,8 +191,8 @@ pub enum Applied {
     Behind,
     Stepped {
         delivery: Delivery,
-        /// Messages that now wait for this one.
-        held: usize,
+        /// The lane whose later messages now wait for this one.
+        holds: Option<HeldLane>,
         /// Messages that waited for this one may go (or wait for the next failed one).
         released: bool,
     },
@@ -200,14 +201,26 @@ pub enum Applied {
     Done,
 }
 
+/// A lane of a connection point, above a failed row.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldLane {
+    point_id: i64,
+    lane: LaneKey,
+    above: i64,
+}
+
 impl Journal {
     /// Carries out a list of changes in one transaction.
     ///
     /// # Errors
     /// Nothing of the list was done.
     pub async fn apply(&self, changes: Arc<Vec<Change>>) -> Result<Vec<Applied>> {
-        self.transaction(move |transaction| changes.iter().map(|change| apply(transaction, change)).collect())
-            .await
+        self.transaction(move |tx| {
+            let applied = changes.iter().map(|change| apply(tx, change)).collect::<Result<Vec<_>>>()?;
+            hold(tx, &applied)?;
+            Ok(applied)
+        })
+        .await
     }
 }
 
@@ -529,9 +542,6 @@ fn insert(
         logged: false,
     };
     record.message = write(tx, &record)?;
-    if record.holds {
-        hold(tx, point_id, admission.lane, entry_id, record.message)?;
-    }
     Ok(record)
 }
 
@@ -586,7 +596,7 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         && let Ok(delivery) = believed.step(*event)
         && write_believed(tx, step, believed, delivery)?
     {
-        return Ok(Applied::Stepped { delivery, held: 0, released: false });
+        return Ok(Applied::Stepped { delivery, holds: None, released: false });
     }
     let stored = tx
         .prepare_cached(sql::MESSAGE_DELIVERY)?
@@ -618,12 +628,12 @@ fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
         write_step(tx, step, delivery, holds)?;
         write_attempt(tx, step, delivery)?;
     }
-    let held = if holds && !held_before { hold(tx, point_id, lane, entry_id, *message)? } else { 0 };
+    let held = (holds && !held_before).then_some(HeldLane { point_id, lane, above: entry_id });
     let released = held_before && !holds;
     if released {
         tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
     }
-    Ok(Applied::Stepped { delivery, held, released })
+    Ok(Applied::Stepped { delivery, holds: held, released })
 }
 
 /// A begin or the result of a post, without reading the message first; false where it is not what it is believed to be
@@ -785,8 +795,26 @@ fn id_taken(admission: &Admission, other: i64) -> Failure {
     )
 }
 
-fn hold(tx: &Transaction<'_>, point_id: i64, lane: LaneKey, entry_id: i64, by: i64) -> Result<usize> {
-    Ok(tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lane.0, entry_id, by))?)
+/// The later messages of lanes in which one failed wait for it: once for the whole list, since it goes over all that is
+/// open above.
+fn hold(tx: &Transaction<'_>, applied: &[Applied]) -> Result<()> {
+    let failed = applied.iter().filter_map(|applied| match applied {
+        Applied::Stepped { holds, .. } => *holds,
+        Applied::Admitted { record, .. } if record.holds => {
+            Some(HeldLane { point_id: record.point_id, lane: record.lane, above: record.entry_id })
+        }
+        _ => None,
+    });
+    let mut points: BTreeMap<i64, (i64, Vec<i64>)> = BTreeMap::new();
+    for HeldLane { point_id, lane, above } in failed {
+        let (lowest, lanes) = points.entry(point_id).or_insert((above, Vec::new()));
+        *lowest = above.min(*lowest);
+        lanes.push(lane.0);
+    }
+    for (point_id, (lowest, lanes)) in points {
+        tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lowest, json(&lanes)))?;
+    }
+    Ok(())
 }
 
 fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {

@@ -1,4 +1,10 @@
 -- journal:message_hold
--- The later messages of a lane wait for a failed one.
-UPDATE message SET held_by = ?4, logged = 0
- WHERE point_id = ?1 AND lane = ?2 AND entry_id > ?3 AND state = 0 AND settled = 0
+-- The later messages of lanes (?3, a JSON array) above a row wait for the nearest failed one below them that holds the lane.
+-- INDEXED BY: it goes over what is open above, and reads only what is of these lanes.
+UPDATE message INDEXED BY message_entry
+   SET logged = 0,
+       held_by = (SELECT other.message FROM message AS other INDEXED BY message_holds
+                   WHERE other.point_id = message.point_id AND other.lane = message.lane AND other.holds = 1
+                     AND other.entry_id < message.entry_id
+                   ORDER BY other.entry_id DESC LIMIT 1)
+ WHERE point_id = ?1 AND entry_id > ?2 AND settled = 0 AND state = 0 AND lane IN (SELECT value FROM json_each(?3))

@@ -1,6 +1,6 @@
 -- journal:message_release
 -- Messages that waited for a failed one go on, or wait for the next failed one below them.
-UPDATE message
+UPDATE message INDEXED BY message_held
    SET logged = 0,
        held_by = (SELECT other.message FROM message AS other
                    WHERE other.point_id = message.point_id AND other.lane = message.lane AND other.holds = 1
