@@ -156,11 +156,17 @@ impl Model {
         message.held_by = None;
         let (holds, entry_id) = (message.holds, message.entry_id);
         if holds && !held_before {
-            for other in self.messages.values_mut() {
-                let later = other.entry_id % 2 == entry_id % 2 && other.entry_id > entry_id;
-                if later && other.delivery.state == State::Pending {
-                    other.held_by = Some(number);
-                }
+            let is_later = |other: &Modelled| other.entry_id % 2 == entry_id % 2 && other.entry_id > entry_id;
+            let waiting: Vec<i64> = self
+                .messages
+                .iter()
+                .filter(|it| is_later(it.1) && it.1.delivery.state == State::Pending)
+                .map(|it| *it.0)
+                .collect();
+            for other in waiting {
+                // The nearest: it may not be the one that failed last.
+                let holder = self.holder(self.messages[&other].entry_id);
+                self.messages.get_mut(&other).unwrap().held_by = holder;
             }
         }
         if held_before && !holds {

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::{Result, failed};
+use super::{JournalError, Result, failed};
 
 /// Pages of 4 KB in the log from which on they are copied.
 const PAGES: c_int = 4_000;
@@ -26,7 +26,11 @@ const COPIED: u8 = 2;
 
 /// Lets a thread of its own copy what `connection` commits, as long as the connection is open.
 pub(super) fn beside(connection: &mut Connection, path: &Path) -> Result<()> {
-    let file = std::fs::File::options().write(true).open(path)?;
+    let file = std::fs::File::options().write(true).open(path).map_err(|error| JournalError::Unusable {
+        path: path.to_owned(),
+        what: "the file cannot be opened for writing".into(),
+        source: Some(error.into()),
+    })?;
     let copier = Connection::open(path).map_err(|source| failed(path, source))?;
     let stage = Arc::new(AtomicU8::new(IDLE));
     let (wake, woken) = mpsc::sync_channel(1);
