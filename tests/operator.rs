@@ -705,6 +705,29 @@ fn rows_that_wait_for_headers_are_work_that_waits() {
     assert_eq!(site.ask(&flag(id)), "1");
 }
 
+/// While looks follow each other without a pause, the next one begins before the journal has what the last one parked.
+#[test]
+fn headers_that_come_late_are_seen_in_the_middle_of_a_backlog() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET headers_grace_seconds = 3600, batch_rows = 20");
+    let mut late = Vec::new();
+    for number in 0..300 {
+        let id = site.write_row("Sync.SalesOrder", &format!("SO-{number}"), "");
+        if number % 50 == 7 {
+            late.push(id);
+        }
+    }
+    let headers = "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_KEY =";
+    let ids = format!("C_OUTBOX_ID IN ({})", late.iter().map(i64::to_string).collect::<Vec<_>>().join(", "));
+    site.exec(&format!("{headers} 'Late' WHERE {ids} AND C_HEADER_KEY = 'BODType'"));
+    let _running = site.start();
+    site.wait_for("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1", "294");
+    site.exec(&format!("{headers} 'BODType' WHERE {ids} AND C_HEADER_KEY = 'Late'"));
+    for id in late {
+        site.wait_for(&flag(id), "1");
+    }
+}
+
 #[test]
 fn a_slow_ion_shows_in_the_log() {
     let site = Site::new();

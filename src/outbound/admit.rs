@@ -50,6 +50,7 @@ impl Outbound {
             unlisted_from: point.unlisted_from.clone(),
             known_up_to: point.known_up_to,
             headers_parked: point.headers_parked,
+            parking: point.parking > 0,
             sweep: sweeps.then_some(point.sweep),
             admitting: point.admitting.keys().copied().filter(|_| sweeps).collect(),
             wanted: point.wanted.clone(),
@@ -280,6 +281,10 @@ impl Outbound {
                 let change = Change::Park(parking(reason, holds));
                 if reason == "unlisted" {
                     self.not_listed(number, &document_type);
+                }
+                if reason == "headers" {
+                    self.point(number).parking += 1;
+                    return (Some(change), Then::Parked { point: number });
                 }
                 (Some(change), Then::Nothing)
             }

@@ -39,6 +39,8 @@ pub(super) struct Job {
     pub known_up_to: i64,
     /// Rows may be parked for missing headers.
     pub headers_parked: bool,
+    /// The journal is being told of such rows.
+    pub parking: bool,
     /// Rows that the journal is being told of: a look below the cursor leaves them out.
     pub admitting: HashSet<i64>,
     /// Where the tour over the types that nobody lists goes on.
@@ -74,7 +76,7 @@ pub(super) struct Collected {
     pub unparked: Vec<i64>,
     /// What was composed before the scan, where it was.
     pub composed: Option<compose::Outcome>,
-    /// Rows are, or were until now, parked for missing headers.
+    /// Rows are parked for missing headers, or were, or may be.
     pub headers_parked: bool,
     /// Types that nobody lists, where a sweep was made.
     pub unlisted: Option<unlisted::Tour>,
@@ -134,7 +136,8 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
-    collected.headers_parked = !parked.is_empty();
+    // What the journal is being told of, this look may not have seen.
+    collected.headers_parked = !parked.is_empty() || job.parking;
     left.extend(judge(&job, &ids[..fitting], &parked, &mut collected).await?);
     // The cursor stops before the first row that did not fit; what is below it is not forgotten.
     let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);

@@ -92,6 +92,8 @@ pub(super) struct Point {
     pub waits_for_headers: bool,
     /// The journal may have such rows.
     pub headers_parked: bool,
+    /// Such rows that the journal is being told of.
+    pub parking: usize,
     /// Document types for which parked rows were asked for as probes, and for which wait.
     pub probes_asked: HashMap<TypeNumber, i64>,
     /// Rows that are to be flagged 1 again: ION accepted them before.
@@ -215,6 +217,7 @@ impl Point {
             wanted: BTreeSet::new(),
             waits_for_headers: false,
             headers_parked: true,
+            parking: 0,
             probes_asked: HashMap::default(),
             reflag: Vec::new(),
             may_be_unlogged: true,
