@@ -545,6 +545,38 @@ async fn failures_of_one_list_hold_each_its_lane() {
 }
 
 #[tokio::test]
+async fn a_type_that_holds_no_more_leaves_its_lanes_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let mut last = None;
+    for (entry_id, document_type) in
+        [(2, "Sync.ItemMaster"), (4, "Process.ItemMaster"), (6, "Sync.ItemMaster")]
+    {
+        let failure = (entry_id < 6).then(bad);
+        let admission = Admission {
+            document_type: document_type.into(),
+            failure,
+            hold_after_failure: true,
+            ..admission(point_id, entry_id, 1)
+        };
+        last = Some(admitted(admit(&journal, admission).await).message);
+    }
+    let held_by = async || {
+        let held = journal.records(vec![last.unwrap()]).await.unwrap().remove(0).held_by;
+        let holder = held?;
+        Some(journal.records(vec![holder]).await.unwrap().remove(0).entry_id)
+    };
+    assert_eq!(held_by().await, Some(4));
+    let unhold = async |document_type: &str| {
+        apply(&journal, Change::Unhold { point_id, document_type: document_type.into() }).await.unwrap();
+    };
+    unhold("Process.ItemMaster").await;
+    assert_eq!(held_by().await, Some(2), "a lane is of all verbs: the other failure still holds it");
+    unhold("Sync.ItemMaster").await;
+    assert_eq!(held_by().await, None);
+}
+
+#[tokio::test]
 async fn an_id_of_another_row_fails() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, point_id) = new_journal(folder.path()).await;
