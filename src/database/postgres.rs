@@ -385,7 +385,7 @@ impl Database for Postgres {
         .await
     }
     async fn change_read(&self, connection_point: &str, after: i64, limit: i64) -> Result<Vec<RowChange>> {
-        self.call(&self.settling, "change_read", |session| async move {
+        self.call(&self.reading, "change_read", |session| async move {
             compose::change_read(&session, connection_point, after, limit).await
         })
         .await
@@ -397,7 +397,7 @@ impl Database for Postgres {
         document_ids: &[String],
         limit: i64,
     ) -> Result<Vec<RowChange>> {
-        self.call(&self.settling, "change_read_of_documents", |session| async move {
+        self.call(&self.reading, "change_read_of_documents", |session| async move {
             compose::change_read_of_documents(&session, connection_point, document_ids, limit).await
         })
         .await
@@ -420,21 +420,21 @@ impl Database for Postgres {
     }
 
     async fn query_read(&self, connection_point: &str) -> Result<Vec<QueryRow>> {
-        self.call(&self.settling, "query_read", |session| async move {
+        self.call(&self.reading, "query_read", |session| async move {
             compose::query_read(&session, connection_point).await
         })
         .await
     }
 
     async fn query_checked(&self, connection_point: &str, checked: &[QueryChecked]) -> Result<()> {
-        self.call(&self.settling, "query_checked", |session| async move {
+        self.call(&self.control, "query_checked", |session| async move {
             compose::query_checked(&session, connection_point, checked).await
         })
         .await
     }
 
     async fn variation_read(&self, document_keys: &[String]) -> Result<Variations> {
-        self.call(&self.settling, "variation_read", |session| async move {
+        self.call(&self.reading, "variation_read", |session| async move {
             compose::variation_read(&session, document_keys).await
         })
         .await
