@@ -284,7 +284,7 @@ impl Outbound {
                 }
                 if reason == "headers" {
                     self.point(number).parking += 1;
-                    return (Some(change), Then::Parked { point: number });
+                    return (Some(change), Then::HeadersParked { point: number });
                 }
                 (Some(change), Then::Nothing)
             }

@@ -158,38 +158,14 @@ pub enum SettleFailure {
 /// What a change means for memory once it is committed.
 pub enum Then {
     Nothing,
-    Admitted {
-        point: PointNumber,
-        parcel: Option<Box<Parcel>>,
-        bytes: usize,
-        lane: Reserved,
-    },
-    Begun {
-        point: PointNumber,
-        message: i64,
-    },
-    Recorded {
-        point: PointNumber,
-        message: i64,
-    },
-    Settled {
-        point: PointNumber,
-        messages: Vec<i64>,
-    },
-    /// A row that waits for its headers is parked.
-    Parked {
-        point: PointNumber,
-    },
-    Woken {
-        point: PointNumber,
-    },
-    Resent {
-        point: PointNumber,
-        lane: Reserved,
-    },
-    Released {
-        point: PointNumber,
-    },
+    Admitted { point: PointNumber, parcel: Option<Box<Parcel>>, bytes: usize, lane: Reserved },
+    Begun { point: PointNumber, message: i64 },
+    Recorded { point: PointNumber, message: i64 },
+    Settled { point: PointNumber, messages: Vec<i64> },
+    HeadersParked { point: PointNumber },
+    Woken { point: PointNumber },
+    Resent { point: PointNumber, lane: Reserved },
+    Released { point: PointNumber },
 }
 
 /// A lane and a slot that an admission keeps for its post; none when it only waits.
@@ -749,7 +725,7 @@ impl Outbound {
                 Then::Begun { point, message } => self.begun(point, message, &applied),
                 Then::Recorded { point, message } => self.recorded(point, message, &applied),
                 Then::Settled { point, messages } => self.forget(point, &messages),
-                Then::Parked { point } => self.point(point).parking -= 1,
+                Then::HeadersParked { point } => self.point(point).parking -= 1,
                 Then::Woken { point } => self.woken(point, &applied),
                 Then::Resent { point, lane } => self.admitted(point, applied, None, 0, lane),
                 Then::Released { point } => self.point(point).refill = Some(i64::MIN),
@@ -778,7 +754,7 @@ impl Outbound {
                 Then::Nothing
                 | Then::Recorded { .. }
                 | Then::Settled { .. }
-                | Then::Parked { .. }
+                | Then::HeadersParked { .. }
                 | Then::Woken { .. }
                 | Then::Resent { .. }
                 | Then::Released { .. } => {

@@ -1,5 +1,6 @@
 -- journal:message_step
--- The result of an event. What an event does not say stays as it was.
+-- The result of an event. What an event does not say stays as it was. (message_record does the same for nearly all posts,
+-- and leaves alone the columns that indexes are made of.)
 UPDATE message
    SET state = ?2, settled = ?3, in_doubt = ?4, attempts = ?5, held_by = NULL, holds = ?6, logged = 0,
        finished_at  = ?7,
