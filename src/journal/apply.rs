@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
+use super::admit::{admit, resend, restore};
 use super::record::Record;
+use super::step::{apply_step, delivery};
 use super::{Journal, Result, statements as sql};
 use crate::domain::delivery::{Delivery, Event, State};
-use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::ids::{IdentityDigest, LaneKey, message_id_hash};
+use crate::domain::failure::Failure;
+use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::message::Facts;
 use crate::journal::read::{CommandProgress, Pause, StoredScope};
 
@@ -191,8 +193,6 @@ pub enum Applied {
     Behind,
     Stepped {
         delivery: Delivery,
-        /// The lane whose later messages now wait for this one.
-        holds: Option<HeldLane>,
         /// Messages that waited for this one may go (or wait for the next failed one).
         released: bool,
     },
@@ -201,12 +201,24 @@ pub enum Applied {
     Done,
 }
 
-/// A lane of a connection point, above a failed row.
-#[derive(Debug, Clone, Copy)]
-pub struct HeldLane {
-    point_id: i64,
-    lane: LaneKey,
-    above: i64,
+/// Lanes, by connection point, and above which row the messages of each wait for a failed one.
+#[derive(Default)]
+pub(super) struct HeldLanes(BTreeMap<i64, Vec<(i64, i64)>>);
+
+impl HeldLanes {
+    pub fn add(&mut self, point_id: i64, lane: LaneKey, above: i64) {
+        self.0.entry(point_id).or_default().push((lane.0, above));
+    }
+
+    /// Once for the whole list, since it goes over all that is open above.
+    fn hold(self, tx: &Transaction<'_>) -> Result<()> {
+        for (point_id, lanes) in self.0 {
+            let lowest = lanes.iter().map(|(_, above)| *above).min();
+            let lanes = serde_json::Value::from_iter(lanes.iter().map(|(lane, above)| vec![*lane, *above]));
+            tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lowest, lanes.to_string()))?;
+        }
+        Ok(())
+    }
 }
 
 impl Journal {
@@ -216,17 +228,18 @@ impl Journal {
     /// Nothing of the list was done.
     pub async fn apply(&self, changes: Arc<Vec<Change>>) -> Result<Vec<Applied>> {
         self.transaction(move |tx| {
-            let applied = changes.iter().map(|change| apply(tx, change)).collect::<Result<Vec<_>>>()?;
-            hold(tx, &applied)?;
+            let mut held = HeldLanes::default();
+            let applied = changes.iter().map(|change| apply(tx, change, &mut held)).collect::<Result<_>>()?;
+            held.hold(tx)?;
             Ok(applied)
         })
         .await
     }
 }
 
-fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
+fn apply(tx: &Transaction<'_>, change: &Change, held: &mut HeldLanes) -> Result<Applied> {
     match change {
-        Change::Admit(admission) => admit(tx, admission),
+        Change::Admit(admission) => admit(tx, admission, held),
         Change::Restore(record) => restore(tx, record),
         Change::Park(parking) => park(tx, parking).map(|()| Applied::Done),
         Change::Unpark { point_id, entry_ids } => {
@@ -245,7 +258,7 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
             tx.prepare_cached(sql::MESSAGE_UNHOLD)?.execute((point_id, document_type))?;
             Ok(Applied::Done)
         }
-        Change::Step(step) => apply_step(tx, step),
+        Change::Step(step) => apply_step(tx, step, held),
         Change::Settled { messages, now } => settled(tx, messages, *now).map(|()| Applied::Done),
         Change::Logged(messages) => {
             let list = json(messages);
@@ -297,436 +310,6 @@ fn apply(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
     }
 }
 
-/// An earlier message of the same row.
-struct Generation {
-    message: i64,
-    identity: IdentityDigest,
-    delivery: Delivery,
-    message_id: String,
-    given: bool,
-    holds: bool,
-}
-
-/// What the journal knows around a row that is to be admitted.
-struct Surroundings {
-    has_messages: bool,
-    has_tombstones: bool,
-    is_parked: bool,
-    /// A parked row below it holds its lane.
-    behind_parked: bool,
-    /// The failed message that its lane waits for.
-    holder: Option<i64>,
-    /// A later row of its lane was accepted before.
-    late: bool,
-    /// The row that has its message id.
-    id_of: Option<i64>,
-}
-
-impl Surroundings {
-    fn of(
-        tx: &Transaction<'_>,
-        point_id: i64,
-        entry_id: i64,
-        lane: LaneKey,
-        message_id: &str,
-    ) -> Result<Self> {
-        let hash = message_id_hash(message_id);
-        Ok(tx.prepare_cached(sql::ADMISSION_FACTS)?.query_row((point_id, entry_id, lane.0, hash), |row| {
-            let accepted: Option<i64> = row.get(5)?;
-            Ok(Self {
-                has_messages: row.get(0)?,
-                has_tombstones: row.get(1)?,
-                is_parked: row.get(2)?,
-                behind_parked: row.get(3)?,
-                holder: row.get(4)?,
-                late: accepted.is_some_and(|accepted| accepted > entry_id),
-                id_of: row.get(6)?,
-            })
-        })?)
-    }
-}
-
-/// The table "Identity" of design.md §3.
-fn admit(tx: &Transaction<'_>, admission: &Admission) -> Result<Applied> {
-    let Admission { point_id, entry_id, lane, .. } = *admission;
-    let around = Surroundings::of(tx, point_id, entry_id, lane, &admission.message_id)?;
-    let delivered = if around.has_tombstones { delivered(tx, admission)? } else { Vec::new() };
-    if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
-        unpark(tx, admission, &around)?;
-        return Ok(Applied::Delivered);
-    }
-    let generations = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
-    let same = generations.iter().find(|generation| generation.identity == admission.identity);
-    if let Some(same) = same
-        && !same.delivery.settled
-    {
-        return Ok(Applied::Known);
-    }
-    if let Some(open) = generations.iter().find(|generation| !generation.delivery.settled) {
-        // An earlier version of the row is still on its way. Before its own post it is compared with the row.
-        let waits = open.delivery.state == State::Pending;
-        return Ok(if waits { Applied::Known } else { Applied::Later });
-    }
-    if around.behind_parked {
-        park(
-            tx,
-            &Parking {
-                point_id: admission.point_id,
-                entry_id: admission.entry_id,
-                reason: "behind",
-                document_type: admission.document_type.clone(),
-                lane: admission.lane,
-                holds: true,
-                header_count: 0,
-                now: admission.now,
-            },
-        )?;
-        return Ok(Applied::Behind);
-    }
-    unpark(tx, admission, &around)?;
-    let mut message_id = &admission.message_id;
-    let mut given = admission.message_id_given;
-    let mut superseded = Vec::new();
-    for generation in generations.iter().filter(|generation| generation.identity != admission.identity) {
-        // A corrected row keeps its id only if every earlier try was definitely rejected.
-        if generation.given && generation.message_id == *message_id && generation.delivery.in_doubt {
-            (message_id, given) = (&admission.derived_message_id, false);
-        }
-        if generation.delivery.state == State::Failed {
-            let note = Note { now: admission.now, ..Note::default() };
-            apply_step(
-                tx,
-                &Step { message: generation.message, event: Event::Supersede, note, believed: None },
-            )?;
-            superseded.push(generation.message);
-        }
-    }
-    if let Some(same) = same {
-        let record = Box::new(resubmit(tx, admission, &around, same)?);
-        return Ok(Applied::Admitted { record, superseded });
-    }
-    let hash = message_id_hash(message_id);
-    if given && delivered.iter().any(|(_, delivered)| *delivered == Some(hash)) {
-        (message_id, given) = (&admission.derived_message_id, false);
-    }
-    let mut failure = admission.failure.clone();
-    if given && failure.is_none() {
-        failure = around.id_of.map(|other| id_taken(admission, other));
-    }
-    let record = Box::new(insert(tx, admission, &around, message_id, given, failure)?);
-    Ok(Applied::Admitted { record, superseded })
-}
-
-/// What was accepted of a row: identities, and the hashes of ids that the application gave.
-fn delivered(tx: &Transaction<'_>, admission: &Admission) -> Result<Vec<(IdentityDigest, Option<i64>)>> {
-    Ok(tx
-        .prepare_cached(sql::DELIVERED_IDENTITIES)?
-        .query_map((admission.point_id, admission.entry_id), |row| {
-            Ok((IdentityDigest(row.get(0)?), row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?)
-}
-
-/// Takes in a message of a lost journal, unless the row is known again meanwhile.
-fn restore(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
-    let Record { point_id, entry_id, lane, delivery, .. } = *record;
-    let around = Surroundings::of(tx, point_id, entry_id, lane, &record.message_id)?;
-    if around.has_messages || around.has_tombstones {
-        return Ok(Applied::Known);
-    }
-    let held_by = around.holder.filter(|_| delivery.state == State::Pending);
-    let message = write(tx, &Record { held_by, ..record.clone() })?;
-    if delivery.settled {
-        tx.prepare_cached(sql::MESSAGE_SETTLED)?.execute([json(&[message])])?;
-    }
-    Ok(Applied::Done)
-}
-
-/// A new message of a row that was accepted before, unless one of the row is under way already.
-fn resend(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
-    let Record { point_id, entry_id, lane, .. } = *record;
-    let around = Surroundings::of(tx, point_id, entry_id, lane, &record.message_id)?;
-    let known = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
-    if known.iter().any(|generation| !generation.delivery.settled) {
-        return Ok(Applied::Known);
-    }
-    let mut record = Record { held_by: around.holder, late: around.late, ..record.clone() };
-    record.message = write(tx, &record)?;
-    Ok(Applied::Admitted { record: Box::new(record), superseded: Vec::new() })
-}
-
-/// A new row of `message`, with the id that the application gave it; answers its number.
-fn write(tx: &Transaction<'_>, record: &Record) -> Result<i64> {
-    let given_id_hash = record.message_id_given.then(|| message_id_hash(&record.message_id));
-    let facts = facts_json(&record.facts)?;
-    let failure = record.failure.as_ref();
-    tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
-        record.message_key.as_bytes(),
-        record.point_id,
-        record.entry_id,
-        record.identity.0,
-        record.message_id,
-        given_id_hash,
-        record.lane.0,
-        record.document_type,
-        record.priority,
-        record.delivery.state as u8,
-        record.delivery.in_doubt,
-        record.late,
-        record.delivery.attempts,
-        record.held_by,
-        record.holds,
-        record.seen_at,
-        record.first_attempt_at,
-        record.last_attempt_at,
-        record.finished_at,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
-        facts,
-    ])?;
-    let message = tx.last_insert_rowid();
-    if let Some(hash) =
-        given_id_hash.filter(|_| record.delivery.state != State::Failed || record.delivery.attempts > 0)
-    {
-        // One that failed its checks has not used its id.
-        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((record.point_id, hash, record.entry_id))?;
-    }
-    Ok(message)
-}
-
-fn insert(
-    tx: &Transaction<'_>,
-    admission: &Admission,
-    around: &Surroundings,
-    message_id: &str,
-    given: bool,
-    failure: Option<Failure>,
-) -> Result<Record> {
-    let Admission { point_id, entry_id, now, .. } = *admission;
-    let mut delivery = Delivery::new(admission.in_doubt);
-    let begun = admission.begin && failure.is_none() && around.holder.is_none();
-    let event = match &failure {
-        Some(_) => Some(Event::Fail { in_doubt: false }),
-        None => begun.then_some(Event::Begin),
-    };
-    if let Some(event) = event {
-        delivery = delivery.step(event)?;
-    }
-    let failed = failure.is_some();
-    let begun_at = begun.then_some(now);
-    let mut record = Record {
-        message: 0,
-        message_key: admission.message_key,
-        point_id,
-        entry_id,
-        identity: admission.identity,
-        message_id: message_id.to_owned(),
-        message_id_given: given,
-        lane: admission.lane,
-        document_type: admission.document_type.clone(),
-        priority: admission.priority,
-        delivery,
-        late: around.late,
-        held_by: around.holder.filter(|_| !failed),
-        holds: failed && admission.hold_after_failure,
-        seen_at: now,
-        first_attempt_at: begun_at,
-        last_attempt_at: begun_at,
-        finished_at: failed.then_some(now),
-        http_status: None,
-        answer_class: None,
-        failure,
-        wire_bytes: None,
-        facts: admission.facts.clone(),
-        logged: false,
-    };
-    record.message = write(tx, &record)?;
-    Ok(record)
-}
-
-/// A row at 0 whose message ended without being accepted: a DBA's resubmit, under the same key and id.
-fn resubmit(
-    tx: &Transaction<'_>,
-    admission: &Admission,
-    around: &Surroundings,
-    same: &Generation,
-) -> Result<Record> {
-    let mut delivery = same.delivery.step(Event::Resubmit)?;
-    if admission.in_doubt {
-        delivery.in_doubt = true;
-    }
-    let Admission { point_id, lane, entry_id, .. } = *admission;
-    let held_by = around.holder;
-    let facts = facts_json(&admission.facts)?;
-    tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
-        same.message,
-        delivery.state as u8,
-        around.late,
-        held_by,
-        same.holds,
-        lane.0,
-        admission.document_type,
-        admission.priority,
-        facts
-    ])?;
-    if same.given && admission.failure.is_none() {
-        let hash = message_id_hash(&same.message_id);
-        tx.prepare_cached(sql::GIVEN_ID_INSERT)?.execute((point_id, hash, entry_id))?;
-    }
-    let event = match &admission.failure {
-        Some(_) => Some(Event::Fail { in_doubt: false }),
-        None => (admission.begin && held_by.is_none()).then_some(Event::Begin),
-    };
-    if let Some(event) = event {
-        let note = Note {
-            now: admission.now,
-            failure: admission.failure.clone(),
-            hold: admission.hold_after_failure,
-            ..Note::default()
-        };
-        apply_step(tx, &Step { message: same.message, event, note, believed: None })?;
-    }
-    Ok(tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?)
-}
-
-fn apply_step(tx: &Transaction<'_>, step: &Step) -> Result<Applied> {
-    let Step { message, event, note, believed } = step;
-    if let Some(believed) = believed.filter(|_| !note.hold)
-        && let Ok(delivery) = believed.step(*event)
-        && write_believed(tx, step, believed, delivery)?
-    {
-        return Ok(Applied::Stepped { delivery, holds: None, released: false });
-    }
-    let stored = tx
-        .prepare_cached(sql::MESSAGE_DELIVERY)?
-        .query_row([message], |row| {
-            Ok((
-                delivery(row, 0)?,
-                row.get::<_, i64>(4)?,
-                LaneKey(row.get(5)?),
-                row.get::<_, i64>(6)?,
-                row.get::<_, bool>(7)?,
-            ))
-        })
-        .optional()?;
-    let Some((before, point_id, lane, entry_id, held_before)) = stored else {
-        // Settled and shrunk to a tombstone: nothing is left that an event could change.
-        return Ok(Applied::Known);
-    };
-    let delivery = before.step(*event)?;
-    let holds = match event {
-        Event::Fail { .. } => note.hold,
-        Event::Retry { .. } | Event::Interrupt | Event::Settle | Event::Resubmit | Event::Begin => {
-            held_before
-        }
-        Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
-    };
-    if *event == Event::Begin {
-        write_begin(tx, step, before, delivery)?;
-    } else {
-        write_step(tx, step, delivery, holds)?;
-        write_attempt(tx, step, delivery)?;
-    }
-    let held = (holds && !held_before).then_some(HeldLane { point_id, lane, above: entry_id });
-    let released = held_before && !holds;
-    if released {
-        tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
-    }
-    Ok(Applied::Stepped { delivery, holds: held, released })
-}
-
-/// A begin or the result of a post, without reading the message first; false where it is not what it is believed to be
-/// (or holds others), and nothing was written.
-fn write_believed(tx: &Transaction<'_>, step: &Step, believed: Delivery, delivery: Delivery) -> Result<bool> {
-    let written = match (believed.state, step.event) {
-        (_, Event::Begin) => write_begin(tx, step, believed, delivery)?,
-        (State::InFlight, _) => write_record(tx, step, believed, delivery)?,
-        _ => false,
-    };
-    if written {
-        write_attempt(tx, step, delivery)?;
-    }
-    Ok(written)
-}
-
-fn write_begin(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: Delivery) -> Result<bool> {
-    let written = tx.prepare_cached(sql::MESSAGE_BEGIN)?.execute(params![
-        step.message,
-        delivery.attempts,
-        step.note.now,
-        before.in_doubt,
-        before.attempts,
-    ])?;
-    Ok(written > 0)
-}
-
-fn write_record(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: Delivery) -> Result<bool> {
-    let Step { message, event, note, .. } = step;
-    let failure = note.failure.as_ref();
-    let written = tx.prepare_cached(sql::MESSAGE_RECORD)?.execute(params![
-        message,
-        delivery.state as u8,
-        delivery.in_doubt,
-        delivery.state.is_final().then_some(note.now),
-        note.http_status,
-        note.answer_class,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
-        writes_failure(*event, note),
-        note.wire_bytes,
-        before.in_doubt,
-        before.attempts,
-    ])?;
-    Ok(written > 0)
-}
-
-/// The message as it is after an event.
-fn write_step(tx: &Transaction<'_>, step: &Step, delivery: Delivery, holds: bool) -> Result<()> {
-    let Step { message, event, note, .. } = step;
-    let failure = note.failure.as_ref();
-    tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
-        message,
-        delivery.state as u8,
-        delivery.settled,
-        delivery.in_doubt,
-        delivery.attempts,
-        holds,
-        delivery.state.is_final().then_some(note.now),
-        note.http_status,
-        note.answer_class,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
-        writes_failure(*event, note),
-        note.wire_bytes,
-    ])?;
-    Ok(())
-}
-
-/// A reason is kept until there is another one, or the message is accepted.
-fn writes_failure(event: Event, note: &Note) -> bool {
-    note.failure.is_some() || event == Event::Accept
-}
-
-fn write_attempt(tx: &Transaction<'_>, step: &Step, delivery: Delivery) -> Result<()> {
-    let Some(attempt) = &step.note.attempt else { return Ok(()) };
-    tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(params![
-        step.message,
-        delivery.attempts,
-        attempt.started_at,
-        attempt.duration_ms,
-        attempt.http_status,
-        attempt.answer_class,
-        attempt.in_doubt,
-        attempt.failure_code,
-        attempt.answer_text,
-    ])?;
-    tx.prepare_cached(sql::ATTEMPT_TRIM)?.execute(params![step.message, delivery.attempts])?;
-    Ok(())
-}
-
 /// Accepted messages shrink to tombstones, the others stay with their reason.
 fn settled(tx: &Transaction<'_>, messages: &[i64], now: i64) -> Result<()> {
     let (mut accepted, mut others, mut tried) = (Vec::new(), Vec::new(), Vec::new());
@@ -758,66 +341,7 @@ fn settled(tx: &Transaction<'_>, messages: &[i64], now: i64) -> Result<()> {
     Ok(())
 }
 
-/// State, settled, in doubt, attempts: four columns from `first` on.
-fn delivery(row: &Row<'_>, first: usize) -> rusqlite::Result<Delivery> {
-    let state =
-        State::from_number(row.get(first)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(first, -1))?;
-    Ok(Delivery {
-        state,
-        settled: row.get(first + 1)?,
-        in_doubt: row.get(first + 2)?,
-        attempts: row.get(first + 3)?,
-    })
-}
-
-fn generations(tx: &Transaction<'_>, point_id: i64, entry_id: i64) -> Result<Vec<Generation>> {
-    let mut statement = tx.prepare_cached(sql::MESSAGE_GENERATIONS)?;
-    let rows = statement.query_map((point_id, entry_id), |row| {
-        Ok(Generation {
-            message: row.get(0)?,
-            identity: IdentityDigest(row.get(1)?),
-            delivery: delivery(row, 2)?,
-            message_id: row.get(6)?,
-            given: row.get::<_, Option<i64>>(7)?.is_some(),
-            holds: row.get(8)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn id_taken(admission: &Admission, other: i64) -> Failure {
-    Failure::new(
-        FailureCode::MessageIdReused,
-        format!(
-            "the header MessageId '{}' already belongs to the row with C_ID {other}",
-            admission.message_id
-        ),
-    )
-}
-
-/// The later messages of lanes in which one failed wait for it: once for the whole list, since it goes over all that is
-/// open above.
-fn hold(tx: &Transaction<'_>, applied: &[Applied]) -> Result<()> {
-    let failed = applied.iter().filter_map(|applied| match applied {
-        Applied::Stepped { holds, .. } => *holds,
-        Applied::Admitted { record, .. } if record.holds => {
-            Some(HeldLane { point_id: record.point_id, lane: record.lane, above: record.entry_id })
-        }
-        _ => None,
-    });
-    let mut points: BTreeMap<i64, (i64, Vec<i64>)> = BTreeMap::new();
-    for HeldLane { point_id, lane, above } in failed {
-        let (lowest, lanes) = points.entry(point_id).or_insert((above, Vec::new()));
-        *lowest = above.min(*lowest);
-        lanes.push(lane.0);
-    }
-    for (point_id, (lowest, lanes)) in points {
-        tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lowest, json(&lanes)))?;
-    }
-    Ok(())
-}
-
-fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
+pub(super) fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
     tx.prepare_cached(sql::PARKED_INSERT)?.execute(params![
         parking.point_id,
         parking.entry_id,
@@ -829,18 +353,6 @@ fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
         parking.now,
     ])?;
     Ok(())
-}
-
-fn unpark(tx: &Transaction<'_>, admission: &Admission, around: &Surroundings) -> Result<()> {
-    if around.is_parked {
-        tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
-    }
-    Ok(())
-}
-
-/// The column `facts`.
-fn facts_json(facts: &Facts) -> rusqlite::Result<String> {
-    serde_json::to_string(facts).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// A list of numbers for `json_each`.

@@ -1,7 +1,8 @@
 //! The agent's own SQLite file: the truth about deliveries.
 //!
 //! Memory is a cache of it; a restart, and each `once`, is just the next pass. Changes go through `apply`, one
-//! transaction for whatever the agent has gathered, and `apply` is the only place that calls the state machine.
+//! transaction for whatever the agent has gathered; `apply`, with its `admit` and `step`, is the only place that calls the
+//! state machine.
 //! WAL with `synchronous = FULL`: what was answered is on disk. No payload is ever in here.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::failure::Failure;
 use crate::sqlite_thread::{SqliteThread, ThreadEnded};
 
+mod admit;
 mod alert;
 mod apply;
 mod backup;
@@ -21,6 +23,7 @@ mod read;
 mod received;
 mod record;
 mod statements;
+mod step;
 #[cfg(test)]
 mod tests;
 
