@@ -191,6 +191,8 @@ pub enum Applied {
     Later,
     /// A parked row of its lane comes first: it is parked behind it.
     Behind,
+    /// It waits for a failed message of its lane: it was not begun.
+    Held,
     Stepped {
         delivery: Delivery,
         /// Messages that waited for this one may go (or wait for the next failed one).

@@ -44,7 +44,9 @@ pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, held: &mut HeldLanes
         Event::Accept | Event::Discard | Event::Withdraw | Event::Supersede => false,
     };
     if *event == Event::Begin {
-        write_begin(tx, step, before, delivery)?;
+        if !write_begin(tx, step, before, delivery)? {
+            return Ok(Applied::Held);
+        }
     } else {
         write_step(tx, step, delivery, holds)?;
         write_attempt(tx, step, delivery)?;

@@ -471,6 +471,7 @@ impl Outbound {
             Applied::Admitted { .. }
             | Applied::Known
             | Applied::Behind
+            | Applied::Held
             | Applied::Stepped { .. }
             | Applied::Woken(_)
             | Applied::Done => {}

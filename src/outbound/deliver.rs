@@ -134,13 +134,24 @@ impl Outbound {
 
     pub(super) fn begun(&mut self, number: PointNumber, message: i64, applied: &Applied) {
         let now = self.now();
+        let Applied::Stepped { delivery, .. } = applied else { return self.let_go(number, message) };
         let Some(open) = self.point(number).messages.get_mut(&message) else { return };
-        let Applied::Stepped { delivery, .. } = applied else { return };
         open.record.delivery = *delivery;
         open.record.first_attempt_at.get_or_insert(now);
         open.record.last_attempt_at = Some(now);
         open.record.logged = false;
         self.point(number).to_post.push_back(message);
+    }
+
+    /// The journal begins it not: it waits for a lower row of its lane that was found late and failed.
+    fn let_go(&mut self, number: PointNumber, message: i64) {
+        let Some(open) = self.point(number).messages.remove(&message) else { return };
+        self.free_slot(number, &open.path);
+        self.bytes_used -= open.bytes;
+        let point = self.point(number);
+        point.lanes.remove(open.path.lane, open.record.entry_id);
+        point.lanes.give_back(open.path.lane);
+        point.may_be_unlogged = true;
     }
 
     pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
