@@ -11,7 +11,8 @@ use bodrelay::domain::delivery::{Delivery, Event, State};
 use bodrelay::domain::failure::{Failure, FailureCode};
 use bodrelay::domain::ids::{IdentityDigest, LaneKey};
 use bodrelay::journal::{
-    Admission, Applied, Change, Journal, JournalError, Note, Parking, Record, Step, Tour,
+    Admission, Applied, Attempt, Change, Journal, JournalError, LoggedState, Note, Parking, Record, Step,
+    Tour,
 };
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -576,6 +577,61 @@ async fn a_type_that_holds_no_more_leaves_its_lanes_to_others() {
     assert_eq!(held_by().await, Some(2), "a lane is of all verbs: the other failure still holds it");
     unhold("Sync.ItemMaster").await;
     assert_eq!(held_by().await, None);
+}
+
+#[tokio::test]
+async fn what_happens_while_the_log_is_written_is_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let message = admitted(admit(&journal, admission(point_id, 3, 1)).await).message;
+    let refused = async || {
+        step(&journal, message, Event::Begin, false).await.unwrap();
+        let attempt = Attempt {
+            started_at: NOW,
+            duration_ms: 1,
+            http_status: Some(503),
+            answer_class: "again",
+            in_doubt: false,
+            failure_code: None,
+            answer_text: None,
+        };
+        let note = Note { now: NOW, attempt: Some(attempt), ..Note::default() };
+        let event = Event::Retry { in_doubt: false };
+        let step = Step { message, event, note, believed: None };
+        apply(&journal, Change::Step(Box::new(step))).await.unwrap();
+    };
+    // What a writer of the log reads, writes, and says afterwards.
+    let read = async || {
+        let record = journal.records(vec![message]).await.unwrap().remove(0);
+        let tries = journal.attempts(vec![message]).await.unwrap();
+        let state = LoggedState {
+            message,
+            state: record.delivery.state,
+            attempts: record.delivery.attempts,
+            held_by: record.held_by,
+        };
+        (record.logged, state, tries.iter().map(|(_, number, _)| (message, *number)).collect::<Vec<_>>())
+    };
+    let say = async |(_, state, tries)| {
+        apply(&journal, Change::Logged { states: vec![state], tries }).await.unwrap();
+    };
+    refused().await;
+    let earlier = read().await;
+    refused().await;
+    say(earlier).await;
+    let (logged, _, tries) = read().await;
+    assert!(!logged, "it was tried again");
+    assert_eq!(tries, [(message, 2)]);
+
+    let earlier = read().await;
+    let below = Admission { failure: Some(bad()), hold_after_failure: true, ..admission(point_id, 1, 1) };
+    admitted(admit(&journal, below).await);
+    say(earlier).await;
+    assert!(!read().await.0, "it is held now");
+    let present = read().await;
+    say(present).await;
+    let (logged, _, tries) = read().await;
+    assert!(logged && tries.is_empty());
 }
 
 #[tokio::test]

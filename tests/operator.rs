@@ -728,6 +728,44 @@ fn headers_that_come_late_are_seen_in_the_middle_of_a_backlog() {
     }
 }
 
+/// A row that is committed late, below one of its lane that is on its way already, and fails: the journal holds the other
+/// while memory has it.
+#[test]
+fn what_a_late_failure_holds_is_let_go() {
+    let site = Site::new();
+    site.exec(
+        "UPDATE bodrelay_connection_point SET after_failure = 'hold'; \
+         INSERT INTO sqlite_sequence (name, seq) VALUES ('COR_OUTBOX_ENTRY', 9)",
+    );
+    site.simulator.add_fault(Fault::refuse(503));
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    let mut running = site.start();
+    site.wait_for("SELECT state FROM bodrelay_status", "backoff");
+    site.exec(
+        "BEGIN; \
+         INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_TENANT_ID, C_LOGICAL_ID, C_XML) \
+         VALUES (5, 'DEMO_TST', 'lid://infor.ims.cp1', CAST('<SyncSalesOrder>' AS BLOB)); \
+         INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
+         SELECT 5, C_HEADER_KEY, C_HEADER_VALUE FROM COR_OUTBOX_HEADERS; \
+         COMMIT",
+    );
+    site.wait_for(&flag(5), "9");
+    site.simulator.clear_faults();
+    let other = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.wait_for(&flag(other), "1");
+    site.wait_for(
+        &format!("SELECT held_by IS NOT NULL FROM bodrelay_message_log WHERE entry_id = {id}"),
+        "1",
+    );
+    assert_eq!(site.ask(&flag(id)), "0", "the lane waits for a person");
+    site.exec(
+        "INSERT INTO bodrelay_command (command, connection_point, failure_code, reason) \
+         VALUES ('discard', 'CP1', 'XML_CUT_OFF', 'no')",
+    );
+    site.wait_for(&flag(id), "1");
+    assert_eq!(running.term(), 0);
+}
+
 #[test]
 fn a_slow_ion_shows_in_the_log() {
     let site = Site::new();

@@ -51,8 +51,11 @@ pub enum Change {
         messages: Vec<i64>,
         now: i64,
     },
-    /// The message log has the present state of these messages, and their tries.
-    Logged(Vec<i64>),
+    /// The message log has these states of messages, and these tries (message, number of the try).
+    Logged {
+        states: Vec<LoggedState>,
+        tries: Vec<(i64, i64)>,
+    },
     /// How far the outbox was looked at.
     Scanned {
         point_id: i64,
@@ -134,6 +137,15 @@ pub struct Parking {
     pub holds: bool,
     pub header_count: i64,
     pub now: i64,
+}
+
+/// A state of a message that the message log has. The message may have gone on meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct LoggedState {
+    pub message: i64,
+    pub state: State,
+    pub attempts: u32,
+    pub held_by: Option<i64>,
 }
 
 /// An event of one message.
@@ -262,10 +274,15 @@ fn apply(tx: &Transaction<'_>, change: &Change, held: &mut HeldLanes) -> Result<
         }
         Change::Step(step) => apply_step(tx, step, held),
         Change::Settled { messages, now } => settled(tx, messages, *now).map(|()| Applied::Done),
-        Change::Logged(messages) => {
-            let list = json(messages);
-            tx.prepare_cached(sql::MESSAGE_LOGGED)?.execute([&list])?;
-            tx.prepare_cached(sql::ATTEMPT_DELETE)?.execute([&list])?;
+        Change::Logged { states, tries } => {
+            let mut statement = tx.prepare_cached(sql::MESSAGE_LOGGED)?;
+            for state in states {
+                statement.execute((state.message, state.state as u8, state.attempts, state.held_by))?;
+            }
+            let mut statement = tx.prepare_cached(sql::ATTEMPT_LOGGED)?;
+            for of in tries {
+                statement.execute(*of)?;
+            }
             Ok(Applied::Done)
         }
         Change::Scanned { point_id, scanned_up_to, observed_up_to } => {

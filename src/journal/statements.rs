@@ -17,6 +17,7 @@ pub(super) const ALERT_READ: &str = include_str!("../../sql/journal/agent/alert_
 pub(super) const ALERT_WRITE: &str = include_str!("../../sql/journal/agent/alert_write.sql");
 pub(super) const ATTEMPT_DELETE: &str = include_str!("../../sql/journal/agent/attempt_delete.sql");
 pub(super) const ATTEMPT_INSERT: &str = include_str!("../../sql/journal/agent/attempt_insert.sql");
+pub(super) const ATTEMPT_LOGGED: &str = include_str!("../../sql/journal/agent/attempt_logged.sql");
 pub(super) const ATTEMPT_READ: &str = include_str!("../../sql/journal/agent/attempt_read.sql");
 pub(super) const ATTEMPT_TRIM: &str = include_str!("../../sql/journal/agent/attempt_trim.sql");
 pub(super) const BACKUP_CHECK: &str = include_str!("../../sql/journal/agent/backup_check.sql");

@@ -423,6 +423,8 @@ impl Outbound {
             let document_type = point.type_number(&record.document_type);
             point.meter.ended(document_type, state);
             point.note_failure(&record);
+            // What it holds.
+            point.may_be_unlogged = true;
             point.start_unsettled_clock(now);
             self.bytes_used -= bytes;
             self.point(number).remember(*record, None, 0);

@@ -127,7 +127,7 @@ pub enum Event {
     Reread(PointNumber, Box<Result<Vec<(i64, deliver::Reread)>, DatabaseError>>, Vec<i64>),
     Posted(Box<deliver::Posted>),
     Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
-    Logged(PointNumber, Result<Vec<i64>, SettleFailure>),
+    Logged(PointNumber, Result<settle::LoggedPage, SettleFailure>),
     Inquired(PointNumber, Box<inquire::Inquiry>),
     Refilled(PointNumber, Result<Vec<Record>, JournalError>, i64),
     Adopted(PointNumber, Result<Vec<Record>, JournalError>),

@@ -14,7 +14,7 @@ use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::{PointNumber, Scope};
-use crate::journal::{Change, Journal};
+use crate::journal::{Change, Journal, LoggedState};
 
 /// How long recorded messages may gather before they are settled: less than anyone notices, enough for a batch.
 pub(super) const PATIENCE_MS: i64 = 50;
@@ -198,20 +198,22 @@ impl Outbound {
         }
     }
 
-    pub(super) fn logged(&mut self, number: PointNumber, result: Result<Vec<i64>, SettleFailure>) {
+    pub(super) fn logged(&mut self, number: PointNumber, result: Result<LoggedPage, SettleFailure>) {
         let site = self.point(number).site;
         self.point(number).reporting = false;
         match result {
-            Ok(messages) => {
+            Ok(LoggedPage { states, tries }) => {
                 let point = self.point(number);
-                for message in &messages {
-                    if let Some(open) = point.messages.get_mut(message) {
-                        open.record.logged = true;
+                for logged in &states {
+                    if let Some(open) = point.messages.get_mut(&logged.message) {
+                        let delivery = open.record.delivery;
+                        open.record.logged =
+                            delivery.state == logged.state && delivery.attempts == logged.attempts;
                     }
                 }
-                if !messages.is_empty() {
+                if !states.is_empty() {
                     point.may_be_unlogged = true;
-                    self.queue(Change::Logged(messages), Then::Nothing);
+                    self.queue(Change::Logged { states, tries }, Then::Nothing);
                 }
             }
             Err(SettleFailure::Database(error)) => self.database_failed(site, &error),
@@ -331,20 +333,37 @@ struct WaitingJob {
     now: i64,
 }
 
-/// Writes one page of what waits; answers the messages that the log now has.
-async fn log_waiting(job: WaitingJob) -> Result<Vec<i64>, SettleFailure> {
+/// What the message log now has.
+#[derive(Default)]
+pub struct LoggedPage {
+    states: Vec<LoggedState>,
+    /// Message, number of the try.
+    tries: Vec<(i64, i64)>,
+}
+
+/// Writes one page of what waits.
+async fn log_waiting(job: WaitingJob) -> Result<LoggedPage, SettleFailure> {
     let mut records = job.journal.records(job.waiting).await?;
     // Done meanwhile: its end writes the row.
     records.retain(|record| !record.delivery.state.is_final() && !record.logged);
     records.extend(job.journal.held_unlogged(job.point_id, 500).await?);
     if records.is_empty() {
-        return Ok(Vec::new());
+        return Ok(LoggedPage::default());
     }
     let holders = job.journal.records(records.iter().filter_map(|record| record.held_by).collect()).await?;
     let holders: HashMap<i64, String> =
         holders.into_iter().map(|holder| (holder.message, holder.message_key.to_string())).collect();
-    let messages: Vec<i64> = records.iter().map(|record| record.message).collect();
-    let attempts = job.journal.attempts(messages.clone()).await?;
+    let states: Vec<LoggedState> = records
+        .iter()
+        .map(|record| LoggedState {
+            message: record.message,
+            state: record.delivery.state,
+            attempts: record.delivery.attempts,
+            held_by: record.held_by,
+        })
+        .collect();
+    let attempts = job.journal.attempts(states.iter().map(|state| state.message).collect()).await?;
+    let tries = attempts.iter().map(|(message, number, _)| (*message, *number)).collect();
     let mut settle = Settle::default();
     for (message, number, attempt) in attempts {
         if let Some(record) = records.iter().find(|record| record.message == message) {
@@ -363,7 +382,7 @@ async fn log_waiting(job: WaitingJob) -> Result<Vec<i64>, SettleFailure> {
         })
         .collect();
     job.database.outbox_settle(&settle).await?;
-    Ok(messages)
+    Ok(LoggedPage { states, tries })
 }
 
 fn another_sender(name: &str, ids: &[i64]) -> Notice {

@@ -1,3 +1,4 @@
 -- journal:message_logged
--- The message log has its present state.
-UPDATE message SET logged = 1 WHERE message IN (SELECT value FROM json_each(?1)) AND logged = 0
+-- The message log has this state of a message; where the message went on meanwhile, it still has to be written.
+UPDATE message SET logged = 1
+ WHERE message = ?1 AND state = ?2 AND attempts = ?3 AND held_by IS ?4 AND logged = 0

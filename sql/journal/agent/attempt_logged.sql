@@ -1,0 +1,3 @@
+-- journal:attempt_logged
+-- The message log has this try.
+DELETE FROM attempt WHERE message = ?1 AND attempt_no = ?2
