@@ -154,6 +154,31 @@ async fn a_killed_session_is_opened_anew() {
     );
 }
 
+/// A burst into an empty outbox: until autovacuum has counted the rows, the planner takes each key for one of many rows.
+#[tokio::test]
+async fn a_table_that_was_never_counted_is_read_by_key() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture
+        .exec(
+            "ALTER TABLE cor_outbox_entry SET (autovacuum_enabled = off); \
+             ALTER TABLE cor_outbox_headers SET (autovacuum_enabled = off); \
+             INSERT INTO cor_outbox_entry (c_id, c_xml) SELECT g, 'x' FROM generate_series(1, 5000) AS g; \
+             INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
+             SELECT g, 'key ' || n, 'value' FROM generate_series(1, 5000) AS g, generate_series(1, 10) AS n",
+        )
+        .await;
+    let scans = "SELECT coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'cor_outbox_%'";
+    let before = fixture.rows(scans).await;
+    let database = fixture.open();
+    let wanted: Vec<i64> = (4_801..=5_000).collect();
+    let loaded = database.outbox_load(&wanted, 1_000_000).await.unwrap();
+    assert_eq!(loaded.entries.len(), 200);
+    assert!(loaded.entries.iter().all(|entry| entry.headers.len() == 10));
+    // A session says what it read when it ends.
+    end_sessions(&fixture.client).await;
+    assert_eq!(fixture.rows(scans).await, before, "rows read of whole tables");
+}
+
 #[tokio::test]
 async fn every_operation_outlives_its_session() {
     each_operation_outlives_its_session(false).await;

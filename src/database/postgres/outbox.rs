@@ -55,7 +55,7 @@ fn has_logical_id(session: &Session) -> Result<(), Trouble> {
 
 pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded, Trouble> {
     let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
-    session.begin_read().await?;
+    session.begin_read_by_key().await?;
     let rows = session.query(sql::OUTBOX_LOAD, &[&entry_ids, &max_bytes]).await?;
     let (mut entries, mut first_left) = (Vec::with_capacity(rows.len()), None);
     for row in &rows {
