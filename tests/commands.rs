@@ -155,6 +155,38 @@ fn a_discard_finds_what_the_log_does_not_know() {
     });
 }
 
+/// Two DBAs, one thought: what the one gives up is not given up again, whatever it was.
+#[test]
+fn two_discards_at_once_are_one() {
+    on_both(|site| {
+        site.sql("UPDATE bodrelay_connection_point SET after_failure = 'hold', backoff_max_seconds = 600");
+        site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1"));
+        site.simulator.add_fault(Fault::refuse(500).for_document("ITEM-2"));
+        let rows: Vec<i64> = ["ITEM-1", "ITEM-1", "ITEM-2", "ITEM-2"]
+            .into_iter()
+            .zip(1..)
+            .map(|(document_id, version)| site.insert(&Entry::new(document_id, version)))
+            .collect();
+        let mut agent = site.start();
+        agent.until("a failed, a held, and two that wait", || {
+            site.flag(rows[0]) == Some(9) && site.simulator.ledger().counts().posts > 1
+        });
+        let discard = "('discard', 'CP1', 'ItemMaster', 'not wanted')";
+        site.sql(&format!(
+            "INSERT INTO bodrelay_command (command, connection_point, noun, reason) \
+             VALUES {discard}, {discard}, {discard}"
+        ));
+        let open = "SELECT count(*) FROM bodrelay_command WHERE state <> 'done'";
+        agent.until("the ends of the commands", || site.number(open) == 0);
+        // The one that was on the wire goes on.
+        site.simulator.clear_faults();
+        site.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('poll_now', 'CP1')");
+        agent.until("all of it", || site.is_drained());
+        assert_eq!(site.states_of(rows[1]), ["discarded"]);
+        agent.term();
+    });
+}
+
 #[test]
 fn what_was_accepted_goes_once_more_under_a_new_id() {
     on_both(|site| {

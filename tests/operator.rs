@@ -728,6 +728,40 @@ fn headers_that_come_late_are_seen_in_the_middle_of_a_backlog() {
     }
 }
 
+/// What waited for a failed document goes after its correction, at once and in order.
+#[test]
+fn a_correction_lets_its_lane_go_on() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-1").times(1));
+    let first = site.write_row("Sync.SalesOrder", "SO-1", "bad");
+    let mut running = site.start();
+    site.wait_for(&flag(first), "9");
+    let held: Vec<i64> = (0..5).map(|_| site.write_row("Sync.SalesOrder", "SO-1", "later")).collect();
+    site.wait_for("SELECT count(*) FROM bodrelay_message_log WHERE held_by IS NOT NULL", "5");
+    site.exec(&format!(
+        "UPDATE COR_OUTBOX_ENTRY SET C_XML = CAST(replace(CAST(C_XML AS TEXT), '>bad<', '>good<') AS BLOB), \
+         C_WAS_PROCESSED = 0 WHERE C_ID = {first}"
+    ));
+    let last = site.write_row("Sync.SalesOrder", "SO-1", "last");
+    for id in held.iter().chain([&first, &last]) {
+        site.wait_for(&flag(*id), "1");
+    }
+    let order: Vec<String> = (site.simulator.ledger().arrivals().into_iter())
+        .map(|arrival| {
+            let of = format!(
+                "SELECT entry_id FROM bodrelay_message_log WHERE message_id = '{}'",
+                arrival.message_id
+            );
+            site.ask(&of)
+        })
+        .collect();
+    let wanted: Vec<String> = (first..=last).map(|id| id.to_string()).collect();
+    assert_eq!(order, wanted);
+    assert_eq!(site.ask("SELECT count(*) FROM bodrelay_message_log WHERE late = 1"), "0");
+    assert_eq!(running.term(), 0);
+}
+
 /// A row that is committed late, below one of its lane that is on its way already, and fails: the journal holds the other
 /// while memory has it.
 #[test]

@@ -60,8 +60,8 @@ impl Lanes {
     }
 
     /// Takes a message out that does not wait any more, handed out or not.
-    pub fn remove(&mut self, lane: LaneKey, entry_id: i64) {
-        self.change(lane, |lane| lane.waiting.remove(&entry_id));
+    pub fn remove(&mut self, lane: LaneKey, entry_id: i64) -> bool {
+        self.change(lane, |lane| lane.waiting.remove(&entry_id)).is_some()
     }
 
     /// Takes out what comes after a row, as when a failed message holds the later ones.

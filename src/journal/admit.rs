@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::apply::{Admission, Applied, HeldLanes, Note, Parking, Step, json, park};
+use super::apply::{Admission, Applied, Gathered, Note, Parking, Step, json, park, unpark};
 use super::record::Record;
 use super::step::{apply_step, delivery};
 use super::{Result, statements as sql};
@@ -61,12 +61,12 @@ impl Surroundings {
 }
 
 /// The table "Identity" of design.md §3.
-pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, held: &mut HeldLanes) -> Result<Applied> {
+pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, gathered: &mut Gathered) -> Result<Applied> {
     let Admission { point_id, entry_id, lane, .. } = *admission;
     let around = Surroundings::of(tx, point_id, entry_id, lane, &admission.message_id)?;
     let delivered = if around.has_tombstones { delivered(tx, admission)? } else { Vec::new() };
     if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
-        unpark(tx, admission, &around)?;
+        unpark_known(tx, admission, &around, gathered)?;
         return Ok(Applied::Delivered);
     }
     let generations = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
@@ -74,9 +74,11 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, held: &mut Held
     if let Some(same) = same
         && !same.delivery.settled
     {
+        unpark_known(tx, admission, &around, gathered)?;
         return Ok(Applied::Known);
     }
     if let Some(open) = generations.iter().find(|generation| !generation.delivery.settled) {
+        unpark_known(tx, admission, &around, gathered)?;
         // An earlier version of the row is still on its way. Before its own post it is compared with the row.
         let waits = open.delivery.state == State::Pending;
         return Ok(if waits { Applied::Known } else { Applied::Later });
@@ -94,13 +96,14 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, held: &mut Held
                 header_count: 0,
                 now: admission.now,
             },
+            gathered,
         )?;
         return Ok(Applied::Behind);
     }
-    unpark(tx, admission, &around)?;
+    unpark_known(tx, admission, &around, gathered)?;
     let mut message_id = &admission.message_id;
     let mut given = admission.message_id_given;
-    let mut superseded = Vec::new();
+    let (mut superseded, mut released) = (Vec::new(), false);
     for generation in generations.iter().filter(|generation| generation.identity != admission.identity) {
         // A corrected row keeps its id only if every earlier try was definitely rejected.
         if generation.given && generation.message_id == *message_id && generation.delivery.in_doubt {
@@ -108,17 +111,15 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, held: &mut Held
         }
         if generation.delivery.state == State::Failed {
             let note = Note { now: admission.now, ..Note::default() };
-            apply_step(
-                tx,
-                &Step { message: generation.message, event: Event::Supersede, note, believed: None },
-                held,
-            )?;
+            let step = Step { message: generation.message, event: Event::Supersede, note, believed: None };
+            let applied = apply_step(tx, &step, gathered)?;
+            released |= matches!(applied, Applied::Stepped { released: true, .. });
             superseded.push(generation.message);
         }
     }
     if let Some(same) = same {
-        let record = Box::new(resubmit(tx, admission, &around, same, held)?);
-        return Ok(Applied::Admitted { record, superseded });
+        let record = Box::new(resubmit(tx, admission, &around, same, gathered)?);
+        return Ok(Applied::Admitted { record, superseded, released });
     }
     let hash = message_id_hash(message_id);
     if given && delivered.iter().any(|(_, delivered)| *delivered == Some(hash)) {
@@ -128,8 +129,8 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, held: &mut Held
     if given && failure.is_none() {
         failure = around.id_of.map(|other| id_taken(admission, other));
     }
-    let record = Box::new(insert(tx, admission, &around, (message_id, given), failure, held)?);
-    Ok(Applied::Admitted { record, superseded })
+    let record = Box::new(insert(tx, admission, &around, (message_id, given), failure, gathered)?);
+    Ok(Applied::Admitted { record, superseded, released })
 }
 
 /// What was accepted of a row: identities, and the hashes of ids that the application gave.
@@ -167,7 +168,7 @@ pub(super) fn resend(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
     }
     let mut record = Record { held_by: around.holder, late: around.late, ..record.clone() };
     record.message = write(tx, &record)?;
-    Ok(Applied::Admitted { record: Box::new(record), superseded: Vec::new() })
+    Ok(Applied::Admitted { record: Box::new(record), superseded: Vec::new(), released: false })
 }
 
 /// A new row of `message`, with the id that the application gave it; answers its number.
@@ -216,11 +217,12 @@ fn insert(
     around: &Surroundings,
     (message_id, given): (&str, bool),
     failure: Option<Failure>,
-    held: &mut HeldLanes,
+    gathered: &mut Gathered,
 ) -> Result<Record> {
     let Admission { point_id, entry_id, now, .. } = *admission;
     let mut delivery = Delivery::new(admission.in_doubt);
-    let begun = admission.begin && failure.is_none() && around.holder.is_none();
+    let may_begin = gathered.may_begin(point_id, admission.lane);
+    let begun = admission.begin && may_begin && failure.is_none() && around.holder.is_none();
     let event = match &failure {
         Some(_) => Some(Event::Fail { in_doubt: false }),
         None => begun.then_some(Event::Begin),
@@ -242,7 +244,7 @@ fn insert(
         document_type: admission.document_type.clone(),
         priority: admission.priority,
         delivery,
-        late: around.late,
+        late: around.late || admission.late,
         held_by: around.holder.filter(|_| !failed),
         holds: failed && admission.hold_after_failure,
         seen_at: now,
@@ -258,7 +260,7 @@ fn insert(
     };
     record.message = write(tx, &record)?;
     if record.holds {
-        held.add(point_id, record.lane, entry_id);
+        gathered.hold(point_id, record.lane, entry_id);
     }
     Ok(record)
 }
@@ -269,7 +271,7 @@ fn resubmit(
     admission: &Admission,
     around: &Surroundings,
     same: &Generation,
-    held: &mut HeldLanes,
+    gathered: &mut Gathered,
 ) -> Result<Record> {
     let mut delivery = same.delivery.step(Event::Resubmit)?;
     if admission.in_doubt {
@@ -281,7 +283,7 @@ fn resubmit(
     tx.prepare_cached(sql::MESSAGE_RESUBMIT)?.execute(params![
         same.message,
         delivery.state as u8,
-        around.late,
+        around.late || admission.late,
         held_by,
         same.holds,
         lane.0,
@@ -295,7 +297,8 @@ fn resubmit(
     }
     let event = match &admission.failure {
         Some(_) => Some(Event::Fail { in_doubt: false }),
-        None => (admission.begin && held_by.is_none()).then_some(Event::Begin),
+        None => (admission.begin && gathered.may_begin(point_id, lane) && held_by.is_none())
+            .then_some(Event::Begin),
     };
     if let Some(event) = event {
         let note = Note {
@@ -304,7 +307,7 @@ fn resubmit(
             hold: admission.hold_after_failure,
             ..Note::default()
         };
-        apply_step(tx, &Step { message: same.message, event, note, believed: None }, held)?;
+        apply_step(tx, &Step { message: same.message, event, note, believed: None }, gathered)?;
     }
     Ok(tx.prepare_cached(sql::MESSAGE_RECORDS)?.query_row([json(&[same.message])], Record::from_row)?)
 }
@@ -334,9 +337,14 @@ fn id_taken(admission: &Admission, other: i64) -> Failure {
     )
 }
 
-fn unpark(tx: &Transaction<'_>, admission: &Admission, around: &Surroundings) -> Result<()> {
+fn unpark_known(
+    tx: &Transaction<'_>,
+    admission: &Admission,
+    around: &Surroundings,
+    gathered: &mut Gathered,
+) -> Result<()> {
     if around.is_parked {
-        tx.prepare_cached(sql::PARKED_DELETE)?.execute((admission.point_id, admission.entry_id))?;
+        unpark(tx, admission.point_id, admission.entry_id, gathered)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A change is checked against what the journal holds, never against memory, so that doing it twice does nothing.
 //! The list is committed as a whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
@@ -33,7 +33,7 @@ pub enum Change {
         point_id: i64,
         entry_ids: Vec<i64>,
     },
-    /// Rows parked for this reason (and document type, where it is not empty) are looked at again.
+    /// Rows parked for this reason (and document type, where it is not empty) are to be judged again.
     Wake {
         point_id: i64,
         reason: &'static str,
@@ -115,6 +115,8 @@ pub struct Admission {
     pub facts: Arc<Facts>,
     /// The row was there in a life of the agent of which this journal knows nothing.
     pub in_doubt: bool,
+    /// A higher row of its lane is out, or was accepted and is not settled yet; of those that are, the journal knows.
+    pub late: bool,
     /// It fails at once.
     pub failure: Option<Failure>,
     /// Later messages of the lane wait when it fails.
@@ -194,6 +196,8 @@ pub enum Applied {
     Admitted {
         record: Box<Record>,
         superseded: Vec<i64>,
+        /// Messages that waited for one of those may go.
+        released: bool,
     },
     /// The same message is open already.
     Known,
@@ -210,23 +214,60 @@ pub enum Applied {
         /// Messages that waited for this one may go (or wait for the next failed one).
         released: bool,
     },
-    /// The lowest row that is looked at again.
-    Woken(Option<i64>),
     Done,
 }
 
-/// Lanes, by connection point, and above which row the messages of each wait for a failed one.
-#[derive(Default)]
-pub(super) struct HeldLanes(BTreeMap<i64, Vec<(i64, i64)>>);
+/// What a list of changes did.
+#[derive(Debug)]
+pub struct Commit {
+    /// In the order of the list.
+    pub applied: Vec<Applied>,
+    /// Connection points with parked rows that are to be judged again.
+    pub woken: BTreeSet<i64>,
+}
 
-impl HeldLanes {
-    pub fn add(&mut self, point_id: i64, lane: LaneKey, above: i64) {
-        self.0.entry(point_id).or_default().push((lane.0, above));
+/// What the changes of one list have in common: lanes, by connection point, and above which row the messages of each wait for
+/// a failed one; connection points with parked rows that are to be judged again.
+#[derive(Default)]
+pub(super) struct Gathered {
+    held: BTreeMap<i64, Vec<(i64, i64)>>,
+    woken: BTreeSet<i64>,
+    /// Lanes (`None`: all of the connection point) of which messages were let go, by connection point.
+    released: BTreeSet<(i64, Option<i64>)>,
+}
+
+impl Gathered {
+    pub fn hold(&mut self, point_id: i64, lane: LaneKey, above: i64) {
+        self.held.entry(point_id).or_default().push((lane.0, above));
+    }
+
+    /// Messages of a lane that waited for a failed one may go.
+    pub fn release(&mut self, point_id: i64, lane: Option<LaneKey>) {
+        self.released.insert((point_id, lane.map(|lane| lane.0)));
+    }
+
+    /// Lower messages of the lane may have been let go, which memory cannot know yet: nothing begins before them.
+    pub fn may_begin(&self, point_id: i64, lane: LaneKey) -> bool {
+        !self.released.contains(&(point_id, None)) && !self.released.contains(&(point_id, Some(lane.0)))
+    }
+
+    /// Before a parked row goes, or holds no other lane than this one: those behind it are judged again.
+    pub fn follow(
+        &mut self,
+        tx: &Transaction<'_>,
+        point_id: i64,
+        entry_id: i64,
+        still: Option<LaneKey>,
+    ) -> Result<()> {
+        let still = still.map(|lane| lane.0);
+        let woken = tx.prepare_cached(sql::PARKED_FOLLOW)?.execute((point_id, entry_id, still))?;
+        self.woken.extend((woken > 0).then_some(point_id));
+        Ok(())
     }
 
     /// Once for the whole list, since it goes over all that is open above.
-    fn hold(self, tx: &Transaction<'_>) -> Result<()> {
-        for (point_id, lanes) in self.0 {
+    fn hold_lanes(&mut self, tx: &Transaction<'_>) -> Result<()> {
+        for (point_id, lanes) in std::mem::take(&mut self.held) {
             let lowest = lanes.iter().map(|(_, above)| *above).min();
             let lanes = serde_json::Value::from_iter(lanes.iter().map(|(lane, above)| vec![*lane, *above]));
             tx.prepare_cached(sql::MESSAGE_HOLD)?.execute((point_id, lowest, lanes.to_string()))?;
@@ -240,39 +281,42 @@ impl Journal {
     ///
     /// # Errors
     /// Nothing of the list was done.
-    pub async fn apply(&self, changes: Arc<Vec<Change>>) -> Result<Vec<Applied>> {
+    pub async fn apply(&self, changes: Arc<Vec<Change>>) -> Result<Commit> {
         self.transaction(move |tx| {
-            let mut held = HeldLanes::default();
-            let applied = changes.iter().map(|change| apply(tx, change, &mut held)).collect::<Result<_>>()?;
-            held.hold(tx)?;
-            Ok(applied)
+            let mut gathered = Gathered::default();
+            let applied =
+                changes.iter().map(|change| apply(tx, change, &mut gathered)).collect::<Result<_>>()?;
+            gathered.hold_lanes(tx)?;
+            Ok(Commit { applied, woken: gathered.woken })
         })
         .await
     }
 }
 
-fn apply(tx: &Transaction<'_>, change: &Change, held: &mut HeldLanes) -> Result<Applied> {
+fn apply(tx: &Transaction<'_>, change: &Change, gathered: &mut Gathered) -> Result<Applied> {
     match change {
-        Change::Admit(admission) => admit(tx, admission, held),
+        Change::Admit(admission) => admit(tx, admission, gathered),
         Change::Restore(record) => restore(tx, record),
-        Change::Park(parking) => park(tx, parking).map(|()| Applied::Done),
+        Change::Park(parking) => park(tx, parking, gathered).map(|()| Applied::Done),
         Change::Unpark { point_id, entry_ids } => {
-            tx.prepare_cached(sql::PARKED_GONE)?.execute((point_id, json(entry_ids)))?;
+            for entry_id in entry_ids {
+                unpark(tx, *point_id, *entry_id, gathered)?;
+            }
             Ok(Applied::Done)
         }
         Change::Wake { point_id, reason, document_type } => {
-            let lowest = tx
-                .prepare_cached(sql::PARKED_LOWEST)?
-                .query_row(params![point_id, reason, document_type], |row| row.get(0))?;
-            tx.prepare_cached(sql::PARKED_WAKE)?.execute(params![point_id, reason, document_type])?;
-            Ok(Applied::Woken(lowest))
+            let woken =
+                tx.prepare_cached(sql::PARKED_WAKE)?.execute(params![point_id, reason, document_type])?;
+            gathered.woken.extend((woken > 0).then_some(*point_id));
+            Ok(Applied::Done)
         }
         Change::Unhold { point_id, document_type } => {
             tx.prepare_cached(sql::MESSAGE_UNHOLD_WAITING)?.execute((point_id, document_type))?;
             tx.prepare_cached(sql::MESSAGE_UNHOLD)?.execute((point_id, document_type))?;
+            gathered.release(*point_id, None);
             Ok(Applied::Done)
         }
-        Change::Step(step) => apply_step(tx, step, held),
+        Change::Step(step) => apply_step(tx, step, gathered),
         Change::Settled { messages, now } => settled(tx, messages, *now).map(|()| Applied::Done),
         Change::Logged { states, tries } => {
             let mut statement = tx.prepare_cached(sql::MESSAGE_LOGGED)?;
@@ -360,7 +404,21 @@ fn settled(tx: &Transaction<'_>, messages: &[i64], now: i64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn park(tx: &Transaction<'_>, parking: &Parking) -> Result<()> {
+/// A row waits no longer: those that waited for it are judged again.
+pub(super) fn unpark(
+    tx: &Transaction<'_>,
+    point_id: i64,
+    entry_id: i64,
+    gathered: &mut Gathered,
+) -> Result<()> {
+    gathered.follow(tx, point_id, entry_id, None)?;
+    tx.prepare_cached(sql::PARKED_DELETE)?.execute((point_id, entry_id))?;
+    Ok(())
+}
+
+pub(super) fn park(tx: &Transaction<'_>, parking: &Parking, gathered: &mut Gathered) -> Result<()> {
+    let still = parking.holds.then_some(parking.lane);
+    gathered.follow(tx, parking.point_id, parking.entry_id, still)?;
     tx.prepare_cached(sql::PARKED_INSERT)?.execute(params![
         parking.point_id,
         parking.entry_id,

@@ -27,7 +27,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Admission, Applied, Attempt, Change, LoggedState, Note, Parking, Step};
+pub use apply::{Admission, Applied, Attempt, Change, Commit, LoggedState, Note, Parking, Step};
 pub use backup::{Backup, backup};
 pub use open::Opened;
 pub use read::{

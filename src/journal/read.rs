@@ -296,6 +296,22 @@ impl Journal {
         .await
     }
 
+    /// Parked rows that are to be judged again, lowest first.
+    pub async fn woken(&self, point_id: i64, limit: i64) -> Result<Vec<i64>> {
+        self.numbers(sql::PARKED_WOKEN, (point_id, limit)).await
+    }
+
+    /// The document types with rows that are parked because their type is suspended.
+    pub async fn suspended(&self, point_id: i64) -> Result<Vec<String>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::PARKED_SUSPENDED)?
+                .query_map([point_id], |row| row.get(0))?
+                .collect()
+        })
+        .await
+    }
+
     /// The next document type from this one on with rows parked for a reason, and its lowest row.
     pub async fn parked_type(
         &self,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::apply::{Applied, HeldLanes, Note, Step};
+use super::apply::{Applied, Gathered, Note, Step};
 use super::{Result, statements as sql};
 use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::ids::LaneKey;
@@ -11,7 +11,7 @@ use crate::domain::ids::LaneKey;
 ///
 /// # Errors
 /// The event cannot follow the message's state, or the journal cannot be written.
-pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, held: &mut HeldLanes) -> Result<Applied> {
+pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, gathered: &mut Gathered) -> Result<Applied> {
     let Step { message, event, note, believed } = step;
     if let Some(believed) = believed.filter(|_| !note.hold)
         && let Ok(delivery) = believed.step(*event)
@@ -35,6 +35,11 @@ pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, held: &mut HeldLanes
         // Settled and shrunk to a tombstone.
         return Ok(Applied::Known);
     };
+    let is_decision = matches!(event, Event::Discard | Event::Withdraw | Event::Supersede);
+    if is_decision && before.state.is_final() && before.state != State::Failed {
+        // Another decision came first: by the correction of its row, say, before a command to discard it.
+        return Ok(Applied::Known);
+    }
     let delivery = before.step(*event)?;
     let holds = match event {
         Event::Fail { .. } => note.hold,
@@ -52,11 +57,12 @@ pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, held: &mut HeldLanes
         write_attempt(tx, step, delivery)?;
     }
     if holds && !held_before {
-        held.add(point_id, lane, entry_id);
+        gathered.hold(point_id, lane, entry_id);
     }
     let released = held_before && !holds;
     if released {
         tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
+        gathered.release(point_id, Some(lane));
     }
     Ok(Applied::Stepped { delivery, released })
 }

@@ -22,6 +22,7 @@ fn admissions(point_id: i64, from: i64) -> Arc<Vec<Change>> {
         priority: 4,
         facts: Arc::default(),
         in_doubt: false,
+        late: false,
         failure: None,
         hold_after_failure: false,
         begin: true,
@@ -59,7 +60,7 @@ async fn a_full_journal_changes_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(i64::try_from(in_flight.len()).unwrap(), next - 1, "nothing of the refused list is there");
     assert!(matches!(journal.apply(admissions(point, next)).await, Err(JournalError::NoRoom { .. })));
     limit(&journal, 1_000_000).await;
-    assert_eq!(journal.apply(admissions(point, next)).await.unwrap().len(), 50);
+    assert_eq!(journal.apply(admissions(point, next)).await.unwrap().applied.len(), 50);
     assert_eq!(journal.in_flight(point).await.unwrap().len(), in_flight.len() + 50);
     let check: String = journal
         .query(|connection| connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)))

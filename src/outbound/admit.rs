@@ -1,12 +1,13 @@
 //! admit: judged entries become messages, parked rows, or nothing new, in one journal transaction.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
-use super::{BYTES_MAX, CollectFailure, CollectedBox, Event, Mode, Outbound, Reserved, Then};
+use super::{BYTES_MAX, Event, Look, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
@@ -52,7 +53,8 @@ impl Outbound {
             headers_parked: point.headers_parked,
             parking: point.parking > 0,
             sweep: sweeps.then_some(point.sweep),
-            admitting: point.admitting.keys().copied().filter(|_| sweeps).collect(),
+            woken: point.woken,
+            admitting: point.admitting.keys().copied().filter(|_| sweeps || point.woken).collect(),
             wanted: point.wanted.clone(),
             bytes,
             alone: self.bytes_used == 0,
@@ -65,13 +67,12 @@ impl Outbound {
         // Whatever asks for a look from here on asks for the next one.
         point.next_scan_at = i64::MAX;
         point.bytes_reserved += bytes;
+        point.woken = false;
         point.wanted.clear();
-        let wanted = job.wanted.clone();
+        let (settings, wanted) = (job.settings.clone(), job.wanted.clone());
         self.bytes_used += bytes;
         self.work.push(Box::pin(async move {
-            let result = collect(job).await;
-            let result = result.map(CollectedBox).map_err(|error| CollectFailure { error, wanted });
-            Event::Collected(number, Box::new(result))
+            Event::Collected(number, Box::new(Look { settings, wanted, found: collect(job).await }))
         }));
     }
 
@@ -134,37 +135,45 @@ impl Outbound {
         self.bytes_used -= reserved;
     }
 
-    pub(super) fn collect_failed(&mut self, number: PointNumber, error: CollectError, wanted: BTreeSet<i64>) {
-        let now = self.now();
+    /// A look has ended: what it found is admitted, or looked for again.
+    pub(super) fn looked(&mut self, number: PointNumber, look: Look) {
         self.free_bytes(number);
-        let point = self.point(number);
-        point.collecting = false;
-        point.next_scan_at = now;
-        point.wanted.extend(wanted);
-        let site = point.site;
-        match error {
-            CollectError::Database(error) => self.database_failed(site, &error),
-            CollectError::Journal(error) => self.fatal = Some(error),
-        }
-    }
-
-    /// Decides what becomes of what was found.
-    pub(super) fn admit(&mut self, number: PointNumber, mut collected: Collected) {
-        if let Some(composed) = collected.composed.take() {
+        let Look { settings, wanted, mut found } = look;
+        if let Some(composed) = found.as_mut().ok().and_then(|collected| collected.composed.take()) {
             let point = self.point(number);
             point.compose = composed.memory;
             point.changes_wait = composed.waits;
             self.notices.extend(composed.notices);
         }
         let now = self.now();
+        let point = self.point(number);
+        point.collecting = false;
+        let site = point.site;
+        match found {
+            // What was judged by settings that changed meanwhile is judged again.
+            Ok(collected) if Arc::ptr_eq(&settings, &point.settings) => self.admit(number, collected, now),
+            found => {
+                point.next_scan_at = now;
+                point.wanted.extend(wanted);
+                point.woken = true;
+                match found {
+                    Ok(_) => self.database_answered(site),
+                    Err(CollectError::Database(error)) => self.database_failed(site, &error),
+                    Err(CollectError::Journal(error)) => self.fatal = Some(error),
+                }
+            }
+        }
+    }
+
+    /// Decides what becomes of what was found.
+    fn admit(&mut self, number: PointNumber, mut collected: Collected, now: i64) {
         let mode = self.mode;
         let site = self.point(number).site;
         self.database_answered(site);
         let clock = self.clock.now();
-        self.free_bytes(number);
         let point = self.point(number);
-        point.collecting = false;
         point.figures.last_poll_at = Some(clock);
+        point.woken |= collected.woken;
         if collected.starts_again {
             tracing::warn!(
                 connection_point = point.name(),
@@ -185,6 +194,8 @@ impl Outbound {
         let point = self.point(number);
         point.known_up_to = point.known_up_to.max(highest.unwrap_or(0));
         if !collected.unparked.is_empty() {
+            // Rows that were to be probes may be among them.
+            self.point(number).probes_asked.clear();
             let (point_id, entry_ids) = (self.point(number).point_id, collected.unparked.clone());
             self.queue(Change::Unpark { point_id, entry_ids }, Then::Nothing);
         }
@@ -348,16 +359,17 @@ impl Outbound {
             priority: judged.priority,
             facts: judged.facts,
             in_doubt,
+            late: point.sent.get(&lane).is_some_and(|highest| *highest > judged.entry_id),
             failure,
             begin,
             now,
         };
         if begin {
             point.begun += 1;
+            point.goes_out(lane, admission.entry_id);
             self.scopes.begun(&path);
         }
-        self.point(number).reserved.insert(lane);
-        self.point(number).admission_begins(admission.entry_id);
+        self.point(number).admission_begins(admission.entry_id, lane);
         self.bytes_used += bytes;
         let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
         (
@@ -374,7 +386,7 @@ impl Outbound {
             && !point.lanes.has_ready()
             && point.lanes.head(path.lane).is_none()
             && !point.lanes.is_known(path.lane)
-            && !point.reserved.contains(&path.lane)
+            && !point.reserved.contains_key(&path.lane)
             && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
             && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
     }
@@ -396,18 +408,22 @@ impl Outbound {
         bytes: usize,
         reserved: Reserved,
     ) {
-        let Applied::Admitted { record, superseded } = applied else {
+        let Applied::Admitted { record, superseded, released } = applied else {
             self.not_needed(number, &applied, bytes, &reserved);
             return;
         };
         if !superseded.is_empty() {
             self.adopt(number, superseded);
         }
+        if released {
+            self.refill_above(number, record.entry_id);
+        }
         self.remark(number, &record);
         let state = record.delivery.state;
         let begun = state == State::InFlight;
         if reserved.begin && !begun {
             self.free_slot(number, &reserved.path);
+            self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
         point.admission_ended(reserved.entry_id, reserved.lane);
@@ -449,6 +465,7 @@ impl Outbound {
         self.bytes_used -= bytes;
         if reserved.begin {
             self.free_slot(number, &reserved.path);
+            self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let now = self.now();
         let point = self.point(number);
@@ -475,7 +492,6 @@ impl Outbound {
             | Applied::Behind
             | Applied::Held
             | Applied::Stepped { .. }
-            | Applied::Woken(_)
             | Applied::Done => {}
         }
     }
@@ -485,6 +501,7 @@ impl Outbound {
         self.bytes_used -= bytes;
         if reserved.begin {
             self.free_slot(number, &reserved.path);
+            self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
         point.admission_ended(reserved.entry_id, reserved.lane);
@@ -540,16 +557,17 @@ impl Outbound {
     }
 
     /// Parked rows of a reason (and type) are looked at again.
+    /// Behind all that was decided so far: rows that are about to be parked for this reason are woken, too.
     pub(super) fn wake(&mut self, number: PointNumber, reason: &'static str, document_type: String) {
         let point_id = self.point(number).point_id;
-        self.queue(Change::Wake { point_id, reason, document_type }, Then::Woken { point: number });
+        self.admissions.push_back((Change::Wake { point_id, reason, document_type }, Then::Nothing));
     }
 
-    pub(super) fn woken(&mut self, number: PointNumber, applied: &Applied) {
-        if let Applied::Woken(Some(lowest)) = applied {
-            let mode = self.mode;
-            let point = self.point(number);
-            point.scanned_up_to = point.scanned_up_to.min(lowest - 1);
+    /// Parked rows are to be judged again.
+    pub(super) fn woken(&mut self, point_ids: &BTreeSet<i64>) {
+        let mode = self.mode;
+        for point in self.points.iter_mut().filter(|point| point_ids.contains(&point.point_id)) {
+            point.woken = true;
             point.look_soon(mode, 0);
         }
     }

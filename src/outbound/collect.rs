@@ -41,6 +41,8 @@ pub(super) struct Job {
     pub headers_parked: bool,
     /// The journal is being told of such rows.
     pub parking: bool,
+    /// Parked rows may have to be judged again.
+    pub woken: bool,
     /// Rows that the journal is being told of: a look below the cursor leaves them out.
     pub admitting: HashSet<i64>,
     /// Where the tour over the types that nobody lists goes on.
@@ -72,12 +74,14 @@ pub(super) struct Collected {
     pub starts_again: bool,
     /// Ids at or below the cursor that did not fit.
     pub wanted_left: BTreeSet<i64>,
-    /// Rows parked for missing headers that are gone, or no longer 0.
+    /// Parked rows that are gone, or no longer 0.
     pub unparked: Vec<i64>,
     /// What was composed before the scan, where it was.
     pub composed: Option<compose::Outcome>,
     /// Rows are parked for missing headers, or were, or may be.
     pub headers_parked: bool,
+    /// More parked rows may have to be judged again.
+    pub woken: bool,
     /// Types that nobody lists, where a sweep was made.
     pub unlisted: Option<unlisted::Tour>,
 }
@@ -133,18 +137,27 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     ids.extend(&job.wanted);
     let parked = parked(&job).await?;
     ids.extend(parked.keys());
+    let mut again: BTreeSet<i64> = parked.keys().chain(&job.wanted).copied().collect();
+    if job.woken {
+        let woken = job.journal.woken(job.point_id, job.settings.batch_rows.into()).await?;
+        collected.woken = !woken.is_empty();
+        again.extend(woken.into_iter().filter(|id| !job.admitting.contains(id)));
+        ids.extend(&again);
+    }
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
     // What the journal is being told of, this look may not have seen.
     collected.headers_parked = !parked.is_empty() || job.parking;
-    left.extend(judge(&job, &ids[..fitting], &parked, &mut collected).await?);
+    left.extend(judge(&job, &ids[..fitting], &parked, &again, &mut collected).await?);
     // The cursor stops before the first row that did not fit; what is below it is not forgotten.
     let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);
     let first_left = left.range(job.after + 1..).next().copied();
     let full = i64::try_from(page.entries.len()).unwrap_or(i64::MAX) >= i64::from(job.settings.batch_rows);
-    collected.more =
-        full || !left.is_empty() || collected.composed.as_ref().is_some_and(|composed| composed.more);
+    collected.more = full
+        || collected.woken
+        || !left.is_empty()
+        || collected.composed.as_ref().is_some_and(|composed| composed.more);
     collected.scanned_up_to = match first_left {
         Some(first_left) => first_left - 1,
         None if full || collected.starts_again => last,
@@ -233,13 +246,14 @@ async fn judge(
     job: &Job,
     ids: &[i64],
     parked: &HashMap<i64, i64>,
+    again: &BTreeSet<i64>,
     collected: &mut Collected,
 ) -> Result<Vec<i64>, DatabaseError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let loaded = job.database.outbox_load(ids, job.bytes).await?;
-    if !parked.is_empty() {
+    if !again.is_empty() {
         let waiting: BTreeSet<i64> = loaded
             .entries
             .iter()
@@ -248,7 +262,7 @@ async fn judge(
             .chain(loaded.not_loaded.iter().copied())
             .collect();
         collected.unparked =
-            ids.iter().copied().filter(|id| parked.contains_key(id) && !waiting.contains(id)).collect();
+            ids.iter().copied().filter(|id| again.contains(id) && !waiting.contains(id)).collect();
     }
     for (entry, mut judged) in judge_all(loaded.entries, job.settings.clone()).await {
         let parked_since = parked.get(&entry.entry_id).copied();

@@ -303,7 +303,10 @@ impl Outbound {
             if open.record.delivery.state != State::Pending || point.lanes.is_out(lane, entry_id) {
                 return;
             }
-            point.lanes.remove(lane, entry_id);
+            if !point.lanes.remove(lane, entry_id) {
+                // Another command has given it up already.
+                return;
+            }
         } else {
             let path = point.path(&record.document_type, lane);
             point.messages.insert(
@@ -324,7 +327,7 @@ impl Outbound {
         let point = self.point(number);
         let path = point.path(&record.document_type, record.lane);
         let lane = Reserved { entry_id: record.entry_id, lane: record.lane, begin: false, path };
-        point.admission_begins(record.entry_id);
+        point.admission_begins(record.entry_id, record.lane);
         self.queue(Change::Resend(record), Then::Resent { point: number, lane });
     }
 }

@@ -126,7 +126,11 @@ impl Outbound {
     }
 
     fn begin(&mut self, number: PointNumber, message: i64, now: i64) {
-        let believed = self.point(number).messages.get(&message).map(|open| open.record.delivery);
+        let open = self.point(number).messages.get(&message).map(|open| &open.record);
+        let believed = open.map(|record| record.delivery);
+        if let Some((lane, entry_id)) = open.map(|record| (record.lane, record.entry_id)) {
+            self.point(number).goes_out(lane, entry_id);
+        }
         let note = Note { now, ..Note::default() };
         let change = Change::Step(Box::new(Step { message, event: Happens::Begin, note, believed }));
         self.queue(change, Then::Begun { point: number, message });
@@ -149,6 +153,7 @@ impl Outbound {
         self.free_slot(number, &open.path);
         self.bytes_used -= open.bytes;
         let point = self.point(number);
+        point.is_back(open.path.lane, open.record.entry_id);
         point.lanes.remove(open.path.lane, open.record.entry_id);
         point.lanes.give_back(open.path.lane);
         point.may_be_unlogged = true;
@@ -356,12 +361,14 @@ impl Outbound {
 
     pub(super) fn recorded(&mut self, number: PointNumber, message: i64, applied: &Applied) {
         let now = self.now();
-        let Applied::Stepped { delivery, released, .. } = applied else { return };
+        let Applied::Stepped { delivery, released, .. } = applied else {
+            return self.take_again(number, message);
+        };
         let point = self.point(number);
         let Some(open) = point.messages.get_mut(&message) else { return };
         open.record.delivery = *delivery;
         open.record.logged = false;
-        let (entry_id, document_type) = (open.record.entry_id, open.path.document_type);
+        let (entry_id, document_type, lane) = (open.record.entry_id, open.path.document_type, open.path.lane);
         match delivery.state {
             State::Pending | State::InFlight => {}
             State::Accepted => {
@@ -382,8 +389,22 @@ impl Outbound {
             point.start_unsettled_clock(now);
             point.unsettled.push_back(message);
         }
+        if delivery.state != State::Accepted && !delivery.in_doubt {
+            point.is_back(lane, entry_id);
+        }
         if *released {
-            point.refill = Some(point.refill.unwrap_or(i64::MAX).min(entry_id));
+            self.refill_above(number, entry_id);
+        }
+    }
+
+    /// The journal has decided about it before: what there is to settle is taken from there.
+    fn take_again(&mut self, number: PointNumber, message: i64) {
+        let point = self.point(number);
+        let delivery = point.messages.get(&message).map(|open| open.record.delivery);
+        if delivery.is_some_and(|delivery| !delivery.state.is_final() || delivery.settled) {
+            let freed = point.messages.remove(&message).map_or(0, |open| open.bytes);
+            self.bytes_used -= freed;
+            self.adopt(number, vec![message]);
         }
     }
 

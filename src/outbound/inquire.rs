@@ -225,6 +225,8 @@ impl Outbound {
     pub(super) fn start_probes(&mut self, number: PointNumber, now: i64) {
         /// Rows asked for: the first of them becomes the probe.
         const PROBES: i64 = 5;
+        /// None of them may have become one: they are gone, or wait for others.
+        const ASK_AGAIN_MS: i64 = 10_000;
         let due: Vec<_> = self
             .scopes
             .troubles()
@@ -240,10 +242,12 @@ impl Outbound {
             .collect();
         for (document_type, not_before) in due {
             let point = &mut self.points[usize::from(number)];
-            let asked = point.probes_asked.insert(document_type, not_before) == Some(not_before);
+            let asked_at = point.probes_asked.get(&document_type);
+            let asked = asked_at.is_some_and(|at| not_before <= *at && now < at + ASK_AGAIN_MS);
             if asked || point.lanes.has_type(document_type) {
                 continue;
             }
+            point.probes_asked.insert(document_type, now);
             let (journal, point_id) = (self.journal.clone(), point.point_id);
             let name = point.type_name(document_type).to_owned();
             self.work.push(Box::pin(async move {

@@ -25,7 +25,7 @@ use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, Backoff, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, PointNumber, Scopes};
 use crate::ims::{self, Client, Remark};
-use crate::journal::{Applied, Change, Journal, JournalError, Record};
+use crate::journal::{Change, Commit, Journal, JournalError, Record};
 
 mod admit;
 mod collect;
@@ -120,10 +120,10 @@ struct Endpoint {
 /// Something that took time and has ended.
 pub enum Event {
     Recovered(PointNumber, Box<Result<Restored, SettleFailure>>),
-    Collected(PointNumber, Box<Result<CollectedBox, CollectFailure>>),
+    Collected(PointNumber, Box<Look>),
     /// The database says that there may be new rows, or cannot say so now.
     Changed(usize, Result<(), DatabaseError>),
-    Committed(Arc<Vec<Change>>, Vec<Then>, Result<Vec<Applied>, JournalError>),
+    Committed(Arc<Vec<Change>>, Vec<Then>, Result<Commit, JournalError>),
     Reread(PointNumber, Box<Result<Vec<(i64, deliver::Reread)>, DatabaseError>>, Vec<i64>),
     Posted(Box<deliver::Posted>),
     Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
@@ -136,12 +136,13 @@ pub enum Event {
     Retained(PointNumber, Result<retain::Retained, SettleFailure>),
 }
 
-/// Opaque to the outside: what a pass found.
-pub struct CollectedBox(Collected);
-/// Opaque to the outside: why a pass could not look.
-pub struct CollectFailure {
-    error: CollectError,
+/// Opaque to the outside: a look at the outbox.
+pub struct Look {
+    /// By which it judged.
+    settings: Arc<ConnectionPoint>,
+    /// Ids that it was to judge in any case.
     wanted: std::collections::BTreeSet<i64>,
+    found: Result<Collected, CollectError>,
 }
 /// Opaque to the outside: what settling did.
 pub struct SettleOutcome(SettledBatch);
@@ -163,7 +164,6 @@ pub enum Then {
     Recorded { point: PointNumber, message: i64 },
     Settled { point: PointNumber, messages: Vec<i64> },
     HeadersParked { point: PointNumber },
-    Woken { point: PointNumber },
     Resent { point: PointNumber, lane: Reserved },
     Released { point: PointNumber },
 }
@@ -379,10 +379,9 @@ impl Outbound {
                 .get(document_type)
                 .is_some_and(|document| document.after_failure == AfterFailure::Hold);
             if !now_holds {
-                self.queue(
-                    Change::Unhold { point_id, document_type: document_type.to_string() },
-                    Then::Released { point: number },
-                );
+                // Behind all that was decided by the settings before.
+                let change = Change::Unhold { point_id, document_type: document_type.to_string() };
+                self.admissions.push_back((change, Then::Released { point: number }));
             }
         }
     }
@@ -492,10 +491,7 @@ impl Outbound {
     fn take_in(&mut self, event: Event) {
         match event {
             Event::Recovered(point, result) => self.recovered(point, *result),
-            Event::Collected(point, result) => match *result {
-                Ok(CollectedBox(collected)) => self.admit(point, collected),
-                Err(CollectFailure { error, wanted }) => self.collect_failed(point, error, wanted),
-            },
+            Event::Collected(point, look) => self.looked(point, *look),
             Event::Changed(site, result) => self.outbox_changed(site, result),
             Event::Committed(changes, thens, result) => self.committed(&changes, thens, result),
             Event::Reread(point, result, messages) => self.reread(point, *result, &messages),
@@ -689,17 +685,12 @@ impl Outbound {
         }));
     }
 
-    fn committed(
-        &mut self,
-        changes: &[Change],
-        thens: Vec<Then>,
-        result: Result<Vec<Applied>, JournalError>,
-    ) {
+    fn committed(&mut self, changes: &[Change], thens: Vec<Then>, result: Result<Commit, JournalError>) {
         if let Some(began) = self.committing.take() {
             self.commit_time.take(began.elapsed());
         }
-        let applied = match result {
-            Ok(applied) => applied,
+        let Commit { applied, woken } = match result {
+            Ok(commit) => commit,
             Err(error @ JournalError::NoRoom { .. }) => {
                 self.journal_meter.commits_failed += 1;
                 return self.not_committed(changes, thens, &error);
@@ -726,11 +717,11 @@ impl Outbound {
                 Then::Recorded { point, message } => self.recorded(point, message, &applied),
                 Then::Settled { point, messages } => self.forget(point, &messages),
                 Then::HeadersParked { point } => self.point(point).parking -= 1,
-                Then::Woken { point } => self.woken(point, &applied),
                 Then::Resent { point, lane } => self.admitted(point, applied, None, 0, lane),
-                Then::Released { point } => self.point(point).refill = Some(i64::MIN),
+                Then::Released { point } => self.refill_above(point, i64::MIN),
             }
         }
+        self.woken(&woken);
     }
 
     /// Nothing of it was written. Outcomes stay in memory until they are recorded; what only wanted to begin goes
@@ -755,7 +746,6 @@ impl Outbound {
                 | Then::Recorded { .. }
                 | Then::Settled { .. }
                 | Then::HeadersParked { .. }
-                | Then::Woken { .. }
                 | Then::Resent { .. }
                 | Then::Released { .. } => {
                     kept.push(change.clone());

@@ -8,6 +8,7 @@ use foldhash::{HashMap, HashSet};
 
 use crate::database::{Selection, Settled};
 use crate::domain::ahead::{MeanTime, begun_ahead};
+use crate::domain::delivery::State;
 use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
@@ -74,8 +75,10 @@ pub(super) struct Point {
     type_numbers: HashMap<Arc<str>, TypeNumber>,
     pub lanes: Lanes,
     pub messages: HashMap<i64, Open>,
-    /// Lanes with a message that is being admitted and begun in one transaction.
-    pub reserved: HashSet<LaneKey>,
+    /// Lanes with rows that the journal is being told of, and how many each.
+    pub reserved: HashMap<LaneKey, usize>,
+    /// Of lanes, the highest row that is out, or accepted (or may be) and not settled: a lower one that is found now is late.
+    pub sent: HashMap<LaneKey, i64>,
     /// Rows that the journal is being told of, and how often each.
     pub admitting: HashMap<i64, usize>,
     pub scanned_up_to: i64,
@@ -88,13 +91,15 @@ pub(super) struct Point {
     pub sweep: Sweep,
     /// Ids to be judged without waiting for a scan.
     pub wanted: BTreeSet<i64>,
+    /// Parked rows may have to be judged again.
+    pub woken: bool,
     /// Rows wait for headers that may still come.
     pub waits_for_headers: bool,
     /// The journal may have such rows.
     pub headers_parked: bool,
     /// Such rows that the journal is being told of.
     pub parking: usize,
-    /// Document types for which parked rows were asked for as probes, and for which wait.
+    /// Document types for which parked rows were asked for as probes, and when.
     pub probes_asked: HashMap<TypeNumber, i64>,
     /// Rows that are to be flagged 1 again: ION accepted them before.
     pub reflag: Vec<i64>,
@@ -206,7 +211,8 @@ impl Point {
             type_numbers: HashMap::default(),
             lanes: Lanes::default(),
             messages: HashMap::default(),
-            reserved: HashSet::default(),
+            reserved: HashMap::default(),
+            sent: HashMap::default(),
             admitting: HashMap::default(),
             scanned_up_to: 0,
             observed_up_to: 0,
@@ -216,6 +222,7 @@ impl Point {
             sweep: Sweep::default(),
             wanted: BTreeSet::new(),
             waits_for_headers: false,
+            woken: true,
             headers_parked: true,
             parking: 0,
             probes_asked: HashMap::default(),
@@ -371,6 +378,9 @@ impl Point {
         let lane = record.lane;
         let message = record.message;
         let is_final = record.delivery.state.is_final();
+        if matches!(record.delivery.state, State::InFlight | State::Accepted) {
+            self.goes_out(lane, record.entry_id);
+        }
         self.messages.insert(message, Open { record, path, parcel, bytes, verify: false });
         if is_final {
             self.unsettled.push_back(message);
@@ -437,18 +447,28 @@ impl Point {
     }
 
     /// The journal is to be told of a message of this row.
-    pub fn admission_begins(&mut self, entry_id: i64) {
+    /// A message goes out, or has.
+    pub fn goes_out(&mut self, lane: LaneKey, entry_id: i64) {
+        let highest = self.sent.entry(lane).or_insert(entry_id);
+        *highest = entry_id.max(*highest);
+    }
+
+    /// A message did not go out, or is settled: whether it did is known to the journal from here on.
+    pub fn is_back(&mut self, lane: LaneKey, entry_id: i64) {
+        if self.sent.get(&lane) == Some(&entry_id) {
+            self.sent.remove(&lane);
+        }
+    }
+
+    pub fn admission_begins(&mut self, entry_id: i64, lane: LaneKey) {
         *self.admitting.entry(entry_id).or_default() += 1;
+        *self.reserved.entry(lane).or_default() += 1;
     }
 
     /// The journal knows a message now, or could not be told.
     pub fn admission_ended(&mut self, entry_id: i64, lane: LaneKey) {
-        if let Some(more) = self.admitting.get_mut(&entry_id).filter(|times| **times > 1) {
-            *more -= 1;
-        } else {
-            self.admitting.remove(&entry_id);
-        }
-        self.reserved.remove(&lane);
+        count_down(&mut self.admitting, entry_id);
+        count_down(&mut self.reserved, lane);
     }
 
     /// The time since which something waits to be settled.
@@ -499,4 +519,16 @@ pub(super) struct SettledBatch {
     /// Rows that no longer hold what was sent: written to the log, not flagged.
     pub changed: Vec<i64>,
     pub settled: Settled,
+}
+
+/// One less; none is no entry.
+fn count_down<K: std::hash::Hash + Eq, S: std::hash::BuildHasher>(
+    counts: &mut std::collections::HashMap<K, usize, S>,
+    key: K,
+) {
+    if let Some(more) = counts.get_mut(&key).filter(|times| **times > 1) {
+        *more -= 1;
+    } else {
+        counts.remove(&key);
+    }
 }

@@ -4,7 +4,7 @@
 //! is compared with its row before it is flagged.
 
 use super::rebuild::{self, Rebuilt, rebuild};
-use super::{Event, Outbound, SettleFailure};
+use super::{Event, Outbound, SettleFailure, Then};
 use crate::database::Database;
 use crate::domain::delivery::Event as Happens;
 use crate::domain::notice::{Notice, Severity};
@@ -27,6 +27,8 @@ pub struct Restored {
     rebuilt: Rebuilt,
     unsettled: Vec<Record>,
     receivers: Vec<String>,
+    /// Document types with rows that wait because the type is suspended.
+    suspended: Vec<String>,
 }
 
 impl Outbound {
@@ -114,7 +116,32 @@ impl Outbound {
         for reason in ["unlisted", "disabled", "behind"] {
             self.wake(number, reason, String::new());
         }
+        // The process may have ended between the end of a trouble and this.
+        for document_type in restored.suspended {
+            let of_type = Scope::DocumentType(number, self.point(number).type_number(&document_type));
+            if self.scopes.trouble(of_type).is_none() {
+                self.wake(number, "suspended", document_type);
+            }
+        }
         self.start_commands();
+    }
+
+    /// Messages above this row that waited for a failed one may go. What is about to be admitted does not begin before
+    /// them: it was decided when memory knew of nothing else in its lane.
+    pub(super) fn refill_above(&mut self, number: PointNumber, above: i64) {
+        let point = self.point(number);
+        point.refill = Some(point.refill.unwrap_or(i64::MAX).min(above));
+        let mut free = Vec::new();
+        for (change, then) in &mut self.admissions {
+            if let (Change::Admit(admission), Then::Admitted { point, lane, .. }) = (change, then)
+                && *point == number
+                && lane.begin
+            {
+                (admission.begin, lane.begin) = (false, false);
+                free.push(lane.path);
+            }
+        }
+        free.iter().for_each(|path| self.free_slot(number, path));
     }
 
     /// Takes pending messages into memory that only the journal has, as room allows.
@@ -182,7 +209,8 @@ impl Outbound {
         match result {
             Ok(records) => {
                 let point = self.point(number);
-                for record in records {
+                let ended = |record: &Record| record.delivery.state.is_final() && !record.delivery.settled;
+                for record in records.into_iter().filter(ended) {
                     if !point.messages.contains_key(&record.message) {
                         point.start_unsettled_clock(now);
                         point.remember(record, None, 0);
@@ -223,7 +251,8 @@ async fn restore(
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
     let receivers = journal.receivers(known.point_id).await?;
     let highest = journal.highest(known.point_id).await?;
-    Ok(Restored { known, highest, interrupted: interrupted.len(), rebuilt, unsettled, receivers })
+    let suspended = journal.suspended(known.point_id).await?;
+    Ok(Restored { known, highest, interrupted: interrupted.len(), rebuilt, unsettled, receivers, suspended })
 }
 
 /// The message log had more than a start may read.

@@ -175,7 +175,6 @@ impl Outbound {
             tracing::info!(connection_point = self.point(point).name(), document_type, "goes on");
             self.point(point).probes_asked.remove(&number);
             self.wake(point, "suspended", document_type);
-            self.wake(point, "behind", String::new());
         }
     }
 

@@ -132,8 +132,12 @@ impl Outbound {
     /// The journal has let it go: memory does too.
     pub(super) fn forget(&mut self, number: PointNumber, messages: &[i64]) {
         let point = self.point(number);
-        let freed: usize =
-            messages.iter().filter_map(|message| point.messages.remove(message)).map(|open| open.bytes).sum();
+        let mut freed = 0;
+        for message in messages {
+            let Some(open) = point.messages.remove(message) else { continue };
+            freed += open.bytes;
+            point.is_back(open.path.lane, open.record.entry_id);
+        }
         self.bytes_used -= freed;
     }
 

@@ -230,8 +230,10 @@ impl Server {
         self.runtime.block_on(async {
             let client = self.cluster.connect(&self.database).await;
             client.batch_execute("BEGIN").await.unwrap();
-            let entry_sql = "INSERT INTO cor_outbox_entry (c_tenant_id, c_logical_id, c_created_date_time, c_xml) \
-                             VALUES ($1, $2, $3::text::timestamptz, $4) RETURNING c_id";
+            let entry_sql =
+                "INSERT INTO cor_outbox_entry (c_id, c_tenant_id, c_logical_id, c_created_date_time, c_xml) \
+                 VALUES (coalesce($5, nextval(pg_get_serial_sequence('cor_outbox_entry', 'c_id'))), $1, $2, \
+                 $3::text::timestamptz, $4) RETURNING c_id";
             let entry_sql = client.prepare(entry_sql).await.unwrap();
             let headers_sql = "INSERT INTO cor_outbox_headers (c_outbox_id, c_header_key, c_header_value) \
                                SELECT $1, key, value FROM unnest($2::text[], $3::text[]) AS h (key, value)";
@@ -239,8 +241,8 @@ impl Server {
             let mut ids = Vec::with_capacity(entries.len());
             for entry in entries {
                 let xml = entry.payload(tenant_id);
-                let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-                    [&tenant_id, &LOGICAL_ID, &entry.created, &xml];
+                let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                    [&tenant_id, &LOGICAL_ID, &entry.created, &xml, &entry.entry_id];
                 let id: i64 = client.query_one(&entry_sql, &values).await.unwrap().get(0);
                 let (keys, values): (Vec<_>, Vec<_>) = entry.headers(tenant_id).into_iter().unzip();
                 client.execute(&headers_sql, &[&id, &keys, &values]).await.unwrap();
@@ -365,6 +367,12 @@ impl Site {
             return server.exec(sql);
         }
         self.database().execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Bytes as a literal of its dialect.
+    pub fn bytes(&self, bytes: &[u8]) -> String {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        if self.server.is_some() { format!("'\\x{hex}'::bytea") } else { format!("X'{hex}'") }
     }
 
     /// A number that the database answers.
@@ -802,10 +810,15 @@ impl Agent {
 
     /// SIGTERM, and an orderly end.
     pub fn term(mut self) {
+        let status = self.stop();
+        assert_eq!(status.code(), Some(0), "{status}\n{}", self.log());
+    }
+
+    /// SIGTERM, and whatever end comes of it.
+    pub fn stop(&mut self) -> ExitStatus {
         let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
-        let status = self.wait();
-        assert_eq!(status.code(), Some(0), "{status}\n{}", self.log());
+        self.wait()
     }
 }
 
