@@ -74,6 +74,18 @@ impl Lanes {
         self.change(lane, |lane| lane.busy = true);
     }
 
+    /// A row below the head of the lane is on its way here: the lane gives nothing until `give_back`. False: it does not
+    /// come before the head, or a message of the lane is out anyway.
+    pub fn wait_for(&mut self, lane: LaneKey, entry_id: i64) -> bool {
+        let waits = self.lanes.get(&lane).is_some_and(|lane| {
+            !lane.busy && lane.waiting.first_key_value().is_some_and(|(head, _)| *head > entry_id)
+        });
+        if waits {
+            self.occupy(lane);
+        }
+        waits
+    }
+
     /// This message has been handed out and is still the head of its lane.
     pub fn is_out(&self, lane: LaneKey, entry_id: i64) -> bool {
         self.lanes.get(&lane).is_some_and(|lane| {
@@ -234,6 +246,22 @@ mod tests {
         assert_eq!(best(&lanes), Some(LaneKey(2)));
         assert_eq!(lanes.take(LaneKey(1)).unwrap().entry_id, 1);
         assert_eq!(lanes.take(LaneKey(1)), None);
+    }
+
+    #[test]
+    fn a_lane_waits_for_a_lower_row_that_is_on_its_way_here() {
+        let mut lanes = Lanes::default();
+        lanes.insert(LaneKey(1), waiting(5, 4));
+        assert!(!lanes.wait_for(LaneKey(1), 6), "it comes after the head");
+        assert!(!lanes.wait_for(LaneKey(2), 1), "there is no such lane");
+        assert!(lanes.wait_for(LaneKey(1), 3));
+        assert!(!lanes.has_ready());
+        assert!(!lanes.wait_for(LaneKey(1), 4), "it waits already");
+        lanes.insert(LaneKey(1), waiting(3, 4));
+        lanes.give_back(LaneKey(1));
+        assert_eq!(lanes.take(LaneKey(1)).unwrap().entry_id, 3);
+        assert!(!lanes.wait_for(LaneKey(1), 2), "one is out");
+        assert!(!lanes.is_known(LaneKey(2)));
     }
 
     #[test]

@@ -369,9 +369,11 @@ impl Outbound {
             point.goes_out(lane, admission.entry_id);
             self.scopes.begun(&path);
         }
-        self.point(number).admission_begins(admission.entry_id, lane);
+        let point = self.point(number);
+        point.admission_begins(admission.entry_id, lane);
+        let blocks = point.lanes.wait_for(lane, admission.entry_id);
         self.bytes_used += bytes;
-        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
+        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, blocks, path };
         (
             Some(Change::Admit(Box::new(admission))),
             Then::Admitted { point: number, parcel, bytes, lane: reserved },
@@ -426,7 +428,7 @@ impl Outbound {
             self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
-        point.admission_ended(reserved.entry_id, reserved.lane);
+        point.admission_ended(&reserved);
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
             self.bytes_used -= bytes;
@@ -469,7 +471,7 @@ impl Outbound {
         }
         let now = self.now();
         let point = self.point(number);
-        point.admission_ended(reserved.entry_id, reserved.lane);
+        point.admission_ended(reserved);
         match applied {
             Applied::Delivered => {
                 point.reflag.push(reserved.entry_id);
@@ -504,7 +506,7 @@ impl Outbound {
             self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
-        point.admission_ended(reserved.entry_id, reserved.lane);
+        point.admission_ended(reserved);
         point.wanted.insert(reserved.entry_id);
         point.next_scan_at = 0;
     }

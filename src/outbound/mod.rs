@@ -174,6 +174,8 @@ pub struct Reserved {
     entry_id: i64,
     lane: crate::domain::ids::LaneKey,
     begin: bool,
+    /// Its lane has later messages, which wait until the journal knows it.
+    blocks: bool,
     path: crate::domain::waiting::Path,
 }
 

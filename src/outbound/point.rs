@@ -20,7 +20,7 @@ use crate::domain::sweep::Sweep;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Pause, Record, Tour};
 
-use super::Mode;
+use super::{Mode, Reserved};
 
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
@@ -446,7 +446,6 @@ impl Point {
         before.is_some() != self.blackout_until.is_some()
     }
 
-    /// The journal is to be told of a message of this row.
     /// A message goes out, or has.
     pub fn goes_out(&mut self, lane: LaneKey, entry_id: i64) {
         let highest = self.sent.entry(lane).or_insert(entry_id);
@@ -460,15 +459,19 @@ impl Point {
         }
     }
 
+    /// The journal is to be told of a message of this row.
     pub fn admission_begins(&mut self, entry_id: i64, lane: LaneKey) {
         *self.admitting.entry(entry_id).or_default() += 1;
         *self.reserved.entry(lane).or_default() += 1;
     }
 
     /// The journal knows a message now, or could not be told.
-    pub fn admission_ended(&mut self, entry_id: i64, lane: LaneKey) {
-        count_down(&mut self.admitting, entry_id);
-        count_down(&mut self.reserved, lane);
+    pub fn admission_ended(&mut self, reserved: &Reserved) {
+        count_down(&mut self.admitting, reserved.entry_id);
+        count_down(&mut self.reserved, reserved.lane);
+        if reserved.blocks {
+            self.lanes.give_back(reserved.lane);
+        }
     }
 
     /// The time since which something waits to be settled.

@@ -1,0 +1,370 @@
+//! A night of everything at once: rows late, broken, corrected, withdrawn and set back; ION failing in every way;
+//! settings and commands of a hasty DBA; kills. Whatever the order, each row ends explained, and each lane in order.
+
+// Kills are told by their signals.
+#![cfg(target_os = "linux")]
+
+mod site;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bodrelay::simulator::Options;
+use bodrelay::simulator::script::{Fault, What};
+use fastrand::Rng;
+use site::{Agent, Entry, Site, seed};
+
+const DOCUMENTS: u64 = 8;
+
+/// What the application and the DBA do.
+struct Night<'a> {
+    site: &'a Site,
+    random: Rng,
+    /// What is in the outbox now, by `C_ID`; a broken document has none.
+    rows: BTreeMap<i64, Option<Entry>>,
+    /// Numbers that a transaction under way has taken.
+    holes: Vec<i64>,
+    /// Rows that lack a header.
+    headless: Vec<i64>,
+    next_id: i64,
+    version: i64,
+    done: Vec<String>,
+}
+
+impl Night<'_> {
+    fn entry(&mut self) -> Entry {
+        self.version += 1;
+        let entry = Entry::new(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS)), self.version);
+        match self.random.bool() {
+            true => entry.message_id(&format!("erp-{}", self.version)),
+            false => entry,
+        }
+    }
+
+    fn sql(&mut self, sql: &str) {
+        self.done.push(sql.chars().take(160).collect());
+        self.site.sql(sql);
+    }
+
+    /// Rows in the order of their numbers, some of which are left for later.
+    fn write(&mut self) {
+        let mut batch = Vec::new();
+        for _ in 0..self.random.usize(1..=4) {
+            if self.random.u8(0..6) == 0 {
+                self.holes.push(self.next_id);
+                self.next_id += 1;
+            }
+            batch.push(self.entry().entry_id(self.next_id));
+            self.next_id += 1;
+        }
+        self.insert(batch);
+    }
+
+    fn insert(&mut self, batch: Vec<Entry>) {
+        let named: Vec<_> = batch.iter().map(|entry| (entry.entry_id, entry.document_id.clone())).collect();
+        self.done.push(format!("write {named:?}"));
+        let ids = self.site.insert_all(&batch);
+        self.rows.extend(ids.into_iter().zip(batch.into_iter().map(Some)));
+    }
+
+    fn number(&mut self) -> i64 {
+        if !self.holes.is_empty() && self.random.bool() {
+            return self.holes.swap_remove(self.random.usize(..self.holes.len()));
+        }
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// A transaction that took its number early commits late.
+    fn write_late(&mut self) {
+        let number = self.number();
+        let entry = self.entry().entry_id(number);
+        self.insert(vec![entry]);
+    }
+
+    /// A document that ends in its middle, of a lane that others are in.
+    fn write_broken(&mut self) {
+        let (number, document) = (self.number(), self.random.u64(1..=DOCUMENTS));
+        self.write_raw(number, &format!("ITEM-{document}"), b"<SyncItemMaster>", true);
+        self.rows.insert(number, None);
+    }
+
+    /// An application that writes its headers in two transactions.
+    fn write_without_a_header(&mut self) {
+        let number = self.number();
+        let entry = Entry { message_id: None, ..self.entry() };
+        self.write_raw(number, &entry.document_id, entry.xml(self.site.tenant_id()).as_bytes(), false);
+        self.rows.insert(number, Some(entry));
+        self.headless.push(number);
+    }
+
+    fn write_raw(&mut self, number: i64, document_id: &str, document: &[u8], whole: bool) {
+        let headers: String = [
+            ("TenantId", self.site.tenant_id()),
+            ("BODType", "Sync.ItemMaster"),
+            ("FromLogicalId", "lid://acme.erp.plant1"),
+            ("AccountingEntity", "100"),
+            ("Location", "PLANT1"),
+            ("DocumentId", document_id),
+            ("ToLogicalId", "lid://default"),
+        ]
+        .iter()
+        .take(if whole { 7 } else { 6 })
+        .map(|(key, value)| header(number, key, value))
+        .collect();
+        let document = self.site.bytes(document);
+        self.done
+            .push(format!("write {number} of {document_id}, {}", if whole { "broken" } else { "no header" }));
+        self.site.sql(&format!(
+            "BEGIN; INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_TENANT_ID, C_LOGICAL_ID, C_XML) \
+             VALUES ({number}, '{}', 'lid://acme.erp.plant1', {document}); {headers}COMMIT",
+            self.site.tenant_id()
+        ));
+    }
+
+    fn write_the_header(&mut self) {
+        if let Some(number) = self.headless.pop() {
+            self.sql(&header(number, "ToLogicalId", "lid://default"));
+        }
+    }
+
+    fn any_row(&mut self, flag: i64) -> Option<i64> {
+        let ids: Vec<i64> = self.rows.keys().copied().collect();
+        let from = self.random.usize(..ids.len().max(1));
+        ids.iter().cycle().skip(from).take(ids.len()).copied().find(|id| self.site.flag(*id) == Some(flag))
+    }
+
+    /// The application mends a failed document and sets its row to 0.
+    fn correct(&mut self) {
+        let Some(id) = self.any_row(9) else { return };
+        let document = match &self.rows[&id] {
+            Some(entry) => entry.document_id.clone(),
+            None => return self.mend(id),
+        };
+        self.version += 1;
+        self.replace(id, Entry::new(&document, self.version));
+    }
+
+    fn mend(&mut self, id: i64) {
+        let sql = format!(
+            "SELECT C_HEADER_VALUE FROM COR_OUTBOX_HEADERS WHERE C_OUTBOX_ID = {id} AND C_HEADER_KEY = 'DocumentId'"
+        );
+        let document = self.site.text(&sql).unwrap();
+        self.version += 1;
+        self.replace(id, Entry::new(&document, self.version));
+    }
+
+    fn replace(&mut self, id: i64, entry: Entry) {
+        let bytes = self.site.bytes(entry.xml(self.site.tenant_id()).as_bytes());
+        self.done.push(format!("correct {id}"));
+        self.site.sql(&format!(
+            "BEGIN; UPDATE COR_OUTBOX_ENTRY SET C_XML = {bytes}, C_WAS_PROCESSED = 0 WHERE C_ID = {id}; \
+             UPDATE COR_OUTBOX_HEADERS SET C_HEADER_VALUE = '{}' \
+             WHERE C_OUTBOX_ID = {id} AND C_HEADER_KEY = 'VariationId'; COMMIT",
+            entry.version
+        ));
+        self.rows.insert(id, Some(entry));
+    }
+
+    fn set_back(&mut self, flag: i64) {
+        let Some(id) = self.any_row(flag) else { return };
+        self.sql(&format!(
+            "UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = {id} AND C_WAS_PROCESSED = {flag}"
+        ));
+    }
+
+    fn withdraw(&mut self) {
+        let Some(id) = self.any_row(0) else { return };
+        self.sql(&format!("DELETE FROM COR_OUTBOX_ENTRY WHERE C_ID = {id}"));
+        self.rows.remove(&id);
+    }
+
+    fn command(&mut self) {
+        let commands = [
+            "('resubmit', 'CP1', 'ItemMaster', NULL)",
+            "('discard', 'CP1', 'ItemMaster', 'no use')",
+            "('pause', 'CP1', NULL, 'lunch')",
+            "('resume', 'CP1', NULL, NULL)",
+            "('resume', 'CP1', NULL, NULL)",
+            "('poll_now', 'CP1', NULL, NULL)",
+        ];
+        let command = *self.random.choice(&commands).unwrap();
+        self.sql(&format!(
+            "INSERT INTO bodrelay_command (command, connection_point, noun, reason) VALUES {command}"
+        ));
+    }
+
+    fn change_settings(&mut self) {
+        let of_point = |it: &str| format!("UPDATE bodrelay_connection_point SET {it}");
+        let sql = match self.random.u8(0..10) {
+            0 | 1 => of_point("after_failure = 'hold'"),
+            2 => of_point("after_failure = 'continue'"),
+            3 => of_point(&format!("parallel_posts = {}", self.random.u8(1..=16))),
+            4 => of_point(if self.random.bool() { "send_mode = 'observe'" } else { "send_mode = 'off'" }),
+            5 => of_point("send_mode = 'on'"),
+            6 => {
+                format!("UPDATE bodrelay_document SET enabled = {}", u8::from(self.random.u8(0..3) > 0))
+            }
+            _ => {
+                "UPDATE bodrelay_document SET after_failure = CASE WHEN after_failure IS NULL THEN 'hold' END"
+                    .to_owned()
+            }
+        };
+        self.sql(&sql);
+    }
+
+    fn disturb(&mut self) {
+        let faults = [
+            Fault::refuse(503),
+            Fault::refuse(400),
+            Fault::refuse(429),
+            Fault::refuse(412),
+            Fault::refuse(500),
+            Fault::new(What::StoreThenLoseAnswer),
+            Fault::new(What::ResetBeforeStore),
+            Fault::new(What::Slow { ms: 200 }),
+            Fault::new(What::Garbage),
+        ];
+        let fault = self.random.choice(&faults).unwrap().clone().times(self.random.u64(1..=4));
+        let fault = match self.random.bool() {
+            true => fault.for_document(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS))),
+            false => fault,
+        };
+        self.done.push(format!("{fault:?}"));
+        self.site.simulator.add_fault(fault);
+    }
+
+    fn one_thing(&mut self) {
+        match self.random.u8(0..64) {
+            0..20 => self.write(),
+            20..28 => self.write_late(),
+            28..31 => self.write_broken(),
+            31..34 => self.write_without_a_header(),
+            34..36 => self.write_the_header(),
+            36..40 => self.correct(),
+            40..43 => self.set_back(9),
+            43 => self.set_back(1),
+            44..47 => self.withdraw(),
+            47..52 => self.command(),
+            52..56 => self.change_settings(),
+            56..62 => self.disturb(),
+            _ => self.site.simulator.clear_faults(),
+        }
+    }
+
+    /// The morning: everything works, nothing is held back any more.
+    fn mend_all(&mut self) {
+        self.site.simulator.clear_faults();
+        self.sql("UPDATE bodrelay_connection_point SET after_failure = 'continue', send_mode = 'on', parallel_posts = 8");
+        self.sql(&listed());
+        self.sql("UPDATE bodrelay_document SET enabled = 1, after_failure = NULL");
+        while !self.headless.is_empty() {
+            self.write_the_header();
+        }
+        self.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', 'CP1')");
+    }
+
+    fn judge(&self) {
+        let site = self.site;
+        assert!(!site.has_finding("ANOTHER_SENDER"));
+        let ledger = site.simulator.ledger();
+        assert_eq!(ledger.repeats_different(), [], "an id came with other bytes");
+        // The arrival that was answered: an earlier one of the same message may be of a try before it failed.
+        let arrived: BTreeMap<_, _> = ledger
+            .arrivals()
+            .into_iter()
+            .map(|arrival| (arrival.message_id.clone(), arrival.sequence))
+            .collect();
+        let mut lanes: BTreeMap<&str, Vec<(i64, u64, bool)>> = BTreeMap::new();
+        for (id, entry) in &self.rows {
+            let log = site.log_of(*id);
+            let last = log.last().unwrap_or_else(|| panic!("row {id} is not in the log"));
+            match (site.flag(*id), entry) {
+                (Some(1), Some(entry)) => {
+                    let digest = entry.digest(site.tenant_id());
+                    assert_eq!(last.state, "accepted", "row {id}: {log:?}");
+                    assert_eq!(last.digest.as_deref(), Some(&*digest.to_string()), "row {id}: {log:?}");
+                    let (stored, _) =
+                        ledger.seen(&last.message_id).unwrap_or_else(|| panic!("row {id}: {log:?}"));
+                    assert_eq!(stored, digest, "row {id}: other bytes arrived");
+                    let at = arrived[last.message_id.as_str()];
+                    lanes.entry(&entry.document_id).or_default().push((*id, at, last.late));
+                }
+                (Some(9), _) => {
+                    assert!(["failed", "discarded"].contains(&last.state.as_str()), "row {id}: {log:?}");
+                }
+                (flag, entry) => panic!("row {id} {flag:?}, broken {}: {log:?}", entry.is_none()),
+            }
+        }
+        for (lane, arrived) in lanes {
+            for (place, (id, at, late)) in arrived.iter().enumerate() {
+                let overtaken = arrived[place + 1..].iter().any(|(_, later, _)| later < at);
+                let what =
+                    || format!("{lane}: {id} came after a later one, unsaid: {arrived:?}\n{:#?}", self.done);
+                assert!(*late || !overtaken, "{}", what());
+            }
+        }
+    }
+}
+
+/// The document type is listed, whether it was or not.
+fn listed() -> String {
+    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+     SELECT 'CP1', 'out', 'Sync', 'ItemMaster' WHERE NOT EXISTS (SELECT 1 FROM bodrelay_document)"
+        .to_owned()
+}
+
+fn header(number: i64, key: &str, value: &str) -> String {
+    format!(
+        "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
+         VALUES ({number}, '{key}', '{value}'); "
+    )
+}
+
+fn night(site: &Site, seed: u64) {
+    let seconds = std::env::var("BODRELAY_NIGHT_SECONDS").ok().and_then(|it| it.parse().ok()).unwrap_or(12);
+    let mut night = Night {
+        site,
+        random: Rng::with_seed(seed),
+        rows: BTreeMap::new(),
+        holes: Vec::new(),
+        headless: Vec::new(),
+        next_id: 1,
+        version: 0,
+        done: Vec::new(),
+    };
+    let morning = Instant::now() + Duration::from_secs(seconds);
+    let mut agent: Option<Agent> = None;
+    while Instant::now() < morning {
+        let mut running = agent.take().unwrap_or_else(|| site.start());
+        night.one_thing();
+        let until = Instant::now() + Duration::from_millis(night.random.u64(0..80));
+        running.until("the next thing", || Instant::now() >= until);
+        match night.random.u16(0..200) {
+            0..4 => running.kill(),
+            4..6 => {
+                // 3: ION could not be reached.
+                let status = running.stop();
+                assert!([Some(0), Some(3)].contains(&status.code()), "{status}\n{}", running.log());
+            }
+            _ => agent = Some(running),
+        }
+    }
+    night.mend_all();
+    let mut agent = agent.unwrap_or_else(|| site.start());
+    agent.until("the morning", || site.is_drained());
+    agent.term();
+    night.judge();
+}
+
+#[test]
+fn a_night_on_sqlite() {
+    let seed = seed();
+    night(&Site::with(Options { seed, ..Options::default() }), seed);
+}
+
+#[test]
+fn a_night_on_postgres() {
+    let seed = seed();
+    night(&Site::on_postgres(Options { seed, ..Options::default() }), seed);
+}
