@@ -732,7 +732,8 @@ fn old_work_is_finished(later: &[&str]) {
         ));
     }
     site.sql(
-        "UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID = 1; \
+        "UPDATE bodrelay_connection_point SET after_failure = 'hold'; \
+         UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID = 1; \
          UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID IN (5, 8)",
     );
     std::fs::remove_dir_all(site.path("state")).unwrap();

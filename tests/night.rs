@@ -298,10 +298,18 @@ impl Night<'_> {
         }
         for (lane, arrived) in lanes {
             for (place, (id, at, late)) in arrived.iter().enumerate() {
-                let overtaken = arrived[place + 1..].iter().any(|(_, later, _)| later < at);
-                let what =
-                    || format!("{lane}: {id} came after a later one, unsaid: {arrived:?}\n{:#?}", self.done);
-                assert!(*late || !overtaken, "{}", what());
+                let other = arrived[place + 1..].iter().find(|(_, later, _)| later < at);
+                if let Some((other, ..)) = other.filter(|_| !late) {
+                    let of = |id: &i64| {
+                        let log = site.log_of(*id);
+                        let arrivals: Vec<_> =
+                            log.iter().map(|logged| ledger.by_message_id(&logged.message_id)).collect();
+                        format!("{log:#?}\n{arrivals:#?}")
+                    };
+                    let agent = std::fs::read_to_string(site.path("agent.log")).unwrap();
+                    let story = format!("{}\n{}\n{agent}\n{:#?}", of(id), of(other), self.done);
+                    panic!("{lane}: {id} came after {other}, unsaid: {arrived:?}\n{story}");
+                }
             }
         }
     }
@@ -318,6 +326,23 @@ fn header(number: i64, key: &str, value: &str) -> String {
     format!(
         "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
          VALUES ({number}, '{key}', '{value}'); "
+    )
+}
+
+/// What the journal still has to do.
+fn open(site: &Site) -> String {
+    let text = |what: &str, from: &str| {
+        let sql = format!("SELECT coalesce(group_concat({what}, '; '), 'nothing') FROM {from}");
+        site.journal().query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    format!(
+        "open: {}\nparked: {}\nwaits: {}",
+        text(
+            "entry_id || ' state ' || state || ' held by ' || coalesce(held_by, 0) || ' lane ' || lane",
+            "message WHERE settled = 0"
+        ),
+        text("entry_id || ' ' || reason || ' lane ' || lane", "parked"),
+        text("scope || ' ' || cause || ' until ' || not_before", "scope"),
     )
 }
 
@@ -352,7 +377,9 @@ fn night(site: &Site, seed: u64) {
     }
     night.mend_all();
     let mut agent = agent.unwrap_or_else(|| site.start());
-    agent.until("the morning", || site.is_drained());
+    let noon = Instant::now() + Duration::from_secs(45);
+    agent.until("the morning", || site.is_drained() || Instant::now() > noon);
+    assert!(site.is_drained(), "{}\n{}\n{:#?}", open(site), agent.log(), night.done);
     agent.term();
     night.judge();
 }

@@ -728,6 +728,46 @@ fn headers_that_come_late_are_seen_in_the_middle_of_a_backlog() {
     }
 }
 
+/// A lane is held by the settings of now, not by those of the failure: also where they changed while nobody looked, or by a
+/// type that was taken off the list and put on it again.
+#[test]
+fn settings_that_hold_no_more_let_lanes_go() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    let fail = |document_id: &str| {
+        site.simulator.add_fault(Fault::refuse(400).for_document(document_id).times(1));
+        let failed = site.write_row("Sync.SalesOrder", document_id, "");
+        site.wait_for(&flag(failed), "9");
+        let held = site.write_row("Sync.SalesOrder", document_id, "");
+        site.wait_for(
+            &format!("SELECT held_by IS NOT NULL FROM bodrelay_message_log WHERE entry_id = {held}"),
+            "1",
+        );
+        held
+    };
+    let mut running = site.start();
+    let first = fail("SO-1");
+    assert_eq!(running.term(), 0);
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'continue'");
+    let mut running = site.start();
+    site.wait_for(&flag(first), "1");
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    site.wait_for(
+        "SELECT settings_read_at > (SELECT changed_at FROM bodrelay_connection_point) FROM bodrelay_status",
+        "1",
+    );
+    let second = fail("SO-2");
+    site.exec("DELETE FROM bodrelay_document");
+    site.wait_for("SELECT state FROM bodrelay_status", "misconfigured");
+    site.exec(
+        "UPDATE bodrelay_connection_point SET after_failure = 'continue'; \
+         INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+         VALUES ('CP1', 'out', 'Sync', 'SalesOrder')",
+    );
+    site.wait_for(&flag(second), "1");
+    assert_eq!(running.term(), 0);
+}
+
 /// What waited for a failed document goes after its correction, at once and in order.
 #[test]
 fn a_correction_lets_its_lane_go_on() {

@@ -303,11 +303,17 @@ impl Journal {
 
     /// The document types with rows that are parked because their type is suspended.
     pub async fn suspended(&self, point_id: i64) -> Result<Vec<String>> {
+        self.types(sql::PARKED_SUSPENDED, point_id).await
+    }
+
+    /// The document types with failed messages that hold their lanes.
+    pub async fn holding(&self, point_id: i64) -> Result<Vec<String>> {
+        self.types(sql::MESSAGE_HOLDING, point_id).await
+    }
+
+    async fn types(&self, statement: &'static str, point_id: i64) -> Result<Vec<String>> {
         self.query(move |connection| {
-            connection
-                .prepare_cached(sql::PARKED_SUSPENDED)?
-                .query_map([point_id], |row| row.get(0))?
-                .collect()
+            connection.prepare_cached(statement)?.query_map([point_id], |row| row.get(0))?.collect()
         })
         .await
     }

@@ -359,7 +359,7 @@ impl Outbound {
             priority: judged.priority,
             facts: judged.facts,
             in_doubt,
-            late: point.sent.get(&lane).is_some_and(|highest| *highest > judged.entry_id),
+            late: point.is_late(lane, judged.entry_id),
             failure,
             begin,
             now,
@@ -369,11 +369,9 @@ impl Outbound {
             point.goes_out(lane, admission.entry_id);
             self.scopes.begun(&path);
         }
-        let point = self.point(number);
-        point.admission_begins(admission.entry_id, lane);
-        let blocks = point.lanes.wait_for(lane, admission.entry_id);
+        self.point(number).admission_begins(admission.entry_id, lane);
         self.bytes_used += bytes;
-        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, blocks, path };
+        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
         (
             Some(Change::Admit(Box::new(admission))),
             Then::Admitted { point: number, parcel, bytes, lane: reserved },
@@ -388,7 +386,7 @@ impl Outbound {
             && !point.lanes.has_ready()
             && point.lanes.head(path.lane).is_none()
             && !point.lanes.is_known(path.lane)
-            && !point.reserved.contains_key(&path.lane)
+            && point.reserved(path.lane).is_none()
             && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
             && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
     }
@@ -428,7 +426,7 @@ impl Outbound {
             self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
-        point.admission_ended(&reserved);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
             self.bytes_used -= bytes;
@@ -441,10 +439,9 @@ impl Outbound {
             let document_type = point.type_number(&record.document_type);
             point.meter.ended(document_type, state);
             point.note_failure(&record);
-            // What it holds.
-            point.may_be_unlogged = true;
+            let freed = if record.holds { point.let_go_above(record.lane, record.entry_id) } else { 0 };
             point.start_unsettled_clock(now);
-            self.bytes_used -= bytes;
+            self.bytes_used -= bytes + freed;
             self.point(number).remember(*record, None, 0);
             return;
         }
@@ -457,7 +454,7 @@ impl Outbound {
         let (message, lane) = (record.message, record.lane);
         point.remember(*record, parcel, bytes);
         if begun {
-            point.lanes.occupy(lane);
+            point.occupy(lane);
             point.to_post.push_back(message);
         }
     }
@@ -471,7 +468,7 @@ impl Outbound {
         }
         let now = self.now();
         let point = self.point(number);
-        point.admission_ended(reserved);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         match applied {
             Applied::Delivered => {
                 point.reflag.push(reserved.entry_id);
@@ -506,7 +503,7 @@ impl Outbound {
             self.point(number).is_back(reserved.lane, reserved.entry_id);
         }
         let point = self.point(number);
-        point.admission_ended(reserved);
+        point.admission_ended(reserved.entry_id, reserved.lane);
         point.wanted.insert(reserved.entry_id);
         point.next_scan_at = 0;
     }

@@ -75,6 +75,7 @@ impl Outbound {
                 break;
             }
             let Some(waiting) = point.lanes.take(path.lane) else { break };
+            point.goes_out(path.lane, waiting.entry_id);
             point.begun += 1;
             self.scopes.begun(&path);
             if has_bytes {
@@ -126,11 +127,7 @@ impl Outbound {
     }
 
     fn begin(&mut self, number: PointNumber, message: i64, now: i64) {
-        let open = self.point(number).messages.get(&message).map(|open| &open.record);
-        let believed = open.map(|record| record.delivery);
-        if let Some((lane, entry_id)) = open.map(|record| (record.lane, record.entry_id)) {
-            self.point(number).goes_out(lane, entry_id);
-        }
+        let believed = self.point(number).messages.get(&message).map(|open| open.record.delivery);
         let note = Note { now, ..Note::default() };
         let change = Change::Step(Box::new(Step { message, event: Happens::Begin, note, believed }));
         self.queue(change, Then::Begun { point: number, message });
@@ -155,15 +152,17 @@ impl Outbound {
         let point = self.point(number);
         point.is_back(open.path.lane, open.record.entry_id);
         point.lanes.remove(open.path.lane, open.record.entry_id);
-        point.lanes.give_back(open.path.lane);
+        point.give_back(open.path.lane);
         point.may_be_unlogged = true;
     }
 
     pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
         let Some(open) = self.point(number).messages.get(&message) else { return };
-        let path = open.path;
+        let (path, entry_id) = (open.path, open.record.entry_id);
         self.free_slot(number, &path);
-        self.point(number).lanes.give_back(path.lane);
+        let point = self.point(number);
+        point.is_back(path.lane, entry_id);
+        point.give_back(path.lane);
     }
 
     /// A slot that was kept is not used after all.
@@ -342,19 +341,13 @@ impl Outbound {
         let again = matches!(event, Happens::Retry { .. });
         let mut freed = 0;
         let point = self.point(number);
+        if hold {
+            freed = point.let_go_above(path.lane, entry_id);
+        }
         if !again {
             point.lanes.remove(path.lane, entry_id);
         }
-        if hold {
-            // The journal holds them in the same transaction; memory lets them go.
-            for waiting in point.lanes.remove_above(path.lane, entry_id) {
-                if let Some(open) = point.messages.remove(&waiting.message) {
-                    freed += open.bytes;
-                }
-            }
-            point.may_be_unlogged = true;
-        }
-        point.lanes.give_back(path.lane);
+        point.give_back(path.lane);
         point.lanes.wait_until(path.lane, wait.filter(|_| again));
         self.bytes_used -= freed;
     }

@@ -129,7 +129,7 @@ pub enum Event {
     Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
     Logged(PointNumber, Result<settle::LoggedPage, SettleFailure>),
     Inquired(PointNumber, Box<inquire::Inquiry>),
-    Refilled(PointNumber, Result<Vec<Record>, JournalError>, i64),
+    Refilled(PointNumber, Result<Vec<Record>, JournalError>),
     Adopted(PointNumber, Result<Vec<Record>, JournalError>),
     Probes(PointNumber, Result<Vec<i64>, JournalError>),
     Command(Box<CommandPage>),
@@ -174,8 +174,6 @@ pub struct Reserved {
     entry_id: i64,
     lane: crate::domain::ids::LaneKey,
     begin: bool,
-    /// Its lane has later messages, which wait until the journal knows it.
-    blocks: bool,
     path: crate::domain::waiting::Path,
 }
 
@@ -368,24 +366,24 @@ impl Outbound {
         self.points[usize::from(number)].list.asked_at = 0;
     }
 
-    /// Types whose failures held their lanes and no longer do: what waited goes on.
+    /// Types whose failures may have held their lanes and no longer do: what waited goes on.
     fn release_held(&mut self, number: PointNumber, before: &ConnectionPoint) {
-        let point = &mut self.points[usize::from(number)];
-        let settings = point.settings.clone();
-        let point_id = point.point_id;
-        let held =
-            before.documents.iter().filter(|(_, document)| document.after_failure == AfterFailure::Hold);
-        for (document_type, _) in held {
-            let now_holds = settings
-                .documents
-                .get(document_type)
-                .is_some_and(|document| document.after_failure == AfterFailure::Hold);
-            if !now_holds {
-                // Behind all that was decided by the settings before.
-                let change = Change::Unhold { point_id, document_type: document_type.to_string() };
-                self.admissions.push_back((change, Then::Released { point: number }));
+        let settings = self.point(number).settings.clone();
+        let goes_on = |settings: &ConnectionPoint, document_type| {
+            let document = settings.documents.get(document_type);
+            document.is_some_and(|document| document.after_failure == AfterFailure::Continue)
+        };
+        for document_type in settings.documents.keys() {
+            if goes_on(&settings, document_type) && !goes_on(before, document_type) {
+                self.unhold(number, document_type.to_string());
             }
         }
+    }
+
+    /// Behind all that was decided by the settings before.
+    fn unhold(&mut self, number: PointNumber, document_type: String) {
+        let change = Change::Unhold { point_id: self.point(number).point_id, document_type };
+        self.admissions.push_back((change, Then::Released { point: number }));
     }
 
     /// Whether a connection point may work.
@@ -501,7 +499,7 @@ impl Outbound {
             Event::Settled(point, result, messages) => self.settled(point, *result, messages),
             Event::Logged(point, result) => self.logged(point, result),
             Event::Inquired(point, inquiry) => self.inquired(point, *inquiry),
-            Event::Refilled(point, result, limit) => self.refilled(point, result, limit),
+            Event::Refilled(point, result) => self.refilled(point, result),
             Event::Adopted(point, result) => self.adopted(point, result),
             Event::Probes(point, result) => {
                 if let Ok(ids) = result {

@@ -20,7 +20,7 @@ use crate::domain::sweep::Sweep;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Pause, Record, Tour};
 
-use super::{Mode, Reserved};
+use super::Mode;
 
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
@@ -75,10 +75,12 @@ pub(super) struct Point {
     type_numbers: HashMap<Arc<str>, TypeNumber>,
     pub lanes: Lanes,
     pub messages: HashMap<i64, Open>,
-    /// Lanes with rows that the journal is being told of, and how many each.
-    pub reserved: HashMap<LaneKey, usize>,
-    /// Of lanes, the highest row that is out, or accepted (or may be) and not settled: a lower one that is found now is late.
-    pub sent: HashMap<LaneKey, i64>,
+    /// The same rows by their lanes.
+    reserved: BTreeMap<(LaneKey, i64), usize>,
+    /// Lanes that give nothing until the journal knows such a row.
+    kept_back: HashMap<LaneKey, i64>,
+    /// By lane, rows that are out, or accepted (or may be) and not settled: a lower one that is found now is late.
+    sent: BTreeSet<(LaneKey, i64)>,
     /// Rows that the journal is being told of, and how often each.
     pub admitting: HashMap<i64, usize>,
     pub scanned_up_to: i64,
@@ -146,7 +148,7 @@ pub(super) struct Point {
     pub refilling: bool,
     /// Pending messages above this row are in the journal only.
     pub refill: Option<i64>,
-    /// Messages above this row were admitted while lower ones were being read, and are still to be read.
+    /// Messages above this row were admitted or released while a page of them was being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
     /// Types that rows wait for and nobody lists, as this life told them, with the tours that may miss them; and where the
@@ -211,8 +213,9 @@ impl Point {
             type_numbers: HashMap::default(),
             lanes: Lanes::default(),
             messages: HashMap::default(),
-            reserved: HashMap::default(),
-            sent: HashMap::default(),
+            reserved: BTreeMap::new(),
+            kept_back: HashMap::default(),
+            sent: BTreeSet::new(),
             admitting: HashMap::default(),
             scanned_up_to: 0,
             observed_up_to: 0,
@@ -386,6 +389,7 @@ impl Point {
             self.unsettled.push_back(message);
         } else {
             self.lanes.insert(lane, waiting);
+            self.wait_for_reserved(lane);
         }
     }
 
@@ -448,29 +452,87 @@ impl Point {
 
     /// A message goes out, or has.
     pub fn goes_out(&mut self, lane: LaneKey, entry_id: i64) {
-        let highest = self.sent.entry(lane).or_insert(entry_id);
-        *highest = entry_id.max(*highest);
+        self.sent.insert((lane, entry_id));
     }
 
     /// A message did not go out, or is settled: whether it did is known to the journal from here on.
     pub fn is_back(&mut self, lane: LaneKey, entry_id: i64) {
-        if self.sent.get(&lane) == Some(&entry_id) {
-            self.sent.remove(&lane);
-        }
+        self.sent.remove(&(lane, entry_id));
     }
 
-    /// The journal is to be told of a message of this row.
+    /// A later row of the lane went out, and the journal cannot tell yet.
+    pub fn is_late(&self, lane: LaneKey, entry_id: i64) -> bool {
+        self.sent.range((lane, entry_id)..=(lane, i64::MAX)).any(|(_, sent)| *sent > entry_id)
+    }
+
+    /// The journal is to be told of a message of this row: later ones of its lane wait.
     pub fn admission_begins(&mut self, entry_id: i64, lane: LaneKey) {
         *self.admitting.entry(entry_id).or_default() += 1;
-        *self.reserved.entry(lane).or_default() += 1;
+        *self.reserved.entry((lane, entry_id)).or_default() += 1;
+        self.wait_for_reserved(lane);
     }
 
     /// The journal knows a message now, or could not be told.
-    pub fn admission_ended(&mut self, reserved: &Reserved) {
-        count_down(&mut self.admitting, reserved.entry_id);
-        count_down(&mut self.reserved, reserved.lane);
-        if reserved.blocks {
-            self.lanes.give_back(reserved.lane);
+    pub fn admission_ended(&mut self, entry_id: i64, lane: LaneKey) {
+        if let Some(more) = self.admitting.get_mut(&entry_id).filter(|times| **times > 1) {
+            *more -= 1;
+        } else {
+            self.admitting.remove(&entry_id);
+        }
+        if let Some(more) = self.reserved.get_mut(&(lane, entry_id)).filter(|times| **times > 1) {
+            *more -= 1;
+            return;
+        }
+        self.reserved.remove(&(lane, entry_id));
+        if self.kept_back.get(&lane) == Some(&entry_id) {
+            self.kept_back.remove(&lane);
+            self.give_back(lane);
+        }
+    }
+
+    /// The lane may give its next message, unless a lower row is on its way here.
+    pub fn give_back(&mut self, lane: LaneKey) {
+        self.lanes.give_back(lane);
+        self.wait_for_reserved(lane);
+    }
+
+    /// A message of the lane is out by its admission: the lane gives nothing until it is back.
+    pub fn occupy(&mut self, lane: LaneKey) {
+        self.kept_back.remove(&lane);
+        self.lanes.occupy(lane);
+    }
+
+    /// The journal holds what comes after a failed row: memory lets it go, but for one that is out. Answers the bytes that
+    /// are free.
+    pub fn let_go_above(&mut self, lane: LaneKey, entry_id: i64) -> usize {
+        let mut freed = 0;
+        let out = self
+            .lanes
+            .head(lane)
+            .map(|head| head.entry_id)
+            .filter(|head| self.lanes.is_out(lane, *head) && !self.kept_back.contains_key(&lane));
+        for waiting in self.lanes.remove_above(lane, entry_id) {
+            if out == Some(waiting.entry_id) {
+                self.lanes.insert(lane, waiting);
+            } else {
+                freed += self.messages.remove(&waiting.message).map_or(0, |open| open.bytes);
+            }
+        }
+        self.may_be_unlogged = true;
+        freed
+    }
+
+    /// The lowest row of a lane that the journal is being told of.
+    pub fn reserved(&self, lane: LaneKey) -> Option<i64> {
+        let mut rows = self.reserved.range((lane, i64::MIN)..=(lane, i64::MAX));
+        rows.next().map(|((_, entry_id), _)| *entry_id)
+    }
+
+    fn wait_for_reserved(&mut self, lane: LaneKey) {
+        if let Some(lowest) = self.reserved(lane)
+            && self.lanes.wait_for(lane, lowest)
+        {
+            self.kept_back.insert(lane, lowest);
         }
     }
 
@@ -522,16 +584,4 @@ pub(super) struct SettledBatch {
     /// Rows that no longer hold what was sent: written to the log, not flagged.
     pub changed: Vec<i64>,
     pub settled: Settled,
-}
-
-/// One less; none is no entry.
-fn count_down<K: std::hash::Hash + Eq, S: std::hash::BuildHasher>(
-    counts: &mut std::collections::HashMap<K, usize, S>,
-    key: K,
-) {
-    if let Some(more) = counts.get_mut(&key).filter(|times| **times > 1) {
-        *more -= 1;
-    } else {
-        counts.remove(&key);
-    }
 }

@@ -8,7 +8,7 @@ use super::{Event, Outbound, SettleFailure, Then};
 use crate::database::Database;
 use crate::domain::delivery::Event as Happens;
 use crate::domain::notice::{Notice, Severity};
-use crate::domain::plan::ConnectionPoint;
+use crate::domain::plan::{AfterFailure, ConnectionPoint};
 use crate::domain::waiting::{PointNumber, Scope};
 use crate::journal::{Change, Journal, JournalError, KnownPoint, Note, Record, Step};
 
@@ -29,6 +29,8 @@ pub struct Restored {
     receivers: Vec<String>,
     /// Document types with rows that wait because the type is suspended.
     suspended: Vec<String>,
+    /// Document types with failed messages that hold their lanes.
+    holding: Vec<String>,
 }
 
 impl Outbound {
@@ -116,6 +118,11 @@ impl Outbound {
         for reason in ["unlisted", "disabled", "behind"] {
             self.wake(number, reason, String::new());
         }
+        for document_type in restored.holding {
+            if self.point(number).after_failure(&document_type) == AfterFailure::Continue {
+                self.unhold(number, document_type);
+            }
+        }
         // The process may have ended between the end of a trouble and this.
         for document_type in restored.suspended {
             let of_type = Scope::DocumentType(number, self.point(number).type_number(&document_type));
@@ -130,7 +137,12 @@ impl Outbound {
     /// them: it was decided when memory knew of nothing else in its lane.
     pub(super) fn refill_above(&mut self, number: PointNumber, above: i64) {
         let point = self.point(number);
-        point.refill = Some(point.refill.unwrap_or(i64::MAX).min(above));
+        if point.refilling {
+            // The page that is being read may lack them.
+            point.missed = Some(point.missed.unwrap_or(i64::MAX).min(above));
+        } else {
+            point.refill = Some(point.refill.unwrap_or(i64::MAX).min(above));
+        }
         let mut free = Vec::new();
         for (change, then) in &mut self.admissions {
             if let (Change::Admit(admission), Then::Admitted { point, lane, .. }) = (change, then)
@@ -156,16 +168,11 @@ impl Outbound {
         let point_id = point.point_id;
         let journal = self.journal.clone();
         self.work.push(Box::pin(async move {
-            Event::Refilled(number, journal.pending(point_id, above, PAGE).await, above)
+            Event::Refilled(number, journal.pending(point_id, above, PAGE).await)
         }));
     }
 
-    pub(super) fn refilled(
-        &mut self,
-        number: PointNumber,
-        result: Result<Vec<Record>, JournalError>,
-        above: i64,
-    ) {
+    pub(super) fn refilled(&mut self, number: PointNumber, result: Result<Vec<Record>, JournalError>) {
         let records = match result {
             Ok(records) => records,
             Err(error) => {
@@ -178,9 +185,7 @@ impl Outbound {
         let mut waits = Vec::new();
         let point = self.point(number);
         point.refilling = false;
-        // Something released meanwhile starts further down.
-        let lower = point.refill.filter(|refill| *refill < above);
-        point.refill = match (lower.or(last.filter(|_| full)), point.missed.take()) {
+        point.refill = match (last.filter(|_| full), point.missed.take()) {
             (Some(above), Some(missed)) => Some(above.min(missed)),
             (above, missed) => above.or(missed),
         };
@@ -252,7 +257,17 @@ async fn restore(
     let receivers = journal.receivers(known.point_id).await?;
     let highest = journal.highest(known.point_id).await?;
     let suspended = journal.suspended(known.point_id).await?;
-    Ok(Restored { known, highest, interrupted: interrupted.len(), rebuilt, unsettled, receivers, suspended })
+    let holding = journal.holding(known.point_id).await?;
+    Ok(Restored {
+        known,
+        highest,
+        interrupted: interrupted.len(),
+        rebuilt,
+        unsettled,
+        receivers,
+        suspended,
+        holding,
+    })
 }
 
 /// The message log had more than a start may read.
