@@ -112,6 +112,8 @@ async fn what_rests_costs_the_next_row_nothing() {
         (sql::ADMISSION_FACTS, &[1, 100_000, 999_999, 5][..], 150),
         (sql::MESSAGE_OPEN, &[1, 100_000, 101_000], 30),
         (sql::PARKED_RANGE, &[1, 100_000, 101_000], 30),
+        (sql::PARKED_FOLLOW, &[1, 100, 0], 100),
+        (sql::PARKED_WOKEN, &[1, 500], 30),
         (sql::MESSAGE_PENDING, &[1, 100_000, 1_000], 30),
     ] {
         let steps = steps(statement, parameters).await;

@@ -1,7 +1,7 @@
 -- journal:parked_follow
 -- A parked row is about to hold its lane no longer (?3: but this lane, where it holds that): the rows behind it are judged
--- again, up to the next one that holds the lane for a reason of its own.
-UPDATE parked SET reason = 'woken', document_type = ''
+-- again, up to the next one that holds the lane for a reason of its own. INDEXED BY: as in parked_page.
+UPDATE parked INDEXED BY parked_lane SET reason = 'woken', document_type = ''
  WHERE point_id = ?1 AND holds = 1 AND reason = 'behind' AND entry_id > ?2
    AND lane = (SELECT lane FROM parked WHERE point_id = ?1 AND entry_id = ?2 AND holds = 1 AND lane IS NOT ?3)
    AND entry_id < coalesce(
