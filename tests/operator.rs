@@ -728,6 +728,27 @@ fn headers_that_come_late_are_seen_in_the_middle_of_a_backlog() {
     }
 }
 
+/// What is parked is to be judged again at a start; `observe` changes nothing, and must not look for it for ever.
+#[test]
+fn observing_ends_beside_parked_rows() {
+    let site = Site::new();
+    site.simulator.set_accepted(None);
+    let id = site.write_row("Sync.ItemMaster", "IT-1", "");
+    site.once(0);
+    let journal = rusqlite::Connection::open(site.path("state/journal.sqlite")).unwrap();
+    let parked = || journal.query_row("SELECT count(*) FROM parked", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((parked(), site.ask(&flag(id))), (1, "0".into()));
+    site.exec("UPDATE bodrelay_connection_point SET send_mode = 'observe'");
+    site.once(0);
+    site.exec(
+        "UPDATE bodrelay_connection_point SET send_mode = 'on'; \
+         INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+         VALUES ('CP1', 'out', 'Sync', 'ItemMaster')",
+    );
+    site.once(0);
+    assert_eq!((parked(), site.ask(&flag(id))), (0, "1".into()));
+}
+
 /// A lane is held by the settings of now, not by those of the failure: also where they changed while nobody looked, or by a
 /// type that was taken off the list and put on it again.
 #[test]

@@ -41,6 +41,8 @@ impl Outbound {
         let observing = point.settings.send_mode == SendMode::Observe;
         let after = if observing { point.observed_up_to } else { point.scanned_up_to };
         let sweeps = point.next_sweep_at <= now && !observing;
+        // `observe` changes nothing, so it would find them again and again.
+        let woken = point.woken && !observing;
         let job = Job {
             database: site.database.clone(),
             journal: self.journal.clone(),
@@ -53,8 +55,8 @@ impl Outbound {
             headers_parked: point.headers_parked,
             parking: point.parking > 0,
             sweep: sweeps.then_some(point.sweep),
-            woken: point.woken,
-            admitting: point.admitting.keys().copied().filter(|_| sweeps || point.woken).collect(),
+            woken,
+            admitting: point.admitting.keys().copied().filter(|_| sweeps || woken).collect(),
             wanted: point.wanted.clone(),
             bytes,
             alone: self.bytes_used == 0,
@@ -67,7 +69,7 @@ impl Outbound {
         // Whatever asks for a look from here on asks for the next one.
         point.next_scan_at = i64::MAX;
         point.bytes_reserved += bytes;
-        point.woken = false;
+        point.woken &= observing;
         point.wanted.clear();
         let (settings, wanted) = (job.settings.clone(), job.wanted.clone());
         self.bytes_used += bytes;

@@ -10,7 +10,7 @@ use super::{Event, Outbound};
 use crate::domain::ids::DocumentType;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::outcome::Answer;
-use crate::domain::plan::AnswerClass;
+use crate::domain::plan::{AnswerClass, SendMode};
 use crate::domain::waiting::{Cause, Inquired, PointNumber, Scope};
 use crate::ims::findings::{self, said};
 use crate::ims::{Accepted, Client};
@@ -227,6 +227,9 @@ impl Outbound {
         const PROBES: i64 = 5;
         /// None of them may have become one: they are gone, or wait for others.
         const ASK_AGAIN_MS: i64 = 10_000;
+        if self.point(number).settings.send_mode != SendMode::On {
+            return;
+        }
         let due: Vec<_> = self
             .scopes
             .troubles()
