@@ -59,7 +59,7 @@ impl Lanes {
         })
     }
 
-    /// Takes a message out that does not wait any more, handed out or not.
+    /// Takes a message out that does not wait any more, handed out or not; false where it was not there.
     pub fn remove(&mut self, lane: LaneKey, entry_id: i64) -> bool {
         self.change(lane, |lane| lane.waiting.remove(&entry_id)).is_some()
     }

@@ -216,6 +216,12 @@ impl ConnectionPoint {
             .and_then(|document_type| self.documents.get(&document_type))
             .map_or(self.after_failure, |document| document.after_failure)
     }
+
+    /// Every failure, of whatever type, keeps the later messages of its lane waiting.
+    pub fn always_holds(&self) -> bool {
+        let holds = |after_failure| after_failure == AfterFailure::Hold;
+        holds(self.after_failure) && self.documents.values().all(|document| holds(document.after_failure))
+    }
 }
 
 /// One document type of a connection point.

@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 use super::apply::{Admission, Applied, Gathered, Note, Parking, Step, json, park, unpark};
 use super::record::Record;
 use super::step::{apply_step, delivery};
-use super::{Result, statements as sql};
+use super::{Result, failure_columns, statements as sql};
 use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::ids::{IdentityDigest, LaneKey, message_id_hash};
@@ -65,42 +65,29 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, gathered: &mut 
     let Admission { point_id, entry_id, lane, .. } = *admission;
     let around = Surroundings::of(tx, point_id, entry_id, lane, &admission.message_id)?;
     let delivered = if around.has_tombstones { delivered(tx, admission)? } else { Vec::new() };
-    if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
-        unpark_known(tx, admission, &around, gathered)?;
-        return Ok(Applied::Delivered);
-    }
     let generations = if around.has_messages { generations(tx, point_id, entry_id)? } else { Vec::new() };
-    let same = generations.iter().find(|generation| generation.identity == admission.identity);
-    if let Some(same) = same
-        && !same.delivery.settled
-    {
-        unpark_known(tx, admission, &around, gathered)?;
-        return Ok(Applied::Known);
-    }
-    if let Some(open) = generations.iter().find(|generation| !generation.delivery.settled) {
-        unpark_known(tx, admission, &around, gathered)?;
-        // An earlier version of the row is still on its way. Before its own post it is compared with the row.
-        let waits = open.delivery.state == State::Pending;
-        return Ok(if waits { Applied::Known } else { Applied::Later });
-    }
-    if around.behind_parked {
-        park(
-            tx,
-            &Parking {
-                point_id: admission.point_id,
-                entry_id: admission.entry_id,
-                reason: "behind",
-                document_type: admission.document_type.clone(),
-                lane: admission.lane,
-                holds: true,
-                header_count: 0,
-                now: admission.now,
-            },
-            gathered,
-        )?;
+    let known = known(admission, &delivered, &generations);
+    if known.is_none() && around.behind_parked {
+        let parking = Parking {
+            point_id,
+            entry_id,
+            reason: "behind",
+            document_type: admission.document_type.clone(),
+            lane,
+            holds: true,
+            header_count: 0,
+            now: admission.now,
+        };
+        park(tx, &parking, gathered)?;
         return Ok(Applied::Behind);
     }
-    unpark_known(tx, admission, &around, gathered)?;
+    if around.is_parked {
+        unpark(tx, point_id, entry_id, gathered)?;
+    }
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let same = generations.iter().find(|generation| generation.identity == admission.identity);
     let mut message_id = &admission.message_id;
     let mut given = admission.message_id_given;
     let (mut superseded, mut released) = (Vec::new(), false);
@@ -131,6 +118,26 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, gathered: &mut 
     }
     let record = Box::new(insert(tx, admission, &around, (message_id, given), failure, gathered)?);
     Ok(Applied::Admitted { record, superseded, released })
+}
+
+/// What there is of the row already, where that decides: nothing new is admitted.
+fn known(
+    admission: &Admission,
+    delivered: &[(IdentityDigest, Option<i64>)],
+    generations: &[Generation],
+) -> Option<Applied> {
+    if delivered.iter().any(|(identity, _)| *identity == admission.identity) {
+        return Some(Applied::Delivered);
+    }
+    let is_open = |generation: &&Generation| !generation.delivery.settled;
+    if generations.iter().filter(is_open).any(|open| open.identity == admission.identity) {
+        return Some(Applied::Known);
+    }
+    // An earlier version of the row is still on its way. Before its own post it is compared with the row.
+    generations.iter().find(is_open).map(|open| match open.delivery.state {
+        State::Pending => Applied::Known,
+        _ => Applied::Later,
+    })
 }
 
 /// What was accepted of a row: identities, and the hashes of ids that the application gave.
@@ -175,7 +182,7 @@ pub(super) fn resend(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
 fn write(tx: &Transaction<'_>, record: &Record) -> Result<i64> {
     let given_id_hash = record.message_id_given.then(|| message_id_hash(&record.message_id));
     let facts = facts_json(&record.facts)?;
-    let failure = record.failure.as_ref();
+    let (code, text, remedy) = failure_columns(record.failure.as_ref());
     tx.prepare_cached(sql::MESSAGE_INSERT)?.execute(params![
         record.message_key.as_bytes(),
         record.point_id,
@@ -196,9 +203,9 @@ fn write(tx: &Transaction<'_>, record: &Record) -> Result<i64> {
         record.first_attempt_at,
         record.last_attempt_at,
         record.finished_at,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
+        code,
+        text,
+        remedy,
         facts,
     ])?;
     let message = tx.last_insert_rowid();
@@ -335,18 +342,6 @@ fn id_taken(admission: &Admission, other: i64) -> Failure {
             admission.message_id
         ),
     )
-}
-
-fn unpark_known(
-    tx: &Transaction<'_>,
-    admission: &Admission,
-    around: &Surroundings,
-    gathered: &mut Gathered,
-) -> Result<()> {
-    if around.is_parked {
-        unpark(tx, admission.point_id, admission.entry_id, gathered)?;
-    }
-    Ok(())
 }
 
 /// The column `facts`.

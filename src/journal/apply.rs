@@ -226,13 +226,14 @@ pub struct Commit {
     pub woken: BTreeSet<i64>,
 }
 
-/// What the changes of one list have in common: lanes, by connection point, and above which row the messages of each wait for
-/// a failed one; connection points with parked rows that are to be judged again.
+/// What the changes of one list have in common.
 #[derive(Default)]
 pub(super) struct Gathered {
+    /// By connection point, lanes and above which row the messages of each wait for a failed one.
     held: BTreeMap<i64, Vec<(i64, i64)>>,
+    /// Connection points with parked rows that are to be judged again.
     woken: BTreeSet<i64>,
-    /// Lanes (`None`: all of the connection point) of which messages were let go, by connection point.
+    /// By connection point, lanes (`None`: all of it) of which messages were let go.
     released: BTreeSet<(i64, Option<i64>)>,
 }
 

@@ -164,6 +164,12 @@ fn failed(path: &Path, source: rusqlite::Error) -> JournalError {
     JournalError::NoRoom { path: path.to_owned(), what, source }
 }
 
+/// Code, text and remedy, as their columns keep them.
+fn failure_columns(failure: Option<&Failure>) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let Some(Failure { code, text, remedy }) = failure else { return (None, None, None) };
+    (Some(code), Some(text), Some(remedy))
+}
+
 /// The failure of a message, as its columns keep it.
 fn failure(code: Option<String>, text: Option<String>, remedy: Option<String>) -> Option<Failure> {
     Some(Failure {

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::apply::{Applied, Gathered, Note, Step};
-use super::{Result, statements as sql};
+use super::{Result, failure_columns, statements as sql};
 use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::ids::LaneKey;
 
@@ -94,7 +94,7 @@ fn write_begin(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: De
 
 fn write_record(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: Delivery) -> Result<bool> {
     let Step { message, event, note, .. } = step;
-    let failure = note.failure.as_ref();
+    let (code, text, remedy) = failure_columns(note.failure.as_ref());
     let written = tx.prepare_cached(sql::MESSAGE_RECORD)?.execute(params![
         message,
         delivery.state as u8,
@@ -102,9 +102,9 @@ fn write_record(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: D
         delivery.state.is_final().then_some(note.now),
         note.http_status,
         note.answer_class,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
+        code,
+        text,
+        remedy,
         writes_failure(*event, note),
         note.wire_bytes,
         before.in_doubt,
@@ -116,7 +116,7 @@ fn write_record(tx: &Transaction<'_>, step: &Step, before: Delivery, delivery: D
 /// The message as it is after an event.
 fn write_step(tx: &Transaction<'_>, step: &Step, delivery: Delivery, holds: bool) -> Result<()> {
     let Step { message, event, note, .. } = step;
-    let failure = note.failure.as_ref();
+    let (code, text, remedy) = failure_columns(note.failure.as_ref());
     tx.prepare_cached(sql::MESSAGE_STEP)?.execute(params![
         message,
         delivery.state as u8,
@@ -127,9 +127,9 @@ fn write_step(tx: &Transaction<'_>, step: &Step, delivery: Delivery, holds: bool
         delivery.state.is_final().then_some(note.now),
         note.http_status,
         note.answer_class,
-        failure.map(|failure| failure.code.as_ref()),
-        failure.map(|failure| failure.text.as_str()),
-        failure.map(|failure| failure.remedy.as_ref()),
+        code,
+        text,
+        remedy,
         writes_failure(*event, note),
         note.wire_bytes,
     ])?;

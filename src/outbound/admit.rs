@@ -1,6 +1,6 @@
 //! admit: judged entries become messages, parked rows, or nothing new, in one journal transaction.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -56,7 +56,7 @@ impl Outbound {
             parking: point.parking > 0,
             sweep: sweeps.then_some(point.sweep),
             woken,
-            admitting: point.admitting.keys().copied().filter(|_| sweeps || woken).collect(),
+            admitting: if sweeps || woken { point.admitting().collect() } else { HashSet::default() },
             wanted: point.wanted.clone(),
             bytes,
             alone: self.bytes_used == 0,
@@ -367,9 +367,7 @@ impl Outbound {
             now,
         };
         if begin {
-            point.begun += 1;
-            point.goes_out(lane, admission.entry_id);
-            self.scopes.begun(&path);
+            self.take_slot(number, &path, admission.entry_id);
         }
         self.point(number).admission_begins(admission.entry_id, lane);
         self.bytes_used += bytes;
@@ -388,7 +386,7 @@ impl Outbound {
             && !point.lanes.has_ready()
             && point.lanes.head(path.lane).is_none()
             && !point.lanes.is_known(path.lane)
-            && point.reserved(path.lane).is_none()
+            && point.lowest_admitting(path.lane).is_none()
             && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
             && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
     }
@@ -424,8 +422,7 @@ impl Outbound {
         let state = record.delivery.state;
         let begun = state == State::InFlight;
         if reserved.begin && !begun {
-            self.free_slot(number, &reserved.path);
-            self.point(number).is_back(reserved.lane, reserved.entry_id);
+            self.free_slot(number, &reserved.path, reserved.entry_id);
         }
         let point = self.point(number);
         point.admission_ended(reserved.entry_id, reserved.lane);
@@ -465,8 +462,7 @@ impl Outbound {
     fn not_needed(&mut self, number: PointNumber, applied: &Applied, bytes: usize, reserved: &Reserved) {
         self.bytes_used -= bytes;
         if reserved.begin {
-            self.free_slot(number, &reserved.path);
-            self.point(number).is_back(reserved.lane, reserved.entry_id);
+            self.free_slot(number, &reserved.path, reserved.entry_id);
         }
         let now = self.now();
         let point = self.point(number);
@@ -501,8 +497,7 @@ impl Outbound {
     pub(super) fn not_admitted(&mut self, number: PointNumber, bytes: usize, reserved: &Reserved) {
         self.bytes_used -= bytes;
         if reserved.begin {
-            self.free_slot(number, &reserved.path);
-            self.point(number).is_back(reserved.lane, reserved.entry_id);
+            self.free_slot(number, &reserved.path, reserved.entry_id);
         }
         let point = self.point(number);
         point.admission_ended(reserved.entry_id, reserved.lane);
@@ -557,8 +552,8 @@ impl Outbound {
         }
     }
 
-    /// Parked rows of a reason (and type) are looked at again.
-    /// Behind all that was decided so far: rows that are about to be parked for this reason are woken, too.
+    /// Parked rows of a reason (and type) are to be judged again. It goes behind all that was decided so far, so that rows
+    /// which are about to be parked for the reason are woken, too.
     pub(super) fn wake(&mut self, number: PointNumber, reason: &'static str, document_type: String) {
         let point_id = self.point(number).point_id;
         self.admissions.push_back((Change::Wake { point_id, reason, document_type }, Then::Nothing));

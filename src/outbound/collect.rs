@@ -134,16 +134,15 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     // What it cannot know it is not asked about: each question waits for the commit that is under way.
     let found: Vec<i64> = lengths.range(..=job.known_up_to).map(|(id, _)| *id).collect();
     ids.extend(job.journal.to_judge(job.point_id, found).await?);
-    ids.extend(&job.wanted);
     let parked = parked(&job).await?;
-    ids.extend(parked.keys());
+    // Looked at again for a reason of their own: those that wait no longer are let go.
     let mut again: BTreeSet<i64> = parked.keys().chain(&job.wanted).copied().collect();
     if job.woken {
         let woken = job.journal.woken(job.point_id, job.settings.batch_rows.into()).await?;
         collected.woken = !woken.is_empty();
         again.extend(woken.into_iter().filter(|id| !job.admitting.contains(id)));
-        ids.extend(&again);
     }
+    ids.extend(&again);
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();

@@ -75,9 +75,7 @@ impl Outbound {
                 break;
             }
             let Some(waiting) = point.lanes.take(path.lane) else { break };
-            point.goes_out(path.lane, waiting.entry_id);
-            point.begun += 1;
-            self.scopes.begun(&path);
+            self.take_slot(number, &path, waiting.entry_id);
             if has_bytes {
                 self.begin(number, waiting.message, now);
             } else {
@@ -146,28 +144,39 @@ impl Outbound {
 
     /// The journal begins it not: it waits for a lower row of its lane that was found late and failed.
     fn let_go(&mut self, number: PointNumber, message: i64) {
-        let Some(open) = self.point(number).messages.remove(&message) else { return };
-        self.free_slot(number, &open.path);
-        self.bytes_used -= open.bytes;
+        self.not_begun(number, message);
+        self.drop_waiting(number, message);
+    }
+
+    /// The journal holds it: memory does not need it.
+    fn drop_waiting(&mut self, number: PointNumber, message: i64) {
         let point = self.point(number);
-        point.is_back(open.path.lane, open.record.entry_id);
+        let Some(open) = point.messages.remove(&message) else { return };
         point.lanes.remove(open.path.lane, open.record.entry_id);
-        point.give_back(open.path.lane);
         point.may_be_unlogged = true;
+        self.bytes_used -= open.bytes;
     }
 
     pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
         let Some(open) = self.point(number).messages.get(&message) else { return };
         let (path, entry_id) = (open.path, open.record.entry_id);
-        self.free_slot(number, &path);
+        self.free_slot(number, &path, entry_id);
+        self.point(number).give_back(path.lane);
+    }
+
+    /// A row is about to go out.
+    pub(super) fn take_slot(&mut self, number: PointNumber, path: &Path, entry_id: i64) {
         let point = self.point(number);
-        point.is_back(path.lane, entry_id);
-        point.give_back(path.lane);
+        point.begun += 1;
+        point.goes_out(path.lane, entry_id);
+        self.scopes.begun(path);
     }
 
     /// A slot that was kept is not used after all.
-    pub(super) fn free_slot(&mut self, number: PointNumber, path: &Path) {
-        self.point(number).begun -= 1;
+    pub(super) fn free_slot(&mut self, number: PointNumber, path: &Path, entry_id: i64) {
+        let point = self.point(number);
+        point.begun -= 1;
+        point.is_back(path.lane, entry_id);
         self.scopes.not_sent(path);
     }
 
@@ -211,7 +220,7 @@ impl Outbound {
         let now = self.now();
         let Some(open) = self.point(number).messages.get(&message) else { return };
         let (path, entry_id) = (open.path, open.record.entry_id);
-        self.free_slot(number, &path);
+        self.free_slot(number, &path, entry_id);
         let event = Happens::Retry { in_doubt: false };
         self.record(number, message, event, Note { now, ..Note::default() });
         self.lane_after(number, &path, entry_id, false, event);
@@ -555,7 +564,7 @@ impl Outbound {
                     .into(),
             ),
         };
-        self.free_slot(number, &path);
+        self.free_slot(number, &path, entry_id);
         let document_type = open_type(self.point(number), message);
         let fails = matches!(event, Happens::Fail { .. });
         let hold = fails && self.point(number).after_failure(&document_type) == AfterFailure::Hold;

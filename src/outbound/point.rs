@@ -75,14 +75,12 @@ pub(super) struct Point {
     type_numbers: HashMap<Arc<str>, TypeNumber>,
     pub lanes: Lanes,
     pub messages: HashMap<i64, Open>,
-    /// The same rows by their lanes.
-    reserved: BTreeMap<(LaneKey, i64), usize>,
+    /// Rows that the journal is being told of, by lane, and how often each.
+    admitting: BTreeMap<(LaneKey, i64), usize>,
     /// Lanes that give nothing until the journal knows such a row.
     kept_back: HashMap<LaneKey, i64>,
     /// By lane, rows that are out, or accepted (or may be) and not settled: a lower one that is found now is late.
     sent: BTreeSet<(LaneKey, i64)>,
-    /// Rows that the journal is being told of, and how often each.
-    pub admitting: HashMap<i64, usize>,
     pub scanned_up_to: i64,
     pub observed_up_to: i64,
     /// The journal knows no row above this one, and is being told of none.
@@ -213,10 +211,9 @@ impl Point {
             type_numbers: HashMap::default(),
             lanes: Lanes::default(),
             messages: HashMap::default(),
-            reserved: BTreeMap::new(),
+            admitting: BTreeMap::new(),
             kept_back: HashMap::default(),
             sent: BTreeSet::new(),
-            admitting: HashMap::default(),
             scanned_up_to: 0,
             observed_up_to: 0,
             known_up_to: i64::MAX,
@@ -389,7 +386,7 @@ impl Point {
             self.unsettled.push_back(message);
         } else {
             self.lanes.insert(lane, waiting);
-            self.wait_for_reserved(lane);
+            self.wait_for_admissions(lane);
         }
     }
 
@@ -467,23 +464,17 @@ impl Point {
 
     /// The journal is to be told of a message of this row: later ones of its lane wait.
     pub fn admission_begins(&mut self, entry_id: i64, lane: LaneKey) {
-        *self.admitting.entry(entry_id).or_default() += 1;
-        *self.reserved.entry((lane, entry_id)).or_default() += 1;
-        self.wait_for_reserved(lane);
+        *self.admitting.entry((lane, entry_id)).or_default() += 1;
+        self.wait_for_admissions(lane);
     }
 
     /// The journal knows a message now, or could not be told.
     pub fn admission_ended(&mut self, entry_id: i64, lane: LaneKey) {
-        if let Some(more) = self.admitting.get_mut(&entry_id).filter(|times| **times > 1) {
-            *more -= 1;
-        } else {
-            self.admitting.remove(&entry_id);
-        }
-        if let Some(more) = self.reserved.get_mut(&(lane, entry_id)).filter(|times| **times > 1) {
+        if let Some(more) = self.admitting.get_mut(&(lane, entry_id)).filter(|times| **times > 1) {
             *more -= 1;
             return;
         }
-        self.reserved.remove(&(lane, entry_id));
+        self.admitting.remove(&(lane, entry_id));
         if self.kept_back.get(&lane) == Some(&entry_id) {
             self.kept_back.remove(&lane);
             self.give_back(lane);
@@ -493,7 +484,7 @@ impl Point {
     /// The lane may give its next message, unless a lower row is on its way here.
     pub fn give_back(&mut self, lane: LaneKey) {
         self.lanes.give_back(lane);
-        self.wait_for_reserved(lane);
+        self.wait_for_admissions(lane);
     }
 
     /// A message of the lane is out by its admission: the lane gives nothing until it is back.
@@ -523,13 +514,18 @@ impl Point {
     }
 
     /// The lowest row of a lane that the journal is being told of.
-    pub fn reserved(&self, lane: LaneKey) -> Option<i64> {
-        let mut rows = self.reserved.range((lane, i64::MIN)..=(lane, i64::MAX));
+    pub fn lowest_admitting(&self, lane: LaneKey) -> Option<i64> {
+        let mut rows = self.admitting.range((lane, i64::MIN)..=(lane, i64::MAX));
         rows.next().map(|((_, entry_id), _)| *entry_id)
     }
 
-    fn wait_for_reserved(&mut self, lane: LaneKey) {
-        if let Some(lowest) = self.reserved(lane)
+    /// All rows that the journal is being told of.
+    pub fn admitting(&self) -> impl Iterator<Item = i64> {
+        self.admitting.keys().map(|(_, entry_id)| *entry_id)
+    }
+
+    fn wait_for_admissions(&mut self, lane: LaneKey) {
+        if let Some(lowest) = self.lowest_admitting(lane)
             && self.lanes.wait_for(lane, lowest)
         {
             self.kept_back.insert(lane, lowest);

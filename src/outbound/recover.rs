@@ -150,10 +150,12 @@ impl Outbound {
                 && lane.begin
             {
                 (admission.begin, lane.begin) = (false, false);
-                free.push(lane.path);
+                free.push((lane.path, lane.entry_id));
             }
         }
-        free.iter().for_each(|path| self.free_slot(number, path));
+        for (path, entry_id) in free {
+            self.free_slot(number, &path, entry_id);
+        }
     }
 
     /// Takes pending messages into memory that only the journal has, as room allows.
@@ -257,7 +259,8 @@ async fn restore(
     let receivers = journal.receivers(known.point_id).await?;
     let highest = journal.highest(known.point_id).await?;
     let suspended = journal.suspended(known.point_id).await?;
-    let holding = journal.holding(known.point_id).await?;
+    // It goes over all that failed and holds: not where nothing could be let go.
+    let holding = if settings.always_holds() { Vec::new() } else { journal.holding(known.point_id).await? };
     Ok(Restored {
         known,
         highest,

@@ -102,10 +102,9 @@ impl Address {
 }
 
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-/// Some hundred rows by key. A table that was filled since the server last counted it (a burst into an empty outbox) looks
-/// to the planner as if each key had many rows, and it reads the whole table; where there is no index, it still does.
-const BEGIN_READ_BY_KEY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL enable_seqscan = off; \
-                                 SET LOCAL jit = off";
+/// For some hundred rows by key. A table that was filled since the server last counted it (a burst into an empty outbox)
+/// looks to the planner as if each key had many rows, and it reads the whole table; where there is no index, it still does.
+const BY_KEY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
 
 /// The types of a statement's parameters: each is written beside its first use, as in `$1::text`.
 fn parameter_types(statement: &str) -> impl Iterator<Item = Type> {
@@ -250,7 +249,7 @@ impl Session {
 
     /// The same for rows of which the keys are known.
     pub(super) async fn begin_read_by_key(&self) -> Result<(), Trouble> {
-        self.begin(BEGIN_READ_BY_KEY).await
+        self.begin(&format!("{BEGIN_READ}; {BY_KEY}")).await
     }
 
     /// A transaction that writes. It does not ask for READ WRITE: where a DBA made the database or the role read-only,
