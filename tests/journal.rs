@@ -155,8 +155,11 @@ impl Model {
                 held_before
             }
         };
-        message.held_by = None;
         let (holds, entry_id) = (message.holds, message.entry_id);
+        // One that comes back waits for what failed while it was out.
+        let is_back = matches!(event, Event::Retry { .. } | Event::Interrupt);
+        let holder = self.holder(entry_id).filter(|_| is_back);
+        self.messages.get_mut(&number).unwrap().held_by = holder;
         if holds && !held_before {
             let is_later = |other: &Modelled| other.entry_id % 2 == entry_id % 2 && other.entry_id > entry_id;
             let waiting: Vec<i64> = self

@@ -213,6 +213,8 @@ pub enum Applied {
         delivery: Delivery,
         /// Messages that waited for this one may go (or wait for the next failed one).
         released: bool,
+        /// It is back, and waits for a failed message of its lane.
+        held: bool,
     },
     Done,
 }

@@ -51,6 +51,7 @@ pub(super) const MESSAGE_FORGET_PAGE: &str = include_str!("../../sql/journal/age
 pub(super) const MESSAGE_GENERATIONS: &str = include_str!("../../sql/journal/agent/message_generations.sql");
 pub(super) const MESSAGE_HOLD: &str = include_str!("../../sql/journal/agent/message_hold.sql");
 pub(super) const MESSAGE_IN_FLIGHT: &str = include_str!("../../sql/journal/agent/message_in_flight.sql");
+pub(super) const MESSAGE_HOLD_BACK: &str = include_str!("../../sql/journal/agent/message_hold_back.sql");
 pub(super) const MESSAGE_HOLDING: &str = include_str!("../../sql/journal/agent/message_holding.sql");
 pub(super) const MESSAGE_INSERT: &str = include_str!("../../sql/journal/agent/message_insert.sql");
 pub(super) const MESSAGE_LOGGED: &str = include_str!("../../sql/journal/agent/message_logged.sql");

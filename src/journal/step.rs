@@ -17,7 +17,7 @@ pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, gathered: &mut Gathe
         && let Ok(delivery) = believed.step(*event)
         && write_believed(tx, step, believed, delivery)?
     {
-        return Ok(Applied::Stepped { delivery, released: false });
+        return Ok(Applied::Stepped { delivery, released: false, held: hold_back(tx, step)? });
     }
     let stored = tx
         .prepare_cached(sql::MESSAGE_DELIVERY)?
@@ -64,7 +64,13 @@ pub(super) fn apply_step(tx: &Transaction<'_>, step: &Step, gathered: &mut Gathe
         tx.prepare_cached(sql::MESSAGE_RELEASE)?.execute(params![point_id, lane.0, message])?;
         gathered.release(point_id, Some(lane));
     }
-    Ok(Applied::Stepped { delivery, released })
+    Ok(Applied::Stepped { delivery, released, held: hold_back(tx, step)? })
+}
+
+/// Whether a message that comes back waits for a lower row that failed while it was out.
+fn hold_back(tx: &Transaction<'_>, step: &Step) -> Result<bool> {
+    let is_back = matches!(step.event, Event::Retry { .. } | Event::Interrupt);
+    Ok(is_back && tx.prepare_cached(sql::MESSAGE_HOLD_BACK)?.execute([step.message])? > 0)
 }
 
 /// A begin or the result of a post, without reading the message first; false where it is not what it is believed to be

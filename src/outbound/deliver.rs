@@ -363,7 +363,7 @@ impl Outbound {
 
     pub(super) fn recorded(&mut self, number: PointNumber, message: i64, applied: &Applied) {
         let now = self.now();
-        let Applied::Stepped { delivery, released, .. } = applied else {
+        let Applied::Stepped { delivery, released, held } = applied else {
             return self.take_again(number, message);
         };
         let point = self.point(number);
@@ -393,6 +393,10 @@ impl Outbound {
         }
         if delivery.state != State::Accepted && !delivery.in_doubt {
             point.is_back(lane, entry_id);
+        }
+        // One that is out again is let go when its begin is refused.
+        if *held && !point.lanes.is_out(lane, entry_id) {
+            self.drop_waiting(number, message);
         }
         if *released {
             self.refill_above(number, entry_id);
