@@ -54,7 +54,7 @@ impl Caller {
     pub fn hears_within(&self, time: Duration) -> bool {
         let before = self.stream.read_timeout().unwrap();
         self.stream.set_read_timeout(Some(time)).unwrap();
-        let heard = self.stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        let heard = uninterrupted(|| self.stream.peek(&mut [0])).is_ok_and(|bytes| bytes > 0);
         self.stream.set_read_timeout(before).unwrap();
         heard
     }
@@ -109,12 +109,22 @@ impl Caller {
 
     fn more(&mut self) -> io::Result<()> {
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes)? {
+        match uninterrupted(|| self.stream.read(&mut bytes))? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
                 self.read.extend_from_slice(&bytes[..count]);
                 Ok(())
             }
+        }
+    }
+}
+
+/// A machine that is halted and goes on interrupts each read that has a timeout (signal(7)): it is done again.
+fn uninterrupted<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
         }
     }
 }
