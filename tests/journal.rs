@@ -425,7 +425,7 @@ async fn one_change(
                 // They hold their lanes until they are judged again.
                 history.push("wakes".into());
                 let reason = if random.bool() { "headers" } else { "behind" };
-                let change = Change::Wake { point_id, reason, document_type: String::new() };
+                let change = Change::Wake { point_id, reason, document_type: None };
                 apply(journal, change).await.unwrap();
             }
         }

@@ -15,6 +15,8 @@ use fastrand::Rng;
 use site::{Agent, Entry, Site, seed};
 
 const DOCUMENTS: u64 = 8;
+/// Documents of both share their lanes.
+const VERBS: [&str; 2] = ["Sync", "Process"];
 
 /// What the application and the DBA do.
 struct Night<'a> {
@@ -26,6 +28,8 @@ struct Night<'a> {
     holes: Vec<i64>,
     /// Rows that lack a header.
     headless: Vec<i64>,
+    /// Rows whose header names a type that there is not, and which it should name.
+    mistyped: Vec<(i64, &'static str)>,
     next_id: i64,
     version: i64,
     done: Vec<String>,
@@ -34,7 +38,8 @@ struct Night<'a> {
 impl Night<'_> {
     fn entry(&mut self) -> Entry {
         self.version += 1;
-        let entry = Entry::new(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS)), self.version);
+        let verb = VERBS[usize::from(self.random.u8(0..4) == 0)];
+        let entry = Entry::new(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS)), self.version).verb(verb);
         match self.random.bool() {
             true => entry.message_id(&format!("erp-{}", self.version)),
             false => entry,
@@ -85,7 +90,7 @@ impl Night<'_> {
     /// A document that ends in its middle, of a lane that others are in.
     fn write_broken(&mut self) {
         let (number, document) = (self.number(), self.random.u64(1..=DOCUMENTS));
-        self.write_raw(number, &format!("ITEM-{document}"), b"<SyncItemMaster>", true);
+        self.write_raw(number, "Sync", &format!("ITEM-{document}"), b"<SyncItemMaster>", true);
         self.rows.insert(number, None);
     }
 
@@ -93,15 +98,40 @@ impl Night<'_> {
     fn write_without_a_header(&mut self) {
         let number = self.number();
         let entry = Entry { message_id: None, ..self.entry() };
-        self.write_raw(number, &entry.document_id, entry.xml(self.site.tenant_id()).as_bytes(), false);
+        let document = entry.xml(self.site.tenant_id());
+        self.write_raw(number, entry.verb, &entry.document_id, document.as_bytes(), false);
         self.rows.insert(number, Some(entry));
         self.headless.push(number);
     }
 
-    fn write_raw(&mut self, number: i64, document_id: &str, document: &[u8], whole: bool) {
+    /// A header that names a type that nobody lists, or none.
+    fn write_mistyped(&mut self) {
+        let number = self.number();
+        let entry = Entry { message_id: None, ..self.entry() };
+        let verb = *self.random.choice(&["Snyc", "Sync.Sync"]).unwrap();
+        let document = entry.xml(self.site.tenant_id());
+        self.write_raw(number, verb, &entry.document_id, document.as_bytes(), true);
+        self.mistyped.push((number, entry.verb));
+        self.rows.insert(number, Some(entry));
+    }
+
+    /// The DBA does what the finding says. All at once, or one by one.
+    fn correct_the_type(&mut self) {
+        for _ in 0..self.random.usize(1..=4) {
+            if let Some((number, verb)) = self.mistyped.pop() {
+                self.sql(&format!(
+                    "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_VALUE = '{verb}.ItemMaster' \
+                     WHERE C_OUTBOX_ID = {number} AND C_HEADER_KEY = 'BODType'"
+                ));
+            }
+        }
+    }
+
+    fn write_raw(&mut self, number: i64, verb: &str, document_id: &str, document: &[u8], whole: bool) {
+        let document_type = format!("{verb}.ItemMaster");
         let headers: String = [
             ("TenantId", self.site.tenant_id()),
-            ("BODType", "Sync.ItemMaster"),
+            ("BODType", &document_type),
             ("FromLogicalId", "lid://acme.erp.plant1"),
             ("AccountingEntity", "100"),
             ("Location", "PLANT1"),
@@ -113,8 +143,10 @@ impl Night<'_> {
         .map(|(key, value)| header(number, key, value))
         .collect();
         let document = self.site.bytes(document);
-        self.done
-            .push(format!("write {number} of {document_id}, {}", if whole { "broken" } else { "no header" }));
+        self.done.push(format!(
+            "write {number} of {document_id}, {verb}, {}",
+            if whole { "broken" } else { "no header" }
+        ));
         self.site.sql(&format!(
             "BEGIN; INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_TENANT_ID, C_LOGICAL_ID, C_XML) \
              VALUES ({number}, '{}', 'lid://acme.erp.plant1', {document}); {headers}COMMIT",
@@ -137,12 +169,12 @@ impl Night<'_> {
     /// The application mends a failed document and sets its row to 0.
     fn correct(&mut self) {
         let Some(id) = self.any_row(9) else { return };
-        let document = match &self.rows[&id] {
-            Some(entry) => entry.document_id.clone(),
+        let (document, verb) = match &self.rows[&id] {
+            Some(entry) => (entry.document_id.clone(), entry.verb),
             None => return self.mend(id),
         };
         self.version += 1;
-        self.replace(id, Entry::new(&document, self.version));
+        self.replace(id, Entry::new(&document, self.version).verb(verb));
     }
 
     fn mend(&mut self, id: i64) {
@@ -196,15 +228,22 @@ impl Night<'_> {
 
     fn change_settings(&mut self) {
         let of_point = |it: &str| format!("UPDATE bodrelay_connection_point SET {it}");
-        let sql = match self.random.u8(0..10) {
+        let of_type =
+            |it: &str, verb: &str| format!("UPDATE bodrelay_document SET {it} WHERE verb = '{verb}'");
+        let verb = *self.random.choice(&VERBS).unwrap();
+        let sql = match self.random.u8(0..16) {
             0 | 1 => of_point("after_failure = 'hold'"),
             2 => of_point("after_failure = 'continue'"),
             3 => of_point(&format!("parallel_posts = {}", self.random.u8(1..=16))),
             4 => of_point(if self.random.bool() { "send_mode = 'observe'" } else { "send_mode = 'off'" }),
             5 => of_point("send_mode = 'on'"),
-            6 => {
-                format!("UPDATE bodrelay_document SET enabled = {}", u8::from(self.random.u8(0..3) > 0))
-            }
+            6 | 7 => of_type(&format!("enabled = {}", u8::from(self.random.u8(0..3) > 0)), verb),
+            8 => format!("DELETE FROM bodrelay_document WHERE verb = '{verb}'"),
+            9 | 10 => listed(verb),
+            11 => of_point("poll_seconds = NULL, poll_cron = '30 3 1 1 *'"),
+            12 => of_point("poll_seconds = 1, poll_cron = NULL"),
+            13 => of_point(&format!("max_messages_per_second = {}", self.random.u8(5..=50))),
+            14 => of_point("max_messages_per_second = NULL"),
             _ => {
                 "UPDATE bodrelay_document SET after_failure = CASE WHEN after_failure IS NULL THEN 'hold' END"
                     .to_owned()
@@ -224,6 +263,7 @@ impl Night<'_> {
             Fault::new(What::ResetBeforeStore),
             Fault::new(What::Slow { ms: 200 }),
             Fault::new(What::Garbage),
+            Fault::new(What::TokenExpired),
         ];
         let fault = self.random.choice(&faults).unwrap().clone().times(self.random.u64(1..=4));
         let fault = match self.random.bool() {
@@ -240,7 +280,9 @@ impl Night<'_> {
             20..28 => self.write_late(),
             28..31 => self.write_broken(),
             31..34 => self.write_without_a_header(),
-            34..36 => self.write_the_header(),
+            34 => self.write_the_header(),
+            35 if self.random.bool() => self.write_mistyped(),
+            35 => self.correct_the_type(),
             36..40 => self.correct(),
             40..43 => self.set_back(9),
             43 => self.set_back(1),
@@ -252,12 +294,34 @@ impl Night<'_> {
         }
     }
 
+    /// What cron starts, while the night goes on.
+    fn run_once(&mut self) {
+        let mut agent = self.site.start_once();
+        for _ in 0..self.random.u8(0..8) {
+            self.one_thing();
+        }
+        if self.random.u8(0..4) == 0 {
+            return agent.kill();
+        }
+        let status = agent.wait();
+        self.done.push(format!("once: {status}"));
+        assert!([Some(0), Some(1), Some(3), Some(75)].contains(&status.code()), "{status}\n{}", agent.log());
+    }
+
     /// The morning: everything works, nothing is held back any more.
     fn mend_all(&mut self) {
         self.site.simulator.clear_faults();
-        self.sql("UPDATE bodrelay_connection_point SET after_failure = 'continue', send_mode = 'on', parallel_posts = 8");
-        self.sql(&listed());
+        self.sql(
+            "UPDATE bodrelay_connection_point SET after_failure = 'continue', send_mode = 'on', parallel_posts = 8, \
+             poll_seconds = 1, poll_cron = NULL, max_messages_per_second = NULL",
+        );
+        for verb in VERBS {
+            self.sql(&listed(verb));
+        }
         self.sql("UPDATE bodrelay_document SET enabled = 1, after_failure = NULL");
+        while !self.mistyped.is_empty() {
+            self.correct_the_type();
+        }
         while !self.headless.is_empty() {
             self.write_the_header();
         }
@@ -316,10 +380,12 @@ impl Night<'_> {
 }
 
 /// The document type is listed, whether it was or not.
-fn listed() -> String {
-    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
-     SELECT 'CP1', 'out', 'Sync', 'ItemMaster' WHERE NOT EXISTS (SELECT 1 FROM bodrelay_document)"
-        .to_owned()
+fn listed(verb: &str) -> String {
+    format!(
+        "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+         SELECT 'CP1', 'out', '{verb}', 'ItemMaster' \
+          WHERE NOT EXISTS (SELECT 1 FROM bodrelay_document WHERE verb = '{verb}')"
+    )
 }
 
 fn header(number: i64, key: &str, value: &str) -> String {
@@ -354,13 +420,18 @@ fn night(site: &Site, seed: u64) {
         rows: BTreeMap::new(),
         holes: Vec::new(),
         headless: Vec::new(),
+        mistyped: Vec::new(),
         next_id: 1,
         version: 0,
         done: Vec::new(),
     };
     let morning = Instant::now() + Duration::from_secs(seconds);
+    site.sql(&listed("Process"));
     let mut agent: Option<Agent> = None;
     while Instant::now() < morning {
+        if agent.is_none() && night.random.u8(0..3) == 0 {
+            night.run_once();
+        }
         let mut running = agent.take().unwrap_or_else(|| site.start());
         night.one_thing();
         let until = Instant::now() + Duration::from_millis(night.random.u64(0..80));

@@ -65,6 +65,50 @@ fn header(key: &str, value: &str) -> String {
     )
 }
 
+/// What a finding asks for is seen without a restart: of rows that name a type that there is not, and of one that names
+/// none, in the middle of others.
+#[test]
+fn a_row_that_is_mended_waits_no_longer() {
+    for site in [Site::new(), Site::on_postgres(Options::default())] {
+        let rows: Vec<i64> =
+            (1..=150).map(|number| site.insert(&Entry::new(&format!("ITEM-{number}"), number))).collect();
+        let set = |row: i64, value: &str| {
+            site.sql(&format!(
+                "UPDATE COR_OUTBOX_HEADERS SET C_HEADER_VALUE = '{value}' \
+                 WHERE C_OUTBOX_ID = {row} AND C_HEADER_KEY = 'BODType'"
+            ));
+        };
+        let (typeless, mistyped) = (&rows[..120], &rows[120..]);
+        for row in typeless {
+            set(*row, "SyncItemMaster");
+        }
+        for row in mistyped {
+            set(*row, "Snyc.ItemMaster");
+        }
+        let whole = site.bytes(Entry::new("ITEM-110", 110).xml(site.tenant_id()).as_bytes());
+        let broken = site.bytes(b"no document");
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_XML = {broken} WHERE C_ID <= {}", typeless[119]));
+        let mut agent = site.start();
+        agent.until("both findings", || {
+            let open =
+                "SELECT count(*) FROM bodrelay_finding WHERE code = 'TYPE_NOT_LISTED' AND cleared_at IS NULL";
+            site.number(open) == 2
+        });
+        // One of the first kind, behind more than a sweep looks at; all of the other.
+        let middle = typeless[109];
+        set(middle, "Sync.ItemMaster");
+        site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_XML = {whole} WHERE C_ID = {middle}"));
+        for row in mistyped {
+            set(*row, "Sync.ItemMaster");
+        }
+        agent.until("the mended ones are sent", || {
+            site.flag(middle) == Some(1) && mistyped.iter().all(|row| site.flag(*row) == Some(1))
+        });
+        assert_eq!(site.waiting(), 119, "what nobody mended stays 0");
+        agent.term();
+    }
+}
+
 /// Each remark about a document, from a row of its own to a row of `bodrelay_finding`, and over when it has not happened
 /// again for three days.
 #[test]

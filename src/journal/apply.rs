@@ -33,11 +33,18 @@ pub enum Change {
         point_id: i64,
         entry_ids: Vec<i64>,
     },
-    /// Rows parked for this reason (and document type, where it is not empty) are to be judged again.
+    /// Rows parked for this reason (and document type, where one is given) are to be judged again.
     Wake {
         point_id: i64,
         reason: &'static str,
-        document_type: String,
+        document_type: Option<String>,
+    },
+    /// These document types are listed, and of those these are disabled: rows parked for what no longer holds are to be
+    /// judged again.
+    Listed {
+        point_id: i64,
+        listed: Vec<String>,
+        disabled: Vec<String>,
     },
     /// Failed messages of a type no longer keep their lanes waiting.
     Unhold {
@@ -311,6 +318,16 @@ fn apply(tx: &Transaction<'_>, change: &Change, gathered: &mut Gathered) -> Resu
             let woken =
                 tx.prepare_cached(sql::PARKED_WAKE)?.execute(params![point_id, reason, document_type])?;
             gathered.woken.extend((woken > 0).then_some(*point_id));
+            Ok(Applied::Done)
+        }
+        Change::Listed { point_id, listed, disabled } => {
+            for (statement, types) in
+                [(sql::PARKED_WAKE_LISTED, listed), (sql::PARKED_WAKE_ENABLED, disabled)]
+            {
+                let types = serde_json::Value::from(types.clone()).to_string();
+                let woken = tx.prepare_cached(statement)?.execute((point_id, types))?;
+                gathered.woken.extend((woken > 0).then_some(*point_id));
+            }
             Ok(Applied::Done)
         }
         Change::Unhold { point_id, document_type } => {

@@ -277,12 +277,12 @@ impl Journal {
         .await
     }
 
-    /// Rows parked for a reason (and document type, where it is not empty), lowest first.
+    /// Rows parked for a reason (and document type, where one is given), lowest first.
     pub async fn parked(
         &self,
         point_id: i64,
         reason: &'static str,
-        document_type: String,
+        document_type: Option<String>,
         limit: i64,
     ) -> Result<Vec<Parked>> {
         self.query(move |connection| {
@@ -318,18 +318,21 @@ impl Journal {
         .await
     }
 
-    /// The next document type from this one on with rows parked for a reason, and its lowest row.
-    pub async fn parked_type(
+    /// Rows parked for a reason, by document type and row, from behind this one on.
+    pub async fn parked_walk(
         &self,
         point_id: i64,
         reason: &'static str,
-        from: String,
-    ) -> Result<Option<(String, i64)>> {
+        (document_type, entry_id): (String, i64),
+        limit: i64,
+    ) -> Result<Vec<(String, i64)>> {
         self.query(move |connection| {
             connection
-                .prepare_cached(sql::PARKED_TYPE)?
-                .query_row(params![point_id, reason, from], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
+                .prepare_cached(sql::PARKED_WALK)?
+                .query_map(params![point_id, reason, document_type, entry_id, limit], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect()
         })
         .await
     }

@@ -122,20 +122,38 @@ async fn what_rests_costs_the_next_row_nothing() {
     let headers = journal
         .query(|connection| {
             let mut statement = connection.prepare(sql::PARKED_PAGE)?;
-            assert!(statement.query((1, "headers", "", 200))?.next()?.is_none());
+            assert!(statement.query((1, "headers", None::<String>, 200))?.next()?.is_none());
             Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
         })
         .await
         .unwrap();
     assert!(headers < 50, "{headers} steps to see that nothing waits for headers");
+    // Settings that let none of them go.
+    for (statement, types) in [
+        (sql::PARKED_WAKE_LISTED, r#"["Sync.Item9", "Sync.Other", ""]"#),
+        (sql::PARKED_WAKE_ENABLED, r#"["Sync.Item1"]"#),
+    ] {
+        let steps = journal
+            .query(move |connection| {
+                let mut statement = connection.prepare(statement)?;
+                assert_eq!(statement.execute((1, types))?, 0);
+                Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
+            })
+            .await
+            .unwrap();
+        assert!(steps < 100, "{steps} steps: {statement}");
+    }
+    let walk = journal.parked_walk(1, "unlisted", ("Sync.Item3".into(), 29_998), 3).await.unwrap();
+    let walked: Vec<(&str, i64)> = walk.iter().map(|(of, id)| (of.as_str(), *id)).collect();
+    assert_eq!(walked, [("Sync.Item4", 4), ("Sync.Item4", 11), ("Sync.Item4", 18)]);
     // Each figure goes over its own index, and a start over one for all that rests: once, and without reading messages.
     for statement in [sql::MESSAGE_COUNTS, sql::MESSAGE_IN_FLIGHT] {
         let steps = steps(statement, &[1]).await;
         assert!(steps < 60_000 * 8, "{steps} steps: {statement}");
     }
-    let lowest = journal.parked(1, "unlisted", "Sync.Item3".into(), 3).await.unwrap();
+    let lowest = journal.parked(1, "unlisted", Some("Sync.Item3".into()), 3).await.unwrap();
     assert_eq!(lowest.iter().map(|row| row.entry_id).collect::<Vec<_>>(), [3, 10, 17]);
-    let all = journal.parked(1, "unlisted", String::new(), 4).await.unwrap();
+    let all = journal.parked(1, "unlisted", None, 4).await.unwrap();
     assert_eq!(all.iter().map(|row| row.entry_id).collect::<Vec<_>>(), [1, 2, 3, 4], "of any type");
 }
 

@@ -51,6 +51,7 @@ impl Outbound {
             point_id: point.point_id,
             after,
             unlisted_from: point.unlisted_from.clone(),
+            unlisted_again: point.unlisted_again.clone(),
             known_up_to: point.known_up_to,
             headers_parked: point.headers_parked,
             parking: point.parking > 0,
@@ -284,7 +285,7 @@ impl Outbound {
             now,
         };
         match verdict {
-            Verdict::Park(Park::HeadersMissing(_)) if already_parked => (None, Then::Nothing),
+            Verdict::Park(_) if already_parked => (None, Then::Nothing),
             Verdict::Park(park) => {
                 let (reason, holds) = match park {
                     Park::HeadersMissing(_) => ("headers", true),
@@ -554,9 +555,24 @@ impl Outbound {
 
     /// Parked rows of a reason (and type) are to be judged again. It goes behind all that was decided so far, so that rows
     /// which are about to be parked for the reason are woken, too.
-    pub(super) fn wake(&mut self, number: PointNumber, reason: &'static str, document_type: String) {
+    pub(super) fn wake(&mut self, number: PointNumber, reason: &'static str, document_type: Option<String>) {
         let point_id = self.point(number).point_id;
         self.admissions.push_back((Change::Wake { point_id, reason, document_type }, Then::Nothing));
+    }
+
+    /// Rows that earlier settings let wait, and those of now may not.
+    pub(super) fn wake_for_settings(&mut self, number: PointNumber) {
+        let point = self.point(number);
+        let documents = &point.settings.documents;
+        let disabled = documents.iter().filter(|(_, document)| !document.enabled);
+        let change = Change::Listed {
+            point_id: point.point_id,
+            // Of rows without a type, other settings may tell one.
+            listed: documents.keys().map(ToString::to_string).chain([String::new()]).collect(),
+            disabled: disabled.map(|(document_type, _)| document_type.to_string()).collect(),
+        };
+        self.admissions.push_back((change, Then::Nothing));
+        self.wake(number, "behind", None);
     }
 
     /// Parked rows are to be judged again.

@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub admitting: HashSet<i64>,
     /// Where the tour over the types that nobody lists goes on.
     pub unlisted_from: String,
+    /// The last row of such a type that was judged again.
+    pub unlisted_again: (String, i64),
     /// Ids to judge without asking the journal whether they are to be judged.
     pub wanted: BTreeSet<i64>,
     /// Bytes that may be loaded.
@@ -92,8 +94,17 @@ pub(super) struct Found {
     pub created: String,
     pub created_at: Option<i64>,
     pub header_count: i64,
-    /// It is parked for missing headers, and still lacks them.
+    /// It is parked, and nothing has changed.
     pub already_parked: bool,
+}
+
+/// Parked rows that are looked at again to see whether somebody has mended them.
+#[derive(Default)]
+struct Parked {
+    /// Those that lack headers, and since when.
+    headers: HashMap<i64, i64>,
+    /// Some of those that nobody lists, and their types.
+    unlisted: BTreeMap<i64, String>,
 }
 
 impl Found {
@@ -120,6 +131,7 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
         let composed = compose::pass(database, &job.settings, memory.clone(), job.now).await?;
         collected.composed = Some(composed);
     }
+    let mut parked = Parked::default();
     let page = forward(&job).await?;
     collected.starts_again = page.highest < job.after;
     let mut lengths: BTreeMap<i64, i64> =
@@ -127,16 +139,20 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     if let Some(from) = job.sweep.filter(|_| !collected.starts_again) {
         collected.sweep = Some(sweep(&job, from, &mut lengths).await?);
         lengths.retain(|id, _| *id > job.after || !job.admitting.contains(id));
-        collected.unlisted = Some(unlisted::tour(&job, job.unlisted_from.clone()).await?);
+        let mut tour = unlisted::tour(&job, job.unlisted_from.clone()).await?;
+        parked.unlisted = std::mem::take(&mut tour.again);
+        parked.unlisted.retain(|id, _| !job.admitting.contains(id));
+        collected.unlisted = Some(tour);
     }
     crash::point("after_scan");
     let mut ids: BTreeSet<i64> = lengths.keys().copied().filter(|id| *id > job.known_up_to).collect();
     // What it cannot know it is not asked about: each question waits for the commit that is under way.
     let found: Vec<i64> = lengths.range(..=job.known_up_to).map(|(id, _)| *id).collect();
     ids.extend(job.journal.to_judge(job.point_id, found).await?);
-    let parked = parked(&job).await?;
+    parked.headers = without_headers(&job).await?;
     // Looked at again for a reason of their own: those that wait no longer are let go.
-    let mut again: BTreeSet<i64> = parked.keys().chain(&job.wanted).copied().collect();
+    let mut again: BTreeSet<i64> =
+        parked.headers.keys().chain(parked.unlisted.keys()).chain(&job.wanted).copied().collect();
     if job.woken {
         let woken = job.journal.woken(job.point_id, job.settings.batch_rows.into()).await?;
         collected.woken = !woken.is_empty();
@@ -147,8 +163,10 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let fitting = fit(&ids, &lengths, &job);
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
     // What the journal is being told of, this look may not have seen.
-    collected.headers_parked = !parked.is_empty() || job.parking;
+    collected.headers_parked = !parked.headers.is_empty() || job.parking;
     left.extend(judge(&job, &ids[..fitting], &parked, &again, &mut collected).await?);
+    // What found no room comes round again.
+    left.retain(|id| !parked.unlisted.contains_key(id));
     // The cursor stops before the first row that did not fit; what is below it is not forgotten.
     let last = page.entries.last().map_or(job.after, |scanned| scanned.entry_id);
     let first_left = left.range(job.after + 1..).next().copied();
@@ -168,11 +186,11 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
 }
 
 /// Rows that are parked for missing headers, and since when: each look asks whether these have come.
-async fn parked(job: &Job) -> Result<HashMap<i64, i64>, JournalError> {
+async fn without_headers(job: &Job) -> Result<HashMap<i64, i64>, JournalError> {
     if !job.headers_parked {
         return Ok(HashMap::new());
     }
-    let parked = job.journal.parked(job.point_id, "headers", String::new(), HEADERS_AGAIN).await?;
+    let parked = job.journal.parked(job.point_id, "headers", None, HEADERS_AGAIN).await?;
     Ok(parked.into_iter().map(|parked| (parked.entry_id, parked.first_seen)).collect())
 }
 
@@ -244,7 +262,7 @@ async fn judge_all(entries: Vec<Entry>, settings: Arc<ConnectionPoint>) -> Vec<(
 async fn judge(
     job: &Job,
     ids: &[i64],
-    parked: &HashMap<i64, i64>,
+    parked: &Parked,
     again: &BTreeSet<i64>,
     collected: &mut Collected,
 ) -> Result<Vec<i64>, DatabaseError> {
@@ -264,7 +282,7 @@ async fn judge(
             ids.iter().copied().filter(|id| again.contains(id) && !waiting.contains(id)).collect();
     }
     for (entry, mut judged) in judge_all(loaded.entries, job.settings.clone()).await {
-        let parked_since = parked.get(&entry.entry_id).copied();
+        let parked_since = parked.headers.get(&entry.entry_id).copied();
         let grace = i64::try_from(job.settings.headers_grace.as_millis()).unwrap_or(i64::MAX);
         let first_seen = parked_since.unwrap_or(job.now);
         if let Verdict::Park(Park::HeadersMissing(names)) = &judged.verdict
@@ -272,12 +290,22 @@ async fn judge(
         {
             judged.verdict = Verdict::Fail(bod::headers_missing(names, !entry.headers.is_empty()));
         }
+        let unlisted = parked.unlisted.get(&entry.entry_id);
+        let document_type = judged.document_type.as_ref().map(ToString::to_string).unwrap_or_default();
+        let already_parked = match &judged.verdict {
+            Verdict::Park(Park::HeadersMissing(_)) => parked_since.is_some(),
+            Verdict::Park(Park::NotListed) => unlisted == Some(&document_type),
+            Verdict::Park(Park::Disabled) | Verdict::Send(_) | Verdict::Fail(_) => false,
+        };
+        if let (Some(before), Some(tour)) = (unlisted.filter(|_| !already_parked), &mut collected.unlisted) {
+            tour.mended.insert(before.clone());
+        }
         collected.judged.push(Found {
             judged,
             created: entry.created,
             created_at: entry.created_at.map(|at| at.timestamp_millis()),
             header_count: i64::try_from(entry.headers.len()).unwrap_or(i64::MAX),
-            already_parked: parked_since.is_some(),
+            already_parked,
         });
     }
     Ok(loaded.not_loaded)

@@ -254,7 +254,7 @@ impl Outbound {
             let (journal, point_id) = (self.journal.clone(), point.point_id);
             let name = point.type_name(document_type).to_owned();
             self.work.push(Box::pin(async move {
-                let parked = journal.parked(point_id, "suspended", name, PROBES).await;
+                let parked = journal.parked(point_id, "suspended", Some(name), PROBES).await;
                 Event::Probes(number, parked.map(|rows| rows.into_iter().map(|row| row.entry_id).collect()))
             }));
         }

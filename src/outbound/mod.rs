@@ -360,9 +360,7 @@ impl Outbound {
         }
         // Whatever was judged by other settings is judged again before it is posted.
         self.drop_parcels(number, |_| true);
-        for reason in ["unlisted", "disabled", "behind"] {
-            self.wake(number, reason, String::new());
-        }
+        self.wake_for_settings(number);
         self.points[usize::from(number)].list.asked_at = 0;
     }
 

@@ -149,10 +149,11 @@ pub(super) struct Point {
     /// Messages above this row were admitted or released while a page of them was being read, and are still to be read.
     pub missed: Option<i64>,
     pub list: List,
-    /// Types that rows wait for and nobody lists, as this life told them, with the tours that may miss them; and where the
-    /// next tour goes on.
+    /// Types that rows wait for and nobody lists, as this life told them, with the tours that may miss them; where the
+    /// next tour goes on; and the last of their rows that was judged again.
     pub unlisted: BTreeMap<String, u8>,
     pub unlisted_from: String,
+    pub unlisted_again: (String, i64),
     /// Types that ION's list named and the settings lacked.
     pub listed_only: BTreeSet<String>,
     /// Somebody else sends from the same outbox: nothing begins before this time.
@@ -259,6 +260,7 @@ impl Point {
             list: List::default(),
             unlisted: BTreeMap::new(),
             unlisted_from: String::new(),
+            unlisted_again: super::unlisted::FIRST,
             listed_only: BTreeSet::new(),
             another_sender_until: 0,
             pause: None,

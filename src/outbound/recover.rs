@@ -115,9 +115,7 @@ impl Outbound {
         }
         self.restore_scopes(number);
         // Settings may have changed while nobody looked.
-        for reason in ["unlisted", "disabled", "behind"] {
-            self.wake(number, reason, String::new());
-        }
+        self.wake_for_settings(number);
         for document_type in restored.holding {
             if self.point(number).after_failure(&document_type) == AfterFailure::Continue {
                 self.unhold(number, document_type);
@@ -127,7 +125,7 @@ impl Outbound {
         for document_type in restored.suspended {
             let of_type = Scope::DocumentType(number, self.point(number).type_number(&document_type));
             if self.scopes.trouble(of_type).is_none() {
-                self.wake(number, "suspended", document_type);
+                self.wake(number, "suspended", Some(document_type));
             }
         }
         self.start_commands();

@@ -174,7 +174,7 @@ impl Outbound {
             let document_type = self.point(point).type_name(number).to_owned();
             tracing::info!(connection_point = self.point(point).name(), document_type, "goes on");
             self.point(point).probes_asked.remove(&number);
-            self.wake(point, "suspended", document_type);
+            self.wake(point, "suspended", Some(document_type));
         }
     }
 

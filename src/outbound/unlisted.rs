@@ -1,9 +1,10 @@
 //! Rows of types that nobody lists: told as long as one of them waits at 0, through restarts, and not a sweep longer.
 //!
 //! What waits is in the journal, parked; a tour over its types goes with each sweep, and asks the outbox for the lowest
-//! row of each. Rows that are gone, or no longer 0, are forgotten.
+//! row of each. Rows that are gone, or no longer 0, are forgotten. Some of the others are judged again, all of them in
+//! turn: where somebody mended one (its header named a type that there is not), all of its type are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outbound;
 use super::collect::{CollectError, Job};
@@ -16,6 +17,10 @@ use crate::domain::waiting::PointNumber;
 const REASON: &str = "unlisted";
 /// Types that one sweep asks for; the next one goes on behind them.
 const TYPES: usize = 20;
+/// Rows that one sweep judges again.
+const AGAIN: i64 = 100;
+/// Before all rows.
+pub(super) const FIRST: (String, i64) = (String::new(), i64::MIN);
 /// Rows of a type that are looked at once its lowest one is gone.
 const ROWS: i64 = 5_000;
 /// Whole tours in which a type that is told may be missing: its rows may not be parked yet, or no longer, since a changed
@@ -35,15 +40,24 @@ pub(super) struct Tour {
     over: Vec<String>,
     /// Parked rows that wait no longer.
     pub gone: Vec<i64>,
+    /// Rows that are judged again, and their types until then.
+    pub again: BTreeMap<i64, String>,
+    /// The last of these; `FIRST` after the last of all.
+    again_to: (String, i64),
+    /// Types with a row that is no longer of it.
+    pub mended: BTreeSet<String>,
 }
 
 /// Goes on with the tour at the type `from`.
 pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectError> {
     let mut tour = Tour { is_whole: from.is_empty(), ..Tour::default() };
+    let again = job.journal.parked_walk(job.point_id, REASON, job.unlisted_again.clone(), AGAIN).await?;
+    let is_last = i64::try_from(again.len()).is_ok_and(|rows| rows < AGAIN);
+    tour.again_to = again.last().filter(|_| !is_last).cloned().unwrap_or(FIRST);
+    tour.again = again.into_iter().map(|(document_type, entry_id)| (entry_id, document_type)).collect();
     for _ in 0..TYPES {
-        let Some((document_type, lowest)) = job.journal.parked_type(job.point_id, REASON, from).await? else {
-            return Ok(tour);
-        };
+        let next = job.journal.parked_walk(job.point_id, REASON, (from, i64::MIN), 1).await?;
+        let Some((document_type, lowest)) = next.into_iter().next() else { return Ok(tour) };
         let (still, _) = at_zero(job, lowest, lowest).await?;
         match !still.is_empty() || waits(job, &document_type, &mut tour.gone).await? {
             true => tour.waiting.push(document_type.clone()),
@@ -58,7 +72,7 @@ pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectErr
 
 /// Whether rows of a type are left, as far as a page of them tells; those that are gone are added to `gone`.
 async fn waits(job: &Job, document_type: &str, gone: &mut Vec<i64>) -> Result<bool, CollectError> {
-    let parked = job.journal.parked(job.point_id, REASON, document_type.to_owned(), ROWS).await?;
+    let parked = job.journal.parked(job.point_id, REASON, Some(document_type.to_owned()), ROWS).await?;
     let parked: Vec<i64> = parked.into_iter().map(|row| row.entry_id).collect();
     let (Some(first), Some(last)) = (parked.first(), parked.last()) else { return Ok(false) };
     let (found, known_up_to) = at_zero(job, *first, *last).await?;
@@ -112,6 +126,7 @@ impl Outbound {
     pub(super) fn toured(&mut self, number: PointNumber, mut tour: Tour) {
         let point = self.point(number);
         point.unlisted_from = tour.from;
+        point.unlisted_again = tour.again_to;
         let settings = point.settings.clone();
         for (document_type, tours) in &mut point.unlisted {
             if tour.waiting.contains(document_type) {
@@ -122,6 +137,9 @@ impl Outbound {
                     tour.over.push(document_type.clone());
                 }
             }
+        }
+        for document_type in tour.mended {
+            self.wake(number, REASON, Some(document_type));
         }
         for document_type in tour.over {
             self.point(number).unlisted.remove(&document_type);

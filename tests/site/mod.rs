@@ -42,6 +42,8 @@ pub struct Entry {
     pub padding: usize,
     /// Stored deflated, as its header Compression says.
     pub deflated: bool,
+    /// Of its document type; the noun is ItemMaster.
+    pub verb: &'static str,
 }
 
 impl Entry {
@@ -54,6 +56,7 @@ impl Entry {
             entry_id: None,
             padding: 0,
             deflated: false,
+            verb: "Sync",
         }
     }
 
@@ -64,6 +67,10 @@ impl Entry {
 
     pub fn deflated(self) -> Self {
         Self { deflated: true, ..self }
+    }
+
+    pub fn verb(self, verb: &'static str) -> Self {
+        Self { verb, ..self }
     }
 
     pub fn message_id(self, message_id: &str) -> Self {
@@ -101,7 +108,12 @@ impl Entry {
     }
 
     fn bare_xml(&self, tenant_id: &str) -> String {
-        BOD.replace("{{tenant}}", tenant_id)
+        let verb = |before: &str, behind: &str| [before, self.verb, behind].concat();
+        BOD.replace("SyncItemMaster", &verb("", "ItemMaster"))
+            .replace("<Sync>", &verb("<", ">"))
+            .replace("</Sync>", &verb("</", ">"))
+            .replace("verb=Sync", &verb("verb=", ""))
+            .replace("{{tenant}}", tenant_id)
             .replace("{{logical_id}}", LOGICAL_ID)
             .replace("{{created}}", &self.created)
             .replace("{{entity}}", "100")
@@ -115,7 +127,7 @@ impl Entry {
         let headers = [
             ("TenantId", Some(tenant_id.to_owned())),
             ("MessageId", self.message_id.clone()),
-            ("BODType", Some("Sync.ItemMaster".to_owned())),
+            ("BODType", Some(format!("{}.ItemMaster", self.verb))),
             ("FromLogicalId", Some(LOGICAL_ID.to_owned())),
             ("ToLogicalId", Some("lid://default".to_owned())),
             ("AccountingEntity", Some("100".to_owned())),
@@ -551,6 +563,11 @@ impl Site {
         Agent::spawn(self.command("run"), self.path("agent.log"))
     }
 
+    /// Starts `once`.
+    pub fn start_once(&self) -> Agent {
+        Agent::spawn(self.command("once"), self.path("agent.log"))
+    }
+
     /// Starts `run` with these environment variables.
     pub fn start_with(&self, variables: &[(&str, &str)]) -> Agent {
         let mut command = self.command("run");
@@ -631,7 +648,7 @@ impl Site {
 
     /// Runs `once` and answers its exit code.
     pub fn once(&self) -> i32 {
-        let mut agent = Agent::spawn(self.command("once"), self.path("agent.log"));
+        let mut agent = self.start_once();
         let status = agent.wait();
         status.code().unwrap_or_else(|| panic!("once ended by {status}\n{}", agent.log()))
     }
