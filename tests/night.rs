@@ -14,7 +14,11 @@ use bodrelay::simulator::script::{Fault, What};
 use fastrand::Rng;
 use site::{Agent, Entry, Site, seed};
 
+/// Of each connection point.
 const DOCUMENTS: u64 = 8;
+/// Connection points, their logical ids, and what their documents are called.
+const POINTS: [(&str, &str, &str); 2] =
+    [("CP1", "lid://acme.erp.plant1", "ITEM"), ("CP2", "lid://acme.wms.dc1", "BIN")];
 /// Documents of both share their lanes.
 const VERBS: [&str; 2] = ["Sync", "Process"];
 
@@ -39,7 +43,9 @@ impl Night<'_> {
     fn entry(&mut self) -> Entry {
         self.version += 1;
         let verb = VERBS[usize::from(self.random.u8(0..4) == 0)];
-        let entry = Entry::new(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS)), self.version).verb(verb);
+        let (_, logical_id, name) = *self.random.choice(&POINTS).unwrap();
+        let document = format!("{name}-{}", self.random.u64(1..=DOCUMENTS));
+        let entry = Entry::new(&document, self.version).verb(verb).logical_id(logical_id);
         match self.random.bool() {
             true => entry.message_id(&format!("erp-{}", self.version)),
             false => entry,
@@ -89,8 +95,8 @@ impl Night<'_> {
 
     /// A document that ends in its middle, of a lane that others are in.
     fn write_broken(&mut self) {
-        let (number, document) = (self.number(), self.random.u64(1..=DOCUMENTS));
-        self.write_raw(number, "Sync", &format!("ITEM-{document}"), b"<SyncItemMaster>", true);
+        let (number, entry) = (self.number(), Entry { verb: "Sync", ..self.entry() });
+        self.write_raw(number, &entry, b"<SyncItemMaster>", true);
         self.rows.insert(number, None);
     }
 
@@ -99,7 +105,7 @@ impl Night<'_> {
         let number = self.number();
         let entry = Entry { message_id: None, ..self.entry() };
         let document = entry.xml(self.site.tenant_id());
-        self.write_raw(number, entry.verb, &entry.document_id, document.as_bytes(), false);
+        self.write_raw(number, &entry, document.as_bytes(), false);
         self.rows.insert(number, Some(entry));
         self.headless.push(number);
     }
@@ -108,9 +114,8 @@ impl Night<'_> {
     fn write_mistyped(&mut self) {
         let number = self.number();
         let entry = Entry { message_id: None, ..self.entry() };
-        let verb = *self.random.choice(&["Snyc", "Sync.Sync"]).unwrap();
         let document = entry.xml(self.site.tenant_id());
-        self.write_raw(number, verb, &entry.document_id, document.as_bytes(), true);
+        self.write_raw(number, &Entry { verb: "Snyc", ..entry.clone() }, document.as_bytes(), true);
         self.mistyped.push((number, entry.verb));
         self.rows.insert(number, Some(entry));
     }
@@ -127,12 +132,14 @@ impl Night<'_> {
         }
     }
 
-    fn write_raw(&mut self, number: i64, verb: &str, document_id: &str, document: &[u8], whole: bool) {
+    /// A row of any bytes, with the headers of an entry, but for the last one.
+    fn write_raw(&mut self, number: i64, of: &Entry, document: &[u8], whole: bool) {
+        let Entry { verb, logical_id, document_id, .. } = of;
         let document_type = format!("{verb}.ItemMaster");
         let headers: String = [
             ("TenantId", self.site.tenant_id()),
             ("BODType", &document_type),
-            ("FromLogicalId", "lid://acme.erp.plant1"),
+            ("FromLogicalId", logical_id),
             ("AccountingEntity", "100"),
             ("Location", "PLANT1"),
             ("DocumentId", document_id),
@@ -149,7 +156,7 @@ impl Night<'_> {
         ));
         self.site.sql(&format!(
             "BEGIN; INSERT INTO COR_OUTBOX_ENTRY (C_ID, C_TENANT_ID, C_LOGICAL_ID, C_XML) \
-             VALUES ({number}, '{}', 'lid://acme.erp.plant1', {document}); {headers}COMMIT",
+             VALUES ({number}, '{}', '{logical_id}', {document}); {headers}COMMIT",
             self.site.tenant_id()
         ));
     }
@@ -169,12 +176,10 @@ impl Night<'_> {
     /// The application mends a failed document and sets its row to 0.
     fn correct(&mut self) {
         let Some(id) = self.any_row(9) else { return };
-        let (document, verb) = match &self.rows[&id] {
-            Some(entry) => (entry.document_id.clone(), entry.verb),
-            None => return self.mend(id),
-        };
+        let Some(entry) = self.rows[&id].clone() else { return self.mend(id) };
         self.version += 1;
-        self.replace(id, Entry::new(&document, self.version).verb(verb));
+        let mended = Entry::new(&entry.document_id, self.version);
+        self.replace(id, mended.verb(entry.verb).logical_id(entry.logical_id));
     }
 
     fn mend(&mut self, id: i64) {
@@ -183,7 +188,8 @@ impl Night<'_> {
         );
         let document = self.site.text(&sql).unwrap();
         self.version += 1;
-        self.replace(id, Entry::new(&document, self.version));
+        let (_, logical_id, _) = POINTS.iter().find(|(.., name)| document.starts_with(name)).unwrap();
+        self.replace(id, Entry::new(&document, self.version).logical_id(logical_id));
     }
 
     fn replace(&mut self, id: i64, entry: Entry) {
@@ -213,23 +219,31 @@ impl Night<'_> {
 
     fn command(&mut self) {
         let commands = [
-            "('resubmit', 'CP1', 'ItemMaster', NULL)",
-            "('discard', 'CP1', 'ItemMaster', 'no use')",
-            "('pause', 'CP1', NULL, 'lunch')",
-            "('resume', 'CP1', NULL, NULL)",
-            "('resume', 'CP1', NULL, NULL)",
-            "('poll_now', 'CP1', NULL, NULL)",
+            ("resubmit", "'ItemMaster', NULL"),
+            ("discard", "'ItemMaster', 'no use'"),
+            ("pause", "NULL, 'lunch'"),
+            ("resume", "NULL, NULL"),
+            ("resume", "NULL, NULL"),
+            ("poll_now", "NULL, NULL"),
         ];
-        let command = *self.random.choice(&commands).unwrap();
+        let (command, rest) = *self.random.choice(&commands).unwrap();
+        let point = self.random.choice(&POINTS).unwrap().0;
         self.sql(&format!(
-            "INSERT INTO bodrelay_command (command, connection_point, noun, reason) VALUES {command}"
+            "INSERT INTO bodrelay_command (command, connection_point, noun, reason) \
+             VALUES ('{command}', '{point}', {rest})"
         ));
     }
 
     fn change_settings(&mut self) {
-        let of_point = |it: &str| format!("UPDATE bodrelay_connection_point SET {it}");
-        let of_type =
-            |it: &str, verb: &str| format!("UPDATE bodrelay_document SET {it} WHERE verb = '{verb}'");
+        let (point, ..) = *self.random.choice(&POINTS).unwrap();
+        let of_point = |it: &str| {
+            format!("UPDATE bodrelay_connection_point SET {it} WHERE connection_point = '{point}'")
+        };
+        let of_type = |it: &str, verb: &str| {
+            format!(
+                "UPDATE bodrelay_document SET {it} WHERE connection_point = '{point}' AND verb = '{verb}'"
+            )
+        };
         let verb = *self.random.choice(&VERBS).unwrap();
         let sql = match self.random.u8(0..16) {
             0 | 1 => of_point("after_failure = 'hold'"),
@@ -238,8 +252,10 @@ impl Night<'_> {
             4 => of_point(if self.random.bool() { "send_mode = 'observe'" } else { "send_mode = 'off'" }),
             5 => of_point("send_mode = 'on'"),
             6 | 7 => of_type(&format!("enabled = {}", u8::from(self.random.u8(0..3) > 0)), verb),
-            8 => format!("DELETE FROM bodrelay_document WHERE verb = '{verb}'"),
-            9 | 10 => listed(verb),
+            8 => format!(
+                "DELETE FROM bodrelay_document WHERE connection_point = '{point}' AND verb = '{verb}'"
+            ),
+            9 | 10 => listed(point, verb),
             11 => of_point("poll_seconds = NULL, poll_cron = '30 3 1 1 *'"),
             12 => of_point("poll_seconds = 1, poll_cron = NULL"),
             13 => of_point(&format!("max_messages_per_second = {}", self.random.u8(5..=50))),
@@ -267,7 +283,7 @@ impl Night<'_> {
         ];
         let fault = self.random.choice(&faults).unwrap().clone().times(self.random.u64(1..=4));
         let fault = match self.random.bool() {
-            true => fault.for_document(&format!("ITEM-{}", self.random.u64(1..=DOCUMENTS))),
+            true => fault.for_document(&self.entry().document_id),
             false => fault,
         };
         self.done.push(format!("{fault:?}"));
@@ -316,7 +332,7 @@ impl Night<'_> {
              poll_seconds = 1, poll_cron = NULL, max_messages_per_second = NULL",
         );
         for verb in VERBS {
-            self.sql(&listed(verb));
+            POINTS.iter().for_each(|(point, ..)| self.sql(&listed(point, verb)));
         }
         self.sql("UPDATE bodrelay_document SET enabled = 1, after_failure = NULL");
         while !self.mistyped.is_empty() {
@@ -325,7 +341,7 @@ impl Night<'_> {
         while !self.headless.is_empty() {
             self.write_the_header();
         }
-        self.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', 'CP1')");
+        self.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('resume', '*')");
     }
 
     fn judge(&self) {
@@ -380,12 +396,31 @@ impl Night<'_> {
 }
 
 /// The document type is listed, whether it was or not.
-fn listed(verb: &str) -> String {
+fn listed(point: &str, verb: &str) -> String {
     format!(
         "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
-         SELECT 'CP1', 'out', '{verb}', 'ItemMaster' \
-          WHERE NOT EXISTS (SELECT 1 FROM bodrelay_document WHERE verb = '{verb}')"
+         SELECT '{point}', 'out', '{verb}', 'ItemMaster' WHERE NOT EXISTS \
+         (SELECT 1 FROM bodrelay_document WHERE connection_point = '{point}' AND verb = '{verb}')"
     )
+}
+
+/// A second connection point in the same outbox: each has the rows of its logical id.
+fn two_points(site: &Site) {
+    site.sql(
+        "UPDATE bodrelay_connection_point SET source_tenant_id = tenant_id, source_logical_id = logical_id",
+    );
+    let (point, logical_id, _) = POINTS[1];
+    site.sql(&format!(
+        "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
+         source_tenant_id, source_logical_id, send_mode, poll_seconds, parallel_posts, backoff_step_seconds, \
+         backoff_max_seconds, headers_grace_seconds, lone_in_doubt_tries, log_attempts) \
+         SELECT '{point}', location_name, tenant_id, '{logical_id}', tenant_id, '{logical_id}', send_mode, poll_seconds, \
+         4, backoff_step_seconds, backoff_max_seconds, headers_grace_seconds, lone_in_doubt_tries, log_attempts \
+         FROM bodrelay_connection_point"
+    ));
+    for verb in VERBS {
+        POINTS.iter().for_each(|(point, ..)| site.sql(&listed(point, verb)));
+    }
 }
 
 fn header(number: i64, key: &str, value: &str) -> String {
@@ -426,7 +461,7 @@ fn night(site: &Site, seed: u64) {
         done: Vec::new(),
     };
     let morning = Instant::now() + Duration::from_secs(seconds);
-    site.sql(&listed("Process"));
+    two_points(site);
     let mut agent: Option<Agent> = None;
     while Instant::now() < morning {
         if agent.is_none() && night.random.u8(0..3) == 0 {

@@ -291,6 +291,33 @@ fn a_write_error_keeps_outcomes_until_there_is_room() {
     );
 }
 
+/// Whatever keeps rows waiting, `once` ends, and its exit code says so: cron starts the next one.
+#[test]
+fn once_ends_where_nothing_can_go() {
+    let site = Site::new();
+    // A message that waits for a retry, and then may not go.
+    site.simulator.add_fault(Fault::refuse(503).times(1));
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    assert_eq!(site.once(), 75);
+    site.sql("UPDATE bodrelay_connection_point SET send_mode = 'observe'");
+    site.journal().execute("UPDATE scope SET not_before = 0", []).unwrap();
+    assert_eq!((site.once(), site.flag(row)), (0, Some(0)));
+    site.sql("UPDATE bodrelay_connection_point SET send_mode = 'on', batch_rows = 5000");
+    // No disk for the journal.
+    site.write_configuration("minimum_free_mb = 1000000000");
+    assert_eq!((site.once(), site.flag(row)), (75, Some(0)));
+    site.write_configuration("");
+    // ION is away, and more rows wait than memory takes: in this run, and in the next one, which has them in its journal.
+    let rows: Vec<Entry> = (2..=20_500).map(|number| Entry::new(&format!("ITEM-{number}"), number)).collect();
+    site.insert_all(&rows);
+    site.sql("UPDATE bodrelay_connection_point SET backoff_step_seconds = 600, backoff_max_seconds = 600");
+    site.simulator.add_fault(Fault::refuse(503));
+    assert_eq!((site.once(), site.once()), (75, 75));
+    site.simulator.clear_faults();
+    site.journal().execute("UPDATE scope SET not_before = 0", []).unwrap();
+    assert_eq!((site.once(), site.waiting()), (0, 0));
+}
+
 #[test]
 fn little_space_begins_nothing_and_goes_on_by_itself() {
     let site = Site::new();

@@ -87,9 +87,9 @@ impl Outbound {
         }
     }
 
-    /// Something could begin now.
+    /// Something could begin now, or as soon as ION was asked.
     pub(super) fn has_runnable(&self, point: &Point, now: i64) -> bool {
-        if point.another_sender_until > now {
+        if self.no_room || self.low_space || !point.sends() || point.another_sender_until > now {
             return false;
         }
         point.lanes.ready_types().any(|(number, _, _)| {

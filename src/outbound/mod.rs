@@ -611,15 +611,15 @@ impl Outbound {
                 if !point.recovered {
                     return !reachable;
                 }
+                let is_settled = self.no_room || point.unsettled.is_empty() && point.reflag.is_empty();
+                // What finds no room while nothing is under way waits for the next run.
+                let has_looked =
+                    point.next_scan_at == i64::MAX && point.wanted.is_empty() || !self.may_collect(point);
+                let is_read = point.refill.is_none() || point.messages.len() >= point::WINDOW;
                 point.is_quiet()
                     && (!reachable
                         || !point.is_active()
-                        || (point.unsettled.is_empty()
-                            && point.reflag.is_empty()
-                            && point.next_scan_at == i64::MAX
-                            && point.wanted.is_empty()
-                            && point.refill.is_none()
-                            && !self.has_runnable(point, now)))
+                        || (is_settled && has_looked && is_read && !self.has_runnable(point, now)))
             })
     }
 

@@ -89,7 +89,7 @@ impl Outbound {
     /// How the work stands.
     pub fn totals(&self) -> Totals {
         let now = self.now();
-        let mut totals = Totals::default();
+        let mut totals = Totals { waiting: self.no_room || self.has_low_space(), ..Totals::default() };
         for point in &self.points {
             totals.accepted += point.figures.accepted_here;
             totals.failed += point.figures.failed_here;

@@ -44,6 +44,8 @@ pub struct Entry {
     pub deflated: bool,
     /// Of its document type; the noun is ItemMaster.
     pub verb: &'static str,
+    /// Who sends it.
+    pub logical_id: &'static str,
 }
 
 impl Entry {
@@ -57,6 +59,7 @@ impl Entry {
             padding: 0,
             deflated: false,
             verb: "Sync",
+            logical_id: LOGICAL_ID,
         }
     }
 
@@ -71,6 +74,10 @@ impl Entry {
 
     pub fn verb(self, verb: &'static str) -> Self {
         Self { verb, ..self }
+    }
+
+    pub fn logical_id(self, logical_id: &'static str) -> Self {
+        Self { logical_id, ..self }
     }
 
     pub fn message_id(self, message_id: &str) -> Self {
@@ -114,7 +121,7 @@ impl Entry {
             .replace("</Sync>", &verb("</", ">"))
             .replace("verb=Sync", &verb("verb=", ""))
             .replace("{{tenant}}", tenant_id)
-            .replace("{{logical_id}}", LOGICAL_ID)
+            .replace("{{logical_id}}", self.logical_id)
             .replace("{{created}}", &self.created)
             .replace("{{entity}}", "100")
             .replace("{{location}}", "PLANT1")
@@ -128,7 +135,7 @@ impl Entry {
             ("TenantId", Some(tenant_id.to_owned())),
             ("MessageId", self.message_id.clone()),
             ("BODType", Some(format!("{}.ItemMaster", self.verb))),
-            ("FromLogicalId", Some(LOGICAL_ID.to_owned())),
+            ("FromLogicalId", Some(self.logical_id.to_owned())),
             ("ToLogicalId", Some("lid://default".to_owned())),
             ("AccountingEntity", Some("100".to_owned())),
             ("Location", Some("PLANT1".to_owned())),
@@ -254,7 +261,7 @@ impl Server {
             for entry in entries {
                 let xml = entry.payload(tenant_id);
                 let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-                    [&tenant_id, &LOGICAL_ID, &entry.created, &xml, &entry.entry_id];
+                    [&tenant_id, &entry.logical_id, &entry.created, &xml, &entry.entry_id];
                 let id: i64 = client.query_one(&entry_sql, &values).await.unwrap().get(0);
                 let (keys, values): (Vec<_>, Vec<_>) = entry.headers(tenant_id).into_iter().unzip();
                 client.execute(&headers_sql, &[&id, &keys, &values]).await.unwrap();
@@ -432,7 +439,7 @@ impl Site {
                     .execute((
                         entry.entry_id,
                         self.tenant_id(),
-                        LOGICAL_ID,
+                        entry.logical_id,
                         &entry.created,
                         entry.payload(self.tenant_id()),
                     ))
