@@ -1300,6 +1300,7 @@ fn a_type_that_waits_no_longer_is_told_no_longer() {
     let (first, second) =
         (site.write_row("Sync.Nobody", "N-1", ""), site.write_row("Sync.Nobody", "N-2", ""));
     site.write_row("Sync.Somebody", "N-3", "");
+    site.write_row("Sync.Forgotten", "N-4", "");
     let open = |noun: &str| {
         format!(
             "SELECT count(*) FROM bodrelay_finding WHERE code = 'TYPE_NOT_LISTED' AND subject = 'Sync.{noun}' AND \
@@ -1309,7 +1310,15 @@ fn a_type_that_waits_no_longer_is_told_no_longer() {
     let mut running = site.start();
     site.wait_for(&open("Nobody"), "1");
     site.wait_for(&open("Somebody"), "1");
+    site.wait_for(&open("Forgotten"), "1");
     running.kill();
+    // What was mended meanwhile, a run of 'once' says, too.
+    site.exec(
+        "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+         VALUES ('CP1', 'out', 'Sync', 'Forgotten')",
+    );
+    site.run(&["once"]);
+    assert_eq!((site.ask(&open("Forgotten")), site.ask(&open("Somebody"))), ("0".into(), "1".into()));
     // Somebody took them back while nobody looked: the next life says what still holds, and what does not.
     site.exec("UPDATE bodrelay_finding SET cleared_at = since");
     site.exec(&format!("DELETE FROM COR_OUTBOX_ENTRY WHERE C_ID = {first}"));

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::database::FindingRow;
+use crate::domain::ids::DocumentType;
 use crate::domain::notice::{Notice, Severity, is_event};
+use crate::domain::plan::ConnectionPoint;
 
 /// Findings kept in memory; more than anyone reads.
 const MAX: usize = 2_000;
@@ -116,6 +118,18 @@ impl Findings {
         for finding in self.known.values_mut() {
             let is_gone = finding.row.connection_point.as_ref().is_some_and(|name| !is_own(name));
             if is_gone && !is_event(&finding.row.code) && !others.contains(&&*finding.row.code) {
+                finding.clear();
+            }
+        }
+    }
+
+    /// Takes back that nobody lists a type which the settings list: whoever did that while no agent ran (as between two
+    /// runs of `once`) sees at once that it is mended.
+    pub fn keep_unlisted(&mut self, points: &BTreeMap<String, ConnectionPoint>) {
+        for finding in self.known.values_mut().filter(|finding| finding.row.code == "TYPE_NOT_LISTED") {
+            let point = finding.row.connection_point.as_ref().and_then(|name| points.get(name));
+            let document_type = DocumentType::parse(&finding.row.subject);
+            if point.zip(document_type).is_some_and(|(point, it)| point.documents.contains_key(&it)) {
                 finding.clear();
             }
         }

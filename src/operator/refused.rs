@@ -72,6 +72,7 @@ impl Desk {
                 || said.refused_elsewhere.iter().any(|(refused, _)| refused == name)
         };
         self.findings.keep_points(is_own, &unserved::CODES);
+        self.findings.keep_unlisted(&plan.connection_points);
         Ok(())
     }
 
