@@ -34,6 +34,7 @@ struct Night<'a> {
     headless: Vec<i64>,
     /// Rows whose header names a type that there is not, and which it should name.
     mistyped: Vec<(i64, &'static str)>,
+    token_expired: bool,
     next_id: i64,
     version: i64,
     done: Vec<String>,
@@ -279,9 +280,13 @@ impl Night<'_> {
             Fault::new(What::ResetBeforeStore),
             Fault::new(What::Slow { ms: 200 }),
             Fault::new(What::Garbage),
-            Fault::new(What::TokenExpired),
         ];
-        let fault = self.random.choice(&faults).unwrap().clone().times(self.random.u64(1..=4));
+        // Another token is asked for once a minute, and the night is shorter.
+        let (many, expired) = (self.random.u64(1..=4), self.random.u8(0..10) == 0);
+        let fault = match expired && !std::mem::replace(&mut self.token_expired, true) {
+            true => Fault::new(What::TokenExpired).times(1),
+            false => self.random.choice(&faults).unwrap().clone().times(many),
+        };
         let fault = match self.random.bool() {
             true => fault.for_document(&self.entry().document_id),
             false => fault,
@@ -456,6 +461,7 @@ fn night(site: &Site, seed: u64) {
         holes: Vec::new(),
         headless: Vec::new(),
         mistyped: Vec::new(),
+        token_expired: false,
         next_id: 1,
         version: 0,
         done: Vec::new(),

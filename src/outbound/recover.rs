@@ -185,15 +185,22 @@ impl Outbound {
         let mut waits = Vec::new();
         let point = self.point(number);
         point.refilling = false;
-        point.refill = match (last.filter(|_| full), point.missed.take()) {
+        let missed = point.missed.take();
+        point.refill = match (last.filter(|_| full), missed) {
             (Some(above), Some(missed)) => Some(above.min(missed)),
             (above, missed) => above.or(missed),
         };
-        for record in records {
+        // Above what was missed, lower ones of a lane may be missing: it is read again.
+        for record in records.into_iter().filter(|it| missed.is_none_or(|missed| it.entry_id <= missed)) {
+            let (lane, entry_id) = (record.lane, record.entry_id);
             if !point.messages.contains_key(&record.message) {
-                waits.push(record.lane);
+                waits.push(lane);
                 point.remember(record, None, 0);
             }
+            point.came_with_a_page(entry_id, lane);
+        }
+        if point.refill.is_none() {
+            point.pages_are_read();
         }
         for lane in waits {
             let until = self.scopes.trouble(Scope::Lane(number, lane)).map(|trouble| trouble.not_before);
