@@ -31,6 +31,12 @@ const SWEEP_MS: i64 = 5_000;
 impl Outbound {
     /// scan, when it is due and there is room.
     pub(super) fn start_collect(&mut self, number: PointNumber, now: i64) {
+        let mode = self.mode;
+        let point = self.point(number);
+        if mode == Mode::Once && !point.wanted.is_empty() && point.is_quiet() && point.unsettled.is_empty() {
+            // It has no next look: a row that waits for its earlier version is looked at when that is done.
+            point.next_scan_at = point.next_scan_at.min(now);
+        }
         let point = &self.points[usize::from(number)];
         let site = &self.sites[point.site];
         if point.next_scan_at > now || site.not_before > now || !self.may_collect(point) {
