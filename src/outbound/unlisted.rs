@@ -17,7 +17,7 @@ use crate::domain::waiting::PointNumber;
 const REASON: &str = "unlisted";
 /// Types that one sweep asks for; the next one goes on behind them.
 const TYPES: usize = 20;
-/// Rows that one sweep judges again.
+/// Rows that one sweep judges again, and no more than half of what it takes: others are to come.
 const AGAIN: i64 = 100;
 /// Before all rows.
 pub(super) const FIRST: (String, i64) = (String::new(), i64::MIN);
@@ -51,8 +51,9 @@ pub(super) struct Tour {
 /// Goes on with the tour at the type `from`.
 pub(super) async fn tour(job: &Job, mut from: String) -> Result<Tour, CollectError> {
     let mut tour = Tour { is_whole: from.is_empty(), ..Tour::default() };
-    let again = job.journal.parked_walk(job.point_id, REASON, job.unlisted_again.clone(), AGAIN).await?;
-    let is_last = i64::try_from(again.len()).is_ok_and(|rows| rows < AGAIN);
+    let most = i64::from(job.settings.batch_rows / 2).clamp(1, AGAIN);
+    let again = job.journal.parked_walk(job.point_id, REASON, job.unlisted_again.clone(), most).await?;
+    let is_last = i64::try_from(again.len()).is_ok_and(|rows| rows < most);
     tour.again_to = again.last().filter(|_| !is_last).cloned().unwrap_or(FIRST);
     tour.again = again.into_iter().map(|(document_type, entry_id)| (entry_id, document_type)).collect();
     for _ in 0..TYPES {
