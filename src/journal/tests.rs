@@ -115,6 +115,7 @@ async fn what_rests_costs_the_next_row_nothing() {
         (sql::PARKED_FOLLOW, &[1, 100, 0], 100),
         (sql::PARKED_WOKEN, &[1, 500], 30),
         (sql::MESSAGE_PENDING, &[1, 100_000, 1_000], 30),
+        (sql::MESSAGE_HOLD_BACK, &[45_000], 150),
     ] {
         let steps = steps(statement, parameters).await;
         assert!(steps < most, "{steps} steps, {most} are allowed: {statement}");

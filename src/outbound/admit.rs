@@ -393,7 +393,7 @@ impl Outbound {
             && !point.lanes.has_ready()
             && point.lanes.head(path.lane).is_none()
             && !point.lanes.is_known(path.lane)
-            && point.lowest_to_come(path.lane).is_none()
+            && point.lowest_admitting(path.lane).is_none()
             && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
             && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
     }
@@ -432,18 +432,7 @@ impl Outbound {
             self.free_slot(number, &reserved.path, reserved.entry_id);
         }
         let point = self.point(number);
-        // Lower rows of its lane may still be in the journal only: it comes into memory after them.
-        let comes_later = state == State::Pending
-            && record.held_by.is_none()
-            && point.refill.is_some_and(|above| record.entry_id > above);
-        if comes_later {
-            point.comes_with_a_page(record.entry_id, record.lane);
-        }
         point.admission_ended(reserved.entry_id, reserved.lane);
-        if comes_later {
-            self.bytes_used -= bytes;
-            return;
-        }
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
             self.bytes_used -= bytes;
@@ -463,6 +452,11 @@ impl Outbound {
             return;
         }
         let (message, lane) = (record.message, record.lane);
+        if !begun && point.refill.is_some_and(|above| record.entry_id > above) {
+            let freed = point.comes_with_a_page(record.entry_id, lane);
+            self.bytes_used -= bytes + freed;
+            return;
+        }
         point.remember(*record, parcel, bytes);
         if begun {
             point.occupy(lane);

@@ -79,8 +79,6 @@ pub(super) struct Point {
     admitting: BTreeMap<(LaneKey, i64), usize>,
     /// Lanes that give nothing until the journal knows such a row.
     kept_back: HashMap<LaneKey, i64>,
-    /// Rows that were admitted and come into memory with the next pages of the journal: later ones of their lanes wait.
-    awaited: BTreeSet<(LaneKey, i64)>,
     /// By lane, rows that are out, or accepted (or may be) and not settled: a lower one that is found now is late.
     sent: BTreeSet<(LaneKey, i64)>,
     pub scanned_up_to: i64,
@@ -216,7 +214,6 @@ impl Point {
             messages: HashMap::default(),
             admitting: BTreeMap::new(),
             kept_back: HashMap::default(),
-            awaited: BTreeSet::new(),
             sent: BTreeSet::new(),
             scanned_up_to: 0,
             observed_up_to: 0,
@@ -480,35 +477,17 @@ impl Point {
             return;
         }
         self.admitting.remove(&(lane, entry_id));
-        self.waits_no_longer_for(entry_id, lane);
-    }
-
-    fn waits_no_longer_for(&mut self, entry_id: i64, lane: LaneKey) {
         if self.kept_back.get(&lane) == Some(&entry_id) {
             self.kept_back.remove(&lane);
             self.give_back(lane);
         }
     }
 
-    /// The journal knows a message that comes into memory with one of the next pages, behind lower ones of its lane.
-    pub fn comes_with_a_page(&mut self, entry_id: i64, lane: LaneKey) {
-        self.awaited.insert((lane, entry_id));
-        let missed = self.missed.unwrap_or(i64::MAX).min(entry_id - 1);
-        self.missed = Some(missed);
-    }
-
-    /// A page brought it.
-    pub fn came_with_a_page(&mut self, entry_id: i64, lane: LaneKey) {
-        if self.awaited.remove(&(lane, entry_id)) {
-            self.waits_no_longer_for(entry_id, lane);
-        }
-    }
-
-    /// No page is to come: what did not is held, or has ended.
-    pub fn pages_are_read(&mut self) {
-        for (lane, entry_id) in std::mem::take(&mut self.awaited) {
-            self.waits_no_longer_for(entry_id, lane);
-        }
+    /// A row comes into memory with one of the next pages of the journal, behind lower ones of its lane that may be there
+    /// only; and what memory has of the lane above it comes behind it. Answers the bytes that are free.
+    pub fn comes_with_a_page(&mut self, entry_id: i64, lane: LaneKey) -> usize {
+        self.missed = Some(self.missed.unwrap_or(i64::MAX).min(entry_id - 1));
+        self.let_go_above(lane, entry_id)
     }
 
     /// The lane may give its next message, unless a lower row is on its way here.
@@ -523,8 +502,8 @@ impl Point {
         self.lanes.occupy(lane);
     }
 
-    /// The journal holds what comes after a failed row: memory lets it go, but for one that is out. Answers the bytes that
-    /// are free.
+    /// Memory lets go what comes after a row, but for one that is out: the journal holds it (the row failed), or brings it
+    /// again. Answers the bytes that are free.
     pub fn let_go_above(&mut self, lane: LaneKey, entry_id: i64) -> usize {
         let mut freed = 0;
         let out = self
@@ -533,7 +512,9 @@ impl Point {
             .map(|head| head.entry_id)
             .filter(|head| self.lanes.is_out(lane, *head) && !self.kept_back.contains_key(&lane));
         for waiting in self.lanes.remove_above(lane, entry_id) {
-            if out == Some(waiting.entry_id) {
+            // One of which the journal does not know yet that it is back would not be brought.
+            let is_pending = |open: &Open| open.record.delivery.state == State::Pending;
+            if out == Some(waiting.entry_id) || !self.messages.get(&waiting.message).is_none_or(is_pending) {
                 self.lanes.insert(lane, waiting);
             } else {
                 freed += self.messages.remove(&waiting.message).map_or(0, |open| open.bytes);
@@ -543,12 +524,10 @@ impl Point {
         freed
     }
 
-    /// The lowest row of a lane that is on its way into memory: the journal is being told of it, or a page brings it.
-    pub fn lowest_to_come(&self, lane: LaneKey) -> Option<i64> {
-        let lane = (lane, i64::MIN)..=(lane, i64::MAX);
-        let admitting = self.admitting.range(lane.clone()).next().map(|((_, entry_id), _)| *entry_id);
-        let awaited = self.awaited.range(lane).next().map(|(_, entry_id)| *entry_id);
-        admitting.into_iter().chain(awaited).min()
+    /// The lowest row of a lane that the journal is being told of.
+    pub fn lowest_admitting(&self, lane: LaneKey) -> Option<i64> {
+        let mut rows = self.admitting.range((lane, i64::MIN)..=(lane, i64::MAX));
+        rows.next().map(|((_, entry_id), _)| *entry_id)
     }
 
     /// All rows that the journal is being told of.
@@ -557,7 +536,7 @@ impl Point {
     }
 
     fn wait_for_admissions(&mut self, lane: LaneKey) {
-        if let Some(lowest) = self.lowest_to_come(lane)
+        if let Some(lowest) = self.lowest_admitting(lane)
             && self.lanes.wait_for(lane, lowest)
         {
             self.kept_back.insert(lane, lowest);

@@ -165,6 +165,8 @@ impl Outbound {
             return;
         }
         point.refilling = true;
+        // It is above what this page begins with, and was committed before.
+        point.missed = None;
         let point_id = point.point_id;
         let journal = self.journal.clone();
         self.work.push(Box::pin(async move {
@@ -192,15 +194,10 @@ impl Outbound {
         };
         // Above what was missed, lower ones of a lane may be missing: it is read again.
         for record in records.into_iter().filter(|it| missed.is_none_or(|missed| it.entry_id <= missed)) {
-            let (lane, entry_id) = (record.lane, record.entry_id);
             if !point.messages.contains_key(&record.message) {
-                waits.push(lane);
+                waits.push(record.lane);
                 point.remember(record, None, 0);
             }
-            point.came_with_a_page(entry_id, lane);
-        }
-        if point.refill.is_none() {
-            point.pages_are_read();
         }
         for lane in waits {
             let until = self.scopes.trouble(Scope::Lane(number, lane)).map(|trouble| trouble.not_before);
