@@ -370,10 +370,12 @@ fn a_connection_point_changes_its_agent() {
     let mut second = site.start_beside("host2", "state2", "PLANT2");
     for (version, location) in [(1, "PLANT1"), (2, "PLANT2"), (3, "PLANT1")] {
         site.sql(&format!("UPDATE bodrelay_connection_point SET location_name = '{location}'"));
+        let (agent, host) = if location == "PLANT1" { (&mut first, "host1") } else { (&mut second, "host2") };
+        // Until it reads the setting, the one before may send.
+        let owner = "SELECT host FROM bodrelay_status WHERE direction = 'out'";
+        agent.until("it has the connection point", || site.text(owner).as_deref() == Some(host));
         let row = site.insert(&Entry::new("ITEM-1", version));
-        let agent = if location == "PLANT1" { &mut first } else { &mut second };
         agent.until("its agent sends", || site.flag(row) == Some(1));
-        let host = if location == "PLANT1" { "host1" } else { "host2" };
         let sender = format!("SELECT host FROM bodrelay_message_log WHERE entry_id = {row}");
         assert_eq!(site.text(&sender).as_deref(), Some(host));
     }
