@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bodrelay::domain::delivery::{Delivery, Event, State};
 use bodrelay::domain::failure::{Failure, FailureCode};
 use bodrelay::domain::ids::{IdentityDigest, LaneKey};
+use bodrelay::domain::plan::OrderBy;
 use bodrelay::journal::{
-    Admission, Applied, Attempt, Change, Journal, JournalError, LoggedState, Note, Parking, Record, Step,
-    Tour,
+    Admission, Applied, Applies, Attempt, Change, Journal, JournalError, LoggedState, Note, Parking, Record,
+    Step, Tour,
 };
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -703,14 +704,69 @@ async fn a_list_is_committed_whole_or_not_at_all() {
     assert!(matches!(admit(&journal, admission(point_id, 2, 1)).await, Applied::Admitted { .. }));
 }
 
+/// An order is written where none applied, and another one only when nothing of the noun is open.
+#[tokio::test]
+async fn an_order_changes_when_nothing_of_the_noun_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, point_id) = new_journal(folder.path()).await;
+    let order = async |order_by| {
+        let applies = Applies { order_by, from: 5 };
+        let change = Change::OrderBy { point_id, noun: "ItemMaster".into(), applies };
+        matches!(apply(&journal, change).await.unwrap(), Applied::Done)
+    };
+    let open = admitted(admit(&journal, admission(point_id, 1, 1)).await).message;
+    assert!(order(OrderBy::Document).await, "none applied");
+    assert!(!order(OrderBy::None).await, "a message is open");
+    post(&journal, open, Event::Accept).await;
+    assert!(!order(OrderBy::None).await, "it is not settled");
+    settle(&journal, open).await;
+    assert!(order(OrderBy::None).await, "it is");
+    let failed = admitted(admit(&journal, admission(point_id, 2, 1)).await).message;
+    assert!(matches!(step(&journal, failed, Event::Begin, false).await, Ok(Applied::Stepped { .. })));
+    assert!(matches!(
+        step(&journal, failed, Event::Fail { in_doubt: false }, true).await,
+        Ok(Applied::Stepped { .. })
+    ));
+    settle(&journal, failed).await;
+    assert!(!order(OrderBy::Document).await, "later ones wait for what failed");
+    let unhold = Change::Unhold { point_id, document_type: "Sync.ItemMaster".into() };
+    apply(&journal, unhold).await.unwrap();
+    assert!(order(OrderBy::Document).await, "none waits for it any more");
+    let parking = |holds| {
+        Change::Park(Parking {
+            point_id,
+            entry_id: 3,
+            reason: "suspended",
+            document_type: "Process.ItemMaster".into(),
+            lane: LaneKey(7),
+            holds,
+            header_count: 0,
+            now: NOW,
+        })
+    };
+    apply(&journal, parking(true)).await.unwrap();
+    assert!(!order(OrderBy::None).await, "a parked row of another verb keeps later ones");
+    apply(&journal, parking(false)).await.unwrap();
+    assert!(order(OrderBy::None).await, "that row keeps none");
+    let overtaken = async |entry_id| {
+        journal.is_overtaken(point_id, "Process.ItemMaster", LaneKey(8), entry_id).await.unwrap()
+    };
+    assert_eq!((overtaken(4).await, overtaken(5).await), (true, false), "of rows before, nobody can tell");
+    assert_eq!(
+        journal.orders(point_id).await.unwrap(),
+        [("ItemMaster".into(), Applies { order_by: OrderBy::None, from: 5 })].into()
+    );
+}
+
 /// What made each later shape out of the one before. They never change once they are out; a new one is added here.
-const LATER_SHAPES: [&str; 6] = [
+const LATER_SHAPES: [&str; 7] = [
     include_str!("../sql/journal/002_commands.sql"),
     include_str!("../sql/journal/003_last_run.sql"),
     include_str!("../sql/journal/004_purge.sql"),
     include_str!("../sql/journal/005_findings.sql"),
     include_str!("../sql/journal/006_received.sql"),
     include_str!("../sql/journal/007_open.sql"),
+    include_str!("../sql/journal/008_order.sql"),
 ];
 
 /// `fixtures/journal/v1.sql` says in its head what is in it; the journal of a later shape is that one as its agents made it.

@@ -246,7 +246,7 @@ impl Night<'_> {
             )
         };
         let verb = *self.random.choice(&VERBS).unwrap();
-        let sql = match self.random.u8(0..16) {
+        let sql = match self.random.u8(0..18) {
             0 | 1 => of_point("after_failure = 'hold'"),
             2 => of_point("after_failure = 'continue'"),
             3 => of_point(&format!("parallel_posts = {}", self.random.u8(1..=16))),
@@ -261,6 +261,12 @@ impl Night<'_> {
             12 => of_point("poll_seconds = 1, poll_cron = NULL"),
             13 => of_point(&format!("max_messages_per_second = {}", self.random.u8(5..=50))),
             14 => of_point("max_messages_per_second = NULL"),
+            15 | 16 => {
+                let order = if self.random.bool() { "connection_point" } else { "document" };
+                format!(
+                    "UPDATE bodrelay_document SET order_by = '{order}' WHERE connection_point = '{point}'"
+                )
+            }
             _ => {
                 "UPDATE bodrelay_document SET after_failure = CASE WHEN after_failure IS NULL THEN 'hold' END"
                     .to_owned()
@@ -339,7 +345,7 @@ impl Night<'_> {
         for verb in VERBS {
             POINTS.iter().for_each(|(point, ..)| self.sql(&listed(point, verb)));
         }
-        self.sql("UPDATE bodrelay_document SET enabled = 1, after_failure = NULL");
+        self.sql("UPDATE bodrelay_document SET enabled = 1, after_failure = NULL, order_by = 'document'");
         while !self.mistyped.is_empty() {
             self.correct_the_type();
         }

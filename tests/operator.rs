@@ -1021,6 +1021,49 @@ fn forgotten_things_are_findings() {
     assert_eq!(running.term(), 0);
 }
 
+/// `order_by` is another while no agent runs, and a failed message keeps a later one of its document waiting.
+#[test]
+fn an_order_waits_for_what_is_open() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-1").times(1));
+    let held = ["a", "b"].map(|text| site.write_row("Sync.SalesOrder", "SO-1", text));
+    let mut running = site.start();
+    site.wait_for(&flag(held[0]), "9");
+    assert_eq!(running.term(), 0);
+    site.exec("UPDATE bodrelay_document SET order_by = 'none'");
+    let later = site.write_row("Sync.SalesOrder", "SO-1", "c");
+    let other = site.write_row("Sync.SalesOrder", "SO-2", "");
+    let mut running = site.start();
+    site.wait_for(&flag(other), "1");
+    site.wait_for(&finding("ORDER_BY_WAITS"), "1");
+    assert_eq!([held[1], later].map(|id| site.ask(&flag(id))), ["0", "0"], "the order stays");
+    site.exec("INSERT INTO bodrelay_command (command, connection_point, document_id, failure_code, reason) VALUES ('discard', 'CP1', 'SO-1', 'HTTP_400', 'no')");
+    site.wait_for(&flag(later), "1");
+    site.wait_for(&no_finding("ORDER_BY_WAITS"), "1");
+    let sent: Vec<_> = site.simulator.ledger().arrivals().into_iter().map(|it| it.message_id).collect();
+    assert_eq!(sent.len(), 3);
+    // The new one applies: a failed document keeps nothing waiting.
+    site.simulator.add_fault(Fault::refuse(400).for_document("SO-3").times(1));
+    let ids = ["a", "b"].map(|text| site.write_row("Sync.SalesOrder", "SO-3", text));
+    site.wait_for(
+        &format!("SELECT sum(C_WAS_PROCESSED) FROM COR_OUTBOX_ENTRY WHERE C_ID IN ({}, {})", ids[0], ids[1]),
+        "10",
+    );
+    // And back again, while it runs and nothing is open.
+    site.exec("UPDATE bodrelay_document SET order_by = 'connection_point'");
+    site.exec("INSERT INTO bodrelay_command (command, connection_point, document_id, failure_code, reason) VALUES ('discard', 'CP1', 'SO-3', 'HTTP_400', 'no')");
+    let journal = || rusqlite::Connection::open(site.path("state/journal.sqlite")).unwrap();
+    let applies = || -> String {
+        journal()
+            .query_row("SELECT order_by FROM noun_order WHERE noun = 'SalesOrder'", [], |row| row.get(0))
+            .unwrap()
+    };
+    wait("the order", || applies() == "connection_point");
+    assert_eq!(site.ask(&finding("ORDER_BY_WAITS")), "0");
+    assert_eq!(running.term(), 0);
+}
+
 fn status_of(point: &str, column: &str) -> String {
     format!("SELECT {column} FROM bodrelay_status WHERE connection_point = '{point}' AND direction = 'out'")
 }

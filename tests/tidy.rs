@@ -521,6 +521,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("NO_DOCUMENT_ID", "remarks.rs each_remark_about_a_document_is_a_row_and_over_in_time"),
     ("NO_LISTENER", "conformance/guards.rs what_is_received_has_one_owner_and_a_status"),
     ("NO_QUERIES", "compose/agent.rs a_failing_query_fails_its_document_only"),
+    ("ORDER_BY_WAITS", "operator.rs an_order_waits_for_what_is_open"),
     ("OTHER_LOCATION", "operator.rs what_nobody_serves_is_found_and_over"),
     ("OUTBOX_NOT_PURGED", "retention.rs a_missing_right_is_said_and_sending_goes_on"),
     ("OWNED_BY_ANOTHER", "operator.rs a_second_agent_does_not_send"),

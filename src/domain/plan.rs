@@ -125,6 +125,24 @@ pub enum OrderBy {
     None,
 }
 
+impl OrderBy {
+    /// As in `bodrelay_document.order_by`.
+    const WORDS: [(&str, Self); 3] =
+        [("document", Self::Document), ("connection_point", Self::ConnectionPoint), ("none", Self::None)];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::ConnectionPoint => "connection_point",
+            Self::None => "none",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::WORDS.into_iter().find_map(|(word, order)| (word == text).then_some(order))
+    }
+}
+
 /// `encoding` of a connection point: what becomes of stored bytes on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireEncoding {
@@ -676,15 +694,7 @@ fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
     Ok(Document {
         enabled: row.enabled,
         namespace: row.namespace.clone(),
-        order_by: word(
-            "order_by",
-            &row.order_by,
-            &[
-                ("document", OrderBy::Document),
-                ("connection_point", OrderBy::ConnectionPoint),
-                ("none", OrderBy::None),
-            ],
-        )?,
+        order_by: word("order_by", &row.order_by, &OrderBy::WORDS)?,
         document_id_path: row.document_id_path.clone(),
         after_failure: match &row.after_failure {
             Some(text) => after_failure(text)?,

@@ -17,7 +17,7 @@ use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::message::Facts;
-use crate::journal::read::{CommandProgress, Pause, StoredScope};
+use crate::journal::read::{Applies, CommandProgress, Pause, StoredScope};
 
 /// One change of the journal.
 #[derive(Debug, Clone)]
@@ -45,6 +45,12 @@ pub enum Change {
         point_id: i64,
         listed: Vec<String>,
         disabled: Vec<String>,
+    },
+    /// What orders the documents of a noun is another, where nothing of it is open; answers `StillOpen` where something is.
+    OrderBy {
+        point_id: i64,
+        noun: String,
+        applies: Applies,
     },
     /// Failed messages of a type no longer keep their lanes waiting.
     Unhold {
@@ -223,6 +229,8 @@ pub enum Applied {
         /// It is back, and waits for a failed message of its lane.
         held: bool,
     },
+    /// Something of the noun is open: the order stays.
+    StillOpen,
     Done,
 }
 
@@ -329,6 +337,11 @@ fn apply(tx: &Transaction<'_>, change: &Change, gathered: &mut Gathered) -> Resu
                 gathered.woken.extend((woken > 0).then_some(*point_id));
             }
             Ok(Applied::Done)
+        }
+        Change::OrderBy { point_id, noun, applies: Applies { order_by, from } } => {
+            let values = (point_id, noun, order_by.as_str(), from);
+            let written = tx.prepare_cached(sql::NOUN_ORDER_WRITE)?.execute(values)?;
+            Ok(if written > 0 { Applied::Done } else { Applied::StillOpen })
         }
         Change::Unhold { point_id, document_type } => {
             tx.prepare_cached(sql::MESSAGE_UNHOLD_WAITING)?.execute((point_id, document_type))?;

@@ -31,13 +31,13 @@ pub use apply::{Admission, Applied, Attempt, Change, Commit, LoggedState, Note, 
 pub use backup::{Backup, backup};
 pub use open::Opened;
 pub use read::{
-    CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope, Tour,
+    Applies, CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope, Tour,
 };
 pub use received::Received;
 pub use record::Record;
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 7;
+pub const VERSION: i64 = 8;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

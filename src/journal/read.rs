@@ -1,5 +1,7 @@
 //! What the journal is asked: for recovery, for scans, for the operator.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::apply::{Attempt, json};
@@ -7,6 +9,7 @@ use super::record::Record;
 use super::{Journal, JournalError, Result, statements as sql};
 use crate::domain::delivery::State;
 use crate::domain::ids::LaneKey;
+use crate::domain::plan::OrderBy;
 
 /// A database that this journal has met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,15 @@ pub struct KnownPoint {
     /// When its outbox was last looked at to the end by a cron schedule, ms since 1970.
     pub looked_at: Option<i64>,
     pub pause: Option<Pause>,
+}
+
+/// What orders the documents of a noun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applies {
+    pub order_by: OrderBy,
+    /// Of rows below this one nobody can tell whether later ones of their lane were accepted: these went by another
+    /// order.
+    pub from: i64,
 }
 
 /// A DBA's pause of a connection point. Times are ms since 1970.
@@ -168,6 +180,22 @@ impl Journal {
             connection.prepare_cached(sql::POINT_HIGHEST)?.query_row([point_id], |row| row.get(0))
         })
         .await
+    }
+
+    /// What orders the documents of each noun.
+    pub async fn orders(&self, point_id: i64) -> Result<BTreeMap<String, Applies>> {
+        let rows: Vec<(String, String, i64)> = self
+            .query(move |connection| {
+                connection
+                    .prepare_cached(sql::NOUN_ORDER_READ)?
+                    .query_map([point_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                    .collect()
+            })
+            .await?;
+        let known = rows.into_iter().filter_map(|(noun, order_by, from)| {
+            Some((noun, Applies { order_by: OrderBy::parse(&order_by)?, from }))
+        });
+        Ok(known.collect())
     }
 
     /// Receivers (`ToLogicalId`) that documents of a connection point went to.
@@ -337,13 +365,19 @@ impl Journal {
         .await
     }
 
-    /// A later row of the lane was accepted.
-    pub async fn is_overtaken(&self, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool> {
+    /// A later row of the lane was accepted, or may have been by another order.
+    pub async fn is_overtaken(
+        &self,
+        point_id: i64,
+        document_type: &str,
+        lane: LaneKey,
+        entry_id: i64,
+    ) -> Result<bool> {
+        let document_type = document_type.to_owned();
         self.query(move |connection| {
             let accepted: Option<i64> = connection
                 .prepare_cached(sql::LANE_TAIL_READ)?
-                .query_row((point_id, lane.0), |row| row.get(0))
-                .optional()?;
+                .query_row((point_id, lane.0, document_type), |row| row.get(0))?;
             Ok(accepted.is_some_and(|accepted| accepted > entry_id))
         })
         .await

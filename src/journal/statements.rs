@@ -1,7 +1,7 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 7] = [
+pub(super) const SCRIPTS: [&str; 8] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
@@ -9,6 +9,7 @@ pub(super) const SCRIPTS: [&str; 7] = [
     include_str!("../../sql/journal/005_findings.sql"),
     include_str!("../../sql/journal/006_received.sql"),
     include_str!("../../sql/journal/007_open.sql"),
+    include_str!("../../sql/journal/008_order.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -70,6 +71,8 @@ pub(super) const MESSAGE_UNHOLD_WAITING: &str =
     include_str!("../../sql/journal/agent/message_unhold_waiting.sql");
 pub(super) const MESSAGE_UNLOGGED: &str = include_str!("../../sql/journal/agent/message_unlogged.sql");
 pub(super) const MESSAGE_UNSETTLED: &str = include_str!("../../sql/journal/agent/message_unsettled.sql");
+pub(super) const NOUN_ORDER_READ: &str = include_str!("../../sql/journal/agent/noun_order_read.sql");
+pub(super) const NOUN_ORDER_WRITE: &str = include_str!("../../sql/journal/agent/noun_order_write.sql");
 pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
 pub(super) const PARKED_FOLLOW: &str = include_str!("../../sql/journal/agent/parked_follow.sql");
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");

@@ -135,7 +135,7 @@ impl Outbound {
     pub(super) fn may_collect(&self, point: &Point) -> bool {
         let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8 && self.admissions.len() < LOOK_AHEAD;
         let allowed = !(self.stopping || self.no_room || self.low_space);
-        allowed && room && !point.collecting && point.is_active() && point.has_room()
+        allowed && room && !point.collecting && point.ordering == 0 && point.is_active() && point.has_room()
     }
 
     /// The bytes that a look at the outbox kept for what it might find are free again.
@@ -363,12 +363,12 @@ impl Outbound {
             message_id: judged.message_id,
             message_id_given: judged.message_id_from_header,
             lane,
+            late: point.is_late(&document_type, lane, judged.entry_id),
             hold_after_failure: point.after_failure(&document_type) == AfterFailure::Hold,
             document_type,
             priority: judged.priority,
             facts: judged.facts,
             in_doubt,
-            late: point.is_late(lane, judged.entry_id),
             failure,
             begin,
             now,
@@ -495,6 +495,7 @@ impl Outbound {
             | Applied::Behind
             | Applied::Held
             | Applied::Stepped { .. }
+            | Applied::StillOpen
             | Applied::Done => {}
         }
     }

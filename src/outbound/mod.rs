@@ -25,7 +25,7 @@ use crate::domain::pace::Pace;
 use crate::domain::plan::{AfterFailure, Backoff, ConnectionPoint, SendMode};
 use crate::domain::waiting::{EndpointNumber, PointNumber, Scopes};
 use crate::ims::{self, Client, Remark};
-use crate::journal::{Change, Commit, Journal, JournalError, Record};
+use crate::journal::{Applies, Change, Commit, Journal, JournalError, Record};
 
 mod admit;
 mod collect;
@@ -35,6 +35,7 @@ mod deliver;
 mod inquire;
 mod log;
 mod measure;
+mod order;
 mod point;
 mod rebuild;
 mod recover;
@@ -166,6 +167,7 @@ pub enum Then {
     HeadersParked { point: PointNumber },
     Resent { point: PointNumber, lane: Reserved },
     Released { point: PointNumber },
+    Ordered { point: PointNumber, noun: String, applies: Applies },
 }
 
 /// A lane and a slot that an admission keeps for its post; none when it only waits.
@@ -319,7 +321,9 @@ impl Outbound {
         let mode = self.mode;
         let point = &mut self.points[usize::from(number)];
         point.planned = true;
-        let settings = &point.applicable(settings);
+        // Before the journal was read, what applies is not known; then it is seen to.
+        let settings = &self.with_orders(number, settings);
+        let point = &mut self.points[usize::from(number)];
         if *point.settings == *settings {
             return;
         }
@@ -528,6 +532,7 @@ impl Outbound {
             self.start_begins(number, now);
             self.start_refill(number);
             self.start_probes(number, now);
+            self.start_ordering(number, now);
             self.start_collect(number, now);
             self.start_settle(number, now);
             self.start_retention(number, now);
@@ -583,6 +588,9 @@ impl Outbound {
                 at(until);
             }
             at(point.blackout_changes_at);
+            if self.may_order(point) {
+                at(point.next_order_at);
+            }
             // A place on the wire that is taken reports by an event.
             let waits_for_pace = !point.to_post.is_empty() && point.posting < point.settings.parallel_posts;
             if let Some(pace) = point.pace.filter(|_| waits_for_pace) {
@@ -716,6 +724,7 @@ impl Outbound {
                 Then::Settled { point, messages } => self.forget(point, &messages),
                 Then::HeadersParked { point } => self.point(point).parking -= 1,
                 Then::Resent { point, lane } => self.admitted(point, applied, None, 0, lane),
+                Then::Ordered { point, noun, applies } => self.ordered(point, noun, applies, &applied),
                 Then::Released { point } => self.refill_above(point, i64::MIN),
             }
         }
@@ -745,7 +754,8 @@ impl Outbound {
                 | Then::Settled { .. }
                 | Then::HeadersParked { .. }
                 | Then::Resent { .. }
-                | Then::Released { .. } => {
+                | Then::Released { .. }
+                | Then::Ordered { .. } => {
                     kept.push(change.clone());
                     kept_thens.push(then);
                 }

@@ -14,11 +14,11 @@ use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
 use crate::domain::meter::{PointMeter, TYPES_MAX};
 use crate::domain::pace::Pace;
-use crate::domain::plan::{AfterFailure, ConnectionPoint, SendMode};
+use crate::domain::plan::{AfterFailure, ConnectionPoint, OrderBy, SendMode};
 use crate::domain::schedule::Schedule;
 use crate::domain::sweep::Sweep;
 use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
-use crate::journal::{Pause, Record, Tour};
+use crate::journal::{Applies, Pause, Record, Tour};
 
 use super::Mode;
 
@@ -154,6 +154,14 @@ pub(super) struct Point {
     pub unlisted: BTreeMap<String, u8>,
     pub unlisted_from: String,
     pub unlisted_again: (String, i64),
+    /// What orders the documents of each noun, as the journal says.
+    pub orders: BTreeMap<String, Applies>,
+    /// What is to order them once nothing of the noun is open any more.
+    pub orders_wanted: BTreeMap<String, OrderBy>,
+    /// The journal is asked whether something is; until then nothing new is looked for.
+    pub ordering: usize,
+    pub next_order_at: i64,
+    pub orders_wanted_since: i64,
     /// Types that ION's list named and the settings lacked.
     pub listed_only: BTreeSet<String>,
     /// Somebody else sends from the same outbox: nothing begins before this time.
@@ -261,6 +269,11 @@ impl Point {
             unlisted: BTreeMap::new(),
             unlisted_from: String::new(),
             unlisted_again: super::unlisted::FIRST,
+            orders: BTreeMap::new(),
+            orders_wanted: BTreeMap::new(),
+            ordering: 0,
+            next_order_at: 0,
+            orders_wanted_since: 0,
             listed_only: BTreeSet::new(),
             another_sender_until: 0,
             pause: None,
@@ -306,29 +319,6 @@ impl Point {
     /// It may post.
     pub fn sends(&self) -> bool {
         self.is_active() && self.settings.send_mode == SendMode::On
-    }
-
-    /// The new settings as far as they can apply now: what orders the documents of a noun stays as it is while the
-    /// noun has something open, so that no document is in two lanes.
-    pub fn applicable(&self, new: &ConnectionPoint) -> ConnectionPoint {
-        let mut settings = new.clone();
-        for (document_type, document) in &mut settings.documents {
-            let Some(old) = self.settings.documents.get(document_type) else { continue };
-            if old.order_by != document.order_by && self.has_open(&document_type.noun) {
-                document.order_by = old.order_by;
-            }
-        }
-        settings
-    }
-
-    /// Something of a noun is not done yet, as far as memory knows; what is only in the journal counts for all nouns.
-    fn has_open(&self, noun: &str) -> bool {
-        let is_noun = |name: &Arc<str>| name.split_once('.').is_some_and(|(_, of)| of == noun);
-        let mut types = self.types.iter().zip(0..).filter(|(name, _)| is_noun(name));
-        !self.recovered
-            || self.refill.is_some()
-            || !self.admitting.is_empty()
-            || types.any(|(_, number)| self.lanes.has_type(number))
     }
 
     /// The number of a document type, given on first sight.
@@ -459,9 +449,10 @@ impl Point {
         self.sent.remove(&(lane, entry_id));
     }
 
-    /// A later row of the lane went out, and the journal cannot tell yet.
-    pub fn is_late(&self, lane: LaneKey, entry_id: i64) -> bool {
-        self.sent.range((lane, entry_id)..=(lane, i64::MAX)).any(|(_, sent)| *sent > entry_id)
+    /// A later row of the lane went out, and the journal cannot tell: not yet, or not since another order applies.
+    pub fn is_late(&self, document_type: &str, lane: LaneKey, entry_id: i64) -> bool {
+        self.was_ordered_otherwise(document_type, entry_id)
+            || self.sent.range((lane, entry_id)..=(lane, i64::MAX)).any(|(_, sent)| *sent > entry_id)
     }
 
     /// The journal is to be told of a message of this row: later ones of its lane wait.

@@ -3,6 +3,8 @@
 //! Messages that an earlier life began and did not record go back to pending, in doubt. What was done but not settled
 //! is compared with its row before it is flagged.
 
+use std::collections::BTreeMap;
+
 use super::rebuild::{self, Rebuilt, rebuild};
 use super::{Event, Outbound, SettleFailure, Then};
 use crate::database::Database;
@@ -10,7 +12,7 @@ use crate::domain::delivery::Event as Happens;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{AfterFailure, ConnectionPoint};
 use crate::domain::waiting::{PointNumber, Scope};
-use crate::journal::{Change, Journal, JournalError, KnownPoint, Note, Record, Step};
+use crate::journal::{Applies, Change, Journal, JournalError, KnownPoint, Note, Record, Step};
 
 /// Pending messages read from the journal at once.
 const PAGE: i64 = 1_000;
@@ -27,6 +29,8 @@ pub struct Restored {
     rebuilt: Rebuilt,
     unsettled: Vec<Record>,
     receivers: Vec<String>,
+    /// What orders the documents of each noun.
+    orders: BTreeMap<String, Applies>,
     /// Document types with rows that wait because the type is suspended.
     suspended: Vec<String>,
     /// Document types with failed messages that hold their lanes.
@@ -113,6 +117,7 @@ impl Outbound {
         if let Some(notice) = log_not_read_whole(self.point(number).name(), &restored.rebuilt) {
             self.notices.push(notice);
         }
+        self.restore_orders(number, restored.orders);
         self.restore_scopes(number);
         // Settings may have changed while nobody looked.
         self.wake_for_settings(number);
@@ -259,6 +264,7 @@ async fn restore(
     journal.apply(std::sync::Arc::new(changes)).await?;
     let unsettled = journal.unsettled(known.point_id, UNSETTLED_PAGE).await?;
     let receivers = journal.receivers(known.point_id).await?;
+    let orders = journal.orders(known.point_id).await?;
     let highest = journal.highest(known.point_id).await?;
     let suspended = journal.suspended(known.point_id).await?;
     // It goes over all that failed and holds: not where nothing could be let go.
@@ -270,6 +276,7 @@ async fn restore(
         rebuilt,
         unsettled,
         receivers,
+        orders,
         suspended,
         holding,
     })

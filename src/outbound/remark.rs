@@ -22,12 +22,16 @@ impl Outbound {
             return;
         }
         if record.late {
+            let was = match self.point(number).was_ordered_otherwise(&record.document_type, record.entry_id) {
+                true => "may have been sent while another order_by applied",
+                false => "had been sent",
+            };
             self.happened(
                 number,
                 "ROW_COMMITTED_LATE",
                 &record.document_type,
                 format!(
-                    "C_ID {} came after a later row of the same document ({}) had been sent: receivers get the older \
+                    "C_ID {} came after a later row of the same document ({}) {was}: receivers get the older \
                      version last",
                     record.entry_id,
                     record.facts.document_id.as_deref().unwrap_or("without an id")

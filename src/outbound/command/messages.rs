@@ -35,7 +35,7 @@ pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
             continue;
         }
         page.matched += 1;
-        match is_overtaken(job, record.point_id, record.lane, record.entry_id).await? {
+        match is_overtaken(job, &record).await? {
             true => overtaken += 1,
             false => ids.push(record.entry_id),
         }
@@ -98,7 +98,7 @@ pub(super) async fn resend(job: &Job) -> Result<Page, CommandError> {
                 continue;
             }
             let record = record(job, target, row, judged);
-            if is_overtaken(job, target.point_id, record.lane, record.entry_id).await? {
+            if is_overtaken(job, &record).await? {
                 overtaken += 1;
             } else {
                 page.done += 1;
@@ -212,15 +212,17 @@ async fn judged(job: &Job, target: &Target, rows: &[&LogRow]) -> Result<HashMap<
     Ok(found)
 }
 
-async fn is_overtaken(job: &Job, point_id: i64, lane: LaneKey, entry_id: i64) -> Result<bool, CommandError> {
-    Ok(!job.command.out_of_order && job.journal.is_overtaken(point_id, lane, entry_id).await?)
+async fn is_overtaken(job: &Job, record: &Record) -> Result<bool, CommandError> {
+    let Record { point_id, document_type, lane, entry_id, .. } = record;
+    Ok(!job.command.out_of_order
+        && job.journal.is_overtaken(*point_id, document_type, *lane, *entry_id).await?)
 }
 
 fn said_overtaken(count: usize) -> Option<String> {
     (count > 0).then(|| {
         format!(
-            "{count} left out: ION has accepted a later version of the document (out_of_order = 1 sends them all the \
-             same)"
+            "{count} left out: ION has accepted a later version of the document, or may have, where order_by has \
+             changed since (out_of_order = 1 sends them all the same)"
         )
     })
 }
