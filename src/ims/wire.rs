@@ -233,17 +233,21 @@ fn write_parameters(parameters: &Parameters, out: &mut Vec<u8>) {
 
 fn write_json_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
     out.push(b'"');
-    for &byte in text.as_bytes() {
+    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        let byte = rest[plain];
+        out.extend_from_slice(&rest[..plain]);
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => {
+            _ => {
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
-            _ => out.push(byte),
         }
+        rest = &rest[plain + 1..];
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
