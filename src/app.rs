@@ -125,11 +125,7 @@ pub fn clients(config: &Config) -> Result<BTreeMap<String, Client>> {
     config
         .ion
         .iter()
-        .map(|settings| {
-            let client = Client::new(settings, &config.agent.state_dir)
-                .with_context(|| format!("[[ion]] {}", settings.name))?;
-            Ok((settings.name.clone(), client))
-        })
+        .map(|settings| Ok((settings.name.clone(), Client::new(settings, &config.agent.state_dir)?)))
         .collect()
 }
 
@@ -299,6 +295,11 @@ impl<'a> Agent<'a> {
                 () = tokio::time::sleep(wake) => {}
             }
             self.outbound.log_waiting();
+            let tells = self.rounds.is_empty() && self.outbound.has_command_results();
+            if self.mode == Mode::Once && tells && self.outbound.is_done() {
+                // Nothing else is left to do.
+                control.reset_immediately();
+            }
             let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
             let is_drained = self.receiver.as_ref().is_none_or(Receiver::is_drained);
             if over || self.outbound.is_stopped() && is_drained || self.mode == Mode::Once && self.is_done() {

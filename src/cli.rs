@@ -180,7 +180,10 @@ fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
     let ending = match runtime()?.block_on(app::run(config, mode, &lock)) {
         Ok(ending) => ending,
         Err(error) => {
-            tracing::error!("{error:#}");
+            // On standard error it is said by whoever gets it.
+            if config.log.file.is_some() {
+                tracing::error!("{error:#}");
+            }
             return Err(error);
         }
     };

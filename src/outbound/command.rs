@@ -111,6 +111,11 @@ impl Outbound {
         }
     }
 
+    /// There is something to say of commands.
+    pub fn has_command_results(&self) -> bool {
+        !self.command_results.is_empty()
+    }
+
     /// What there is to say of commands since the last call: site and what goes into the table.
     pub fn take_command_results(&mut self) -> Vec<(usize, CommandResult)> {
         std::mem::take(&mut self.command_results)
