@@ -180,9 +180,10 @@ fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
     let ending = match runtime()?.block_on(app::run(config, mode, &lock)) {
         Ok(ending) => ending,
         Err(error) => {
-            // On standard error it is said by whoever gets it.
-            if config.log.file.is_some() {
-                tracing::error!("{error:#}");
+            tracing::error!("{error:#}");
+            // Standard error has it, in the form that the log is to have.
+            if config.log.file.is_none() && tracing::enabled!(tracing::Level::ERROR) {
+                return Ok(Ending::Configuration.code());
             }
             return Err(error);
         }
