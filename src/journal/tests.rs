@@ -144,6 +144,17 @@ async fn what_rests_costs_the_next_row_nothing() {
             .unwrap();
         assert!(steps < 100, "{steps} steps: {statement}");
     }
+    // An order that is refused as long as a failed message holds its lane is asked for again and again.
+    let refusing = journal
+        .query(|connection| {
+            connection.execute("INSERT INTO noun_order VALUES (1, 'Item', 'document', 0)", [])?;
+            let mut statement = connection.prepare(sql::NOUN_ORDER_WRITE)?;
+            assert_eq!(statement.execute((1, "Item", "none", 100_000))?, 0);
+            Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
+        })
+        .await
+        .unwrap();
+    assert!(refusing < 100, "{refusing} steps to refuse another order");
     let walk = journal.parked_walk(1, "unlisted", ("Sync.Item3".into(), 29_998), 3).await.unwrap();
     let walked: Vec<(&str, i64)> = walk.iter().map(|(of, id)| (of.as_str(), *id)).collect();
     assert_eq!(walked, [("Sync.Item4", 4), ("Sync.Item4", 11), ("Sync.Item4", 18)]);

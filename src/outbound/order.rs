@@ -119,10 +119,12 @@ impl Outbound {
             self.notices.push(finding.says(
                 format!(
                     "order_by of {noun} is {wanted} in bodrelay_document, and its documents still go by {old}: \
-                     messages of it are open, and no document may be in two orders at once"
+                     something of it is open (a message, or a row that later ones wait for), and no document may \
+                     be in two orders at once"
                 ),
                 format!(
-                    "It changes by itself as soon as none is open. What stands in the way: SELECT * FROM \
+                    "It changes by itself as soon as nothing is. What stands in the way: TYPE_SUSPENDED and rows without \
+                     headers, if there are any, and SELECT * FROM \
                      bodrelay_message_log WHERE connection_point = '{name}' AND noun = '{noun}' AND state IN ('pending', \
                      'in_flight', 'failed'); resubmit or discard what failed and holds others. Where documents never stop \
                      coming, pause what writes them for a moment."
