@@ -49,6 +49,48 @@ fn on_both(test: impl Fn(&Site)) {
     test(&Site::on_postgres(Options::default()));
 }
 
+/// A run from cron tells of its commands when they are done, not at the next reading of the control tables.
+#[test]
+fn once_ends_when_its_commands_are_done() {
+    on_both(|site| {
+        let config = site.path("bodrelay.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.contains("control_read_seconds = 1\n"));
+        std::fs::write(&config, text.replace("control_read_seconds = 1\n", "control_read_seconds = 3600\n"))
+            .unwrap();
+        let command = ask(site, "command, connection_point", "'pause', 'CP1'");
+        assert_eq!(site.once(), 0);
+        assert_eq!(answer(site, command), ("done 0 0".into(), "pauses: CP1".into()));
+    });
+}
+
+/// Whether a later row of the document went while another order applied, the lanes of the new one cannot tell.
+#[test]
+fn a_row_from_before_another_order_is_told_as_late() {
+    on_both(|site| {
+        let mut agent = site.start();
+        let earlier = site.insert(&Entry::new("ITEM-1", 1).verb("Process"));
+        let later = site.insert(&Entry::new("ITEM-1", 2));
+        agent.until("the later one went", || site.flag(later) == Some(1));
+        site.sql("UPDATE bodrelay_document SET order_by = 'connection_point'");
+        let applies = "SELECT count(*) FROM noun_order WHERE order_by = 'connection_point'";
+        agent.until("the order", || {
+            site.journal().query_row(applies, [], |row| row.get::<_, i64>(0)).is_ok_and(|count| count == 1)
+        });
+        site.sql(
+            "INSERT INTO bodrelay_document (connection_point, direction, verb, noun, order_by) \
+             VALUES ('CP1', 'out', 'Process', 'ItemMaster', 'connection_point')",
+        );
+        agent.until("the earlier one goes", || site.flag(earlier) == Some(1));
+        let next = site.insert(&Entry::new("ITEM-1", 3));
+        agent.until("the next one goes", || site.flag(next) == Some(1));
+        agent.term();
+        let late = |row: i64| site.log_of(row)[0].late;
+        assert_eq!([earlier, later, next].map(late), [true, false, false]);
+        assert!(site.has_finding("ROW_COMMITTED_LATE"));
+    });
+}
+
 #[test]
 fn a_pause_holds_through_restarts() {
     on_both(|site| {
