@@ -8,6 +8,7 @@ mod site;
 
 use std::collections::BTreeMap;
 
+use bodrelay::simulator::Options;
 use bodrelay::simulator::script::{Fault, What};
 use site::{Entry, Site};
 
@@ -262,6 +263,107 @@ fn a_copied_database_waits_for_acceptance() {
     site.drain();
     assert_eq!(site.flag(id), Some(1));
     assert_eq!(site.simulator.ledger().counts().stored, 2);
+}
+
+/// The commonest accident of a test site: production is restored over its database, with all that waits there.
+#[test]
+fn a_copy_of_production_over_a_test_database_sends_nothing() {
+    production_is_restored_over(Site::new(), Site::new());
+}
+
+#[test]
+fn a_copy_of_production_over_a_test_database_on_postgres_sends_nothing() {
+    production_is_restored_over(Site::on_postgres(Options::default()), Site::on_postgres(Options::default()));
+}
+
+fn production_is_restored_over(production: Site, test: Site) {
+    let (dump, own) = (test.path("production.dump"), test.path("own.dump"));
+    let sent = || test.simulator.ledger().counts().posts;
+    versions(&test, "TEST-1", 1..=2);
+    test.drain();
+    versions(&production, "ITEM-1", 1..=2);
+    production.drain();
+    versions(&production, "ITEM-1", 3..=8);
+    for refresh in 1..=2 {
+        production.back_up(&dump);
+        test.restore(&dump);
+        // A test site waits for nobody's lapse.
+        test.lapse_owners();
+        let before = sent();
+        for _ in 0..2 {
+            assert_eq!(test.once(), 2, "refresh {refresh}");
+            assert_eq!(test.waiting(), 6, "refresh {refresh}");
+        }
+        assert!(test.has_open_finding("DATABASE_COPIED") && !test.has_finding("DATABASE_RESTORED"));
+        let text =
+            test.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'DATABASE_COPIED'").unwrap();
+        assert!(text.contains("host1"), "{text}");
+        let (code, said, _) = test.command_output("check", &[]);
+        assert!(code == 1 && said.contains("DATABASE_COPIED"), "{code} {said}");
+        assert_eq!(sent(), before, "nothing is sent from a copy");
+        test.sql("INSERT INTO bodrelay_command (command, connection_point) VALUES ('accept_database', '*')");
+        test.drain();
+        assert_eq!((test.waiting(), test.once()), (0, 0), "it is meant, and stays so");
+        assert!(!test.has_open_finding("DATABASE_COPIED"));
+        // Production goes on meanwhile; so does the next copy of it.
+        production.once();
+        versions(&production, "ITEM-1", 9..=14);
+    }
+    // The test site's own database, restored: that is no copy, though production's agent is still in it.
+    let before = sent();
+    versions(&test, "TEST-2", 1..=3);
+    test.back_up(&own);
+    test.drain();
+    test.restore(&own);
+    test.lapse_owners();
+    test.drain();
+    assert!(test.has_finding("DATABASE_RESTORED") && !test.has_open_finding("DATABASE_COPIED"));
+    assert_eq!((test.waiting(), sent()), (0, before + 3), "nothing twice");
+}
+
+/// A second agent of the same database, at other connection points: the one sees the other, and both go on.
+#[test]
+fn a_second_agent_is_no_copy() {
+    let site = Site::on_postgres(Options::default());
+    let mut first = site.start();
+    let hosts = || site.number("SELECT count(*) FROM bodrelay_host WHERE state = 'running'");
+    first.until("the first", || hosts() == 1);
+    let mut second = site.start_beside("host2", "state2", "PLANT2");
+    second.until("the second", || hosts() == 2);
+    // It lost its database for a moment, and met it again; then it starts anew.
+    site.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bodrelay %'",
+    );
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    first.until("it goes on", || site.flag(row) == Some(1));
+    first.term();
+    second.term();
+    let row = site.insert(&Entry::new("ITEM-1", 2));
+    site.drain();
+    assert_eq!(site.flag(row), Some(1));
+    for code in ["DATABASE_COPIED", "DATABASE_RESTORED", "JOURNAL_CLONED", "JOURNAL_RESTORED"] {
+        assert!(!site.has_finding(code), "{code}");
+    }
+}
+
+/// The journal was lost and a new one begun; then somebody finds a copy of the old one and puts it back.
+#[test]
+fn an_earlier_journal_is_put_back() {
+    let site = Site::new();
+    versions(&site, "ITEM-1", 1..=2);
+    site.drain();
+    site.copy_database(&site.journal_path(), &site.path("journal.backup"));
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.path(&format!("state/journal.sqlite{suffix}")));
+    }
+    versions(&site, "ITEM-1", 3..=4);
+    site.drain();
+    assert!(site.has_finding("JOURNAL_LOST"));
+    site.copy_database(&site.path("journal.backup"), &site.journal_path());
+    versions(&site, "ITEM-1", 5..=6);
+    site.drain();
+    assert!(site.has_finding("JOURNAL_RESTORED") && !site.has_finding("DATABASE_COPIED"));
+    assert_eq!(site.simulator.ledger().counts().posts, 6);
 }
 
 #[test]

@@ -496,7 +496,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("INSTANCES_DIFFER", "remarks.rs each_remark_about_a_document_is_a_row_and_over_in_time"),
     ("ION_BUSY", "operator.rs what_ion_refuses_is_found_and_over"),
     ("ION_UNREACHABLE", "operator.rs a_token_that_is_not_given_is_found_and_over"),
-    ("JOURNAL_CLONED", "conformance/guards.rs a_cloned_journal_is_found_within_the_hour"),
+    ("JOURNAL_CLONED", "conformance/guards.rs a_cloned_journal_is_found_at_once"),
     ("JOURNAL_FULL", "recovery.rs a_write_error_keeps_outcomes_until_there_is_room"),
     ("JOURNAL_LOST", "recovery.rs a_lost_journal_repeats_under_the_same_id_and_says_so"),
     ("JOURNAL_RESTORED", "recovery.rs a_restored_journal_asks_the_rows_first"),

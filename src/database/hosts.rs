@@ -28,7 +28,7 @@ pub fn hosts_in_trouble<'a>(
                 "Look at its findings in bodrelay_finding: each has a remedy.",
             ));
         }
-        (row.state == "running" && now - row.heartbeat_at > SILENT).then(|| {
+        (row.state == "running" && is_silent(row, now)).then(|| {
             notice("AGENT_SILENT", Severity::Warning).says(
                 format!(
                     "the agent of host {} ended without a word; its last heartbeat was at {}",
@@ -39,6 +39,11 @@ pub fn hosts_in_trouble<'a>(
             )
         })
     })
+}
+
+/// It has not written its heartbeat for long.
+pub fn is_silent(row: &HostRow, now: DateTime<Utc>) -> bool {
+    now - row.heartbeat_at > SILENT
 }
 
 /// How far the database's clock is ahead of ours, where that matters; without a text: it does not.

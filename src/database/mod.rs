@@ -26,7 +26,7 @@ pub mod sqlite;
 pub mod statements;
 
 pub use compose::{BatchRow, Composed, Composition, PartQuery, QueryChecked, QueryRow, Variations};
-pub use hosts::{HOST_CODES, clock_differs, hosts_in_trouble};
+pub use hosts::{HOST_CODES, clock_differs, hosts_in_trouble, is_silent};
 pub use inbox::refused_row;
 pub use orphans::{changes_nobody_composes, rows_nobody_chooses};
 pub use queries::{lacks_queries, parts_of, query_refused, try_queries};

@@ -5,7 +5,9 @@
 //! state machine.
 //! WAL with `synchronous = FULL`: what was answered is on disk. No payload is ever in here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
@@ -22,6 +24,7 @@ mod open;
 mod read;
 mod received;
 mod record;
+mod site;
 mod statements;
 mod step;
 #[cfg(test)]
@@ -30,14 +33,13 @@ mod tests;
 pub use apply::{Admission, Applied, Attempt, Change, Commit, LoggedState, Note, Parking, Step};
 pub use backup::{Backup, backup};
 pub use open::Opened;
-pub use read::{
-    Applies, CommandProgress, Counts, KnownDatabase, KnownPoint, Parked, Pause, PurgeDue, StoredScope, Tour,
-};
+pub use read::{Applies, CommandProgress, Counts, KnownPoint, Parked, Pause, PurgeDue, StoredScope, Tour};
 pub use received::Received;
 pub use record::Record;
+pub use site::{KnownDatabase, KnownHost};
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +75,19 @@ pub struct Journal {
     thread: SqliteThread,
     path: PathBuf,
     journal_id: Uuid,
+    /// Of every journal that was begun in its place.
+    all_ids: Arc<BTreeSet<Uuid>>,
 }
 
 impl Journal {
     /// The identity of this journal, for ever.
     pub fn journal_id(&self) -> Uuid {
         self.journal_id
+    }
+
+    /// This agent has had a journal of that identity: this one, or one that was begun where this one is now.
+    pub fn has_been(&self, journal_id: &str) -> bool {
+        Uuid::parse_str(journal_id).is_ok_and(|id| self.all_ids.contains(&id))
     }
 
     pub fn path(&self) -> &Path {

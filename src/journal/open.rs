@@ -1,6 +1,9 @@
 //! Opening the journal: the file is made, checked, locked to this process, and refused when it is newer.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -42,8 +45,27 @@ impl Journal {
             Ok::<_, JournalError>(connection)
         })?;
         let journal_id = journal_id.recv().map_err(|_| crate::sqlite_thread::ThreadEnded)?;
-        Ok(Opened { journal: Self { thread, path: path.to_owned(), journal_id }, is_new })
+        let all_ids = Arc::new(ids_in_place(path, journal_id));
+        Ok(Opened { journal: Self { thread, path: path.to_owned(), journal_id, all_ids }, is_new })
     }
+}
+
+/// The identities of all journals that were begun at `path`, in a file beside it: who puts an earlier one back is no
+/// stranger to what a later one wrote. Where it cannot be kept, the database waits to be accepted then, which is safe.
+fn ids_in_place(path: &Path, own: Uuid) -> BTreeSet<Uuid> {
+    let file = path.with_extension("ids");
+    let known = std::fs::read_to_string(&file).unwrap_or_default();
+    let mut ids: BTreeSet<Uuid> =
+        known.lines().filter_map(|line| Uuid::parse_str(line.trim()).ok()).collect();
+    if ids.insert(own) {
+        let written = std::fs::File::options().create(true).append(true).open(&file).and_then(|mut file| {
+            file.write_all(format!("{own}\n").as_bytes()).and_then(|()| file.sync_all())
+        });
+        if let Err(error) = written {
+            tracing::warn!(file = %file.display(), %error, "which journals were begun here cannot be kept");
+        }
+    }
+    ids
 }
 
 fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {

@@ -11,16 +11,6 @@ use crate::domain::delivery::State;
 use crate::domain::ids::LaneKey;
 use crate::domain::plan::OrderBy;
 
-/// A database that this journal has met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownDatabase {
-    pub database_id: i64,
-    pub fingerprint: String,
-    pub epoch: i64,
-    /// Rows created up to then (ms since 1970) are in doubt.
-    pub in_doubt_before: Option<i64>,
-}
-
 /// A connection point that this journal has met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPoint {
@@ -122,37 +112,6 @@ impl StoredScope {
 }
 
 impl Journal {
-    /// The database of this name, met for the first time if need be.
-    pub async fn meet_database(&self, name: &str, fingerprint: &str) -> Result<KnownDatabase> {
-        let (name, fingerprint) = (name.to_owned(), fingerprint.to_owned());
-        self.transaction(move |tx| {
-            tx.prepare_cached(sql::DATABASE_INSERT)?.execute((&name, &fingerprint))?;
-            Ok(tx.prepare_cached(sql::DATABASE_READ)?.query_row([&name], |row| {
-                Ok(KnownDatabase {
-                    database_id: row.get(0)?,
-                    fingerprint: row.get(1)?,
-                    epoch: row.get(2)?,
-                    in_doubt_before: row.get(3)?,
-                })
-            })?)
-        })
-        .await
-    }
-
-    /// Stores what `database` says.
-    pub async fn remember_database(&self, database: KnownDatabase) -> Result<()> {
-        self.transaction(move |tx| {
-            tx.prepare_cached(sql::DATABASE_WRITE)?.execute((
-                database.database_id,
-                &database.fingerprint,
-                database.epoch,
-                database.in_doubt_before,
-            ))?;
-            Ok(())
-        })
-        .await
-    }
-
     /// The connection point of this name, met for the first time if need be.
     pub async fn meet_point(&self, database_id: i64, name: &str) -> Result<KnownPoint> {
         let name = name.to_owned();

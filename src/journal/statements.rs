@@ -1,7 +1,7 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 8] = [
+pub(super) const SCRIPTS: [&str; 9] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
@@ -10,6 +10,7 @@ pub(super) const SCRIPTS: [&str; 8] = [
     include_str!("../../sql/journal/006_received.sql"),
     include_str!("../../sql/journal/007_open.sql"),
     include_str!("../../sql/journal/008_order.sql"),
+    include_str!("../../sql/journal/009_hosts.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -29,6 +30,7 @@ pub(super) const COMMAND_DELETE: &str = include_str!("../../sql/journal/agent/co
 pub(super) const COMMAND_READ: &str = include_str!("../../sql/journal/agent/command_read.sql");
 pub(super) const COMMAND_WRITE: &str = include_str!("../../sql/journal/agent/command_write.sql");
 pub(super) const CURSOR_WRITE: &str = include_str!("../../sql/journal/agent/cursor_write.sql");
+pub(super) const DATABASE_ALIVE: &str = include_str!("../../sql/journal/agent/database_alive.sql");
 pub(super) const DATABASE_INSERT: &str = include_str!("../../sql/journal/agent/database_insert.sql");
 pub(super) const DATABASE_READ: &str = include_str!("../../sql/journal/agent/database_read.sql");
 pub(super) const DATABASE_WRITE: &str = include_str!("../../sql/journal/agent/database_write.sql");
@@ -104,3 +106,6 @@ pub(super) const RECEIVER_READ: &str = include_str!("../../sql/journal/agent/rec
 pub(super) const SCOPE_DELETE: &str = include_str!("../../sql/journal/agent/scope_delete.sql");
 pub(super) const SCOPE_READ: &str = include_str!("../../sql/journal/agent/scope_read.sql");
 pub(super) const SCOPE_WRITE: &str = include_str!("../../sql/journal/agent/scope_write.sql");
+pub(super) const SITE_HOST_FORGET: &str = include_str!("../../sql/journal/agent/site_host_forget.sql");
+pub(super) const SITE_HOST_INSERT: &str = include_str!("../../sql/journal/agent/site_host_insert.sql");
+pub(super) const SITE_HOST_READ: &str = include_str!("../../sql/journal/agent/site_host_read.sql");

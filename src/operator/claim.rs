@@ -1,18 +1,19 @@
 //! The guards before anything is sent: is this the database that the journal knows, and has nobody else its epoch?
 //!
-//! The epoch is a counter that is raised by compare-and-set at start and hourly, in the journal first. A host row that
-//! is behind tells of a restored database, one that is ahead of a restored journal, one that somebody else moved of a
-//! cloned machine (design.md §2, §3).
+//! The epoch is a counter that is raised by compare-and-set at start, at an orderly end and every few minutes: the
+//! journal notes what it is about to raise it to, the database raises it, the journal confirms. So a failure between
+//! leaves no gap, and any that there is tells of a restore (`lineage`). Every round looks at it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::lineage::{Own, Past, others};
 use super::{Desk, RoundError, is_due};
 use crate::database::{CommandRow, HostRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::KnownDatabase;
 
-/// The epoch is raised this often.
-const EPOCH_EVERY: TimeDelta = TimeDelta::hours(1);
+/// The epoch is raised this often: a restore to an earlier time than that is always told.
+const EPOCH_EVERY: TimeDelta = TimeDelta::minutes(5);
 
 /// Why a cloned machine stops.
 pub(super) const CLONED: &str = "another agent works with a copy of this agent's journal (a cloned machine): both would send \
@@ -29,6 +30,7 @@ pub enum Guard {
 }
 
 impl Desk {
+    /// The database is met: at the start, and whenever it may have become another one.
     pub(super) async fn claim(
         &mut self,
         survey: &Survey,
@@ -37,15 +39,16 @@ impl Desk {
     ) -> Result<Guard, RoundError> {
         let hosts = self.database.host_read().await?;
         let mut known = self.journal.meet_database(&self.name, &survey.fingerprint).await?;
-        let copied = is_copy(&known, survey, &hosts);
+        self.seen = self.journal.known_hosts(known.database_id).await?;
+        let mut past = self.past(&known, &survey.fingerprint, &hosts);
         let notice = Notice::new("DATABASE_COPIED", Severity::Error, None, self.name.clone());
-        if copied {
+        let mut verify = false;
+        if let Past::Copied { known: original } = &past {
             let Some(command) = commands.iter().find(|command| command.command == "accept_database") else {
                 let reason = format!(
-                    "this is not the database that the agent knows (found {}, known {}): a copy, or a file that was \
-                     put in its place. Nothing is sent from it",
+                    "this is not the database that the agent knows (found {}, known: {original}): a copy, or another \
+                     one that was put or restored in its place. Nothing is sent from it",
                     survey.fingerprint,
-                    foreign(&known, survey, &hosts)
                 );
                 self.findings.take(
                     notice.says(
@@ -58,79 +61,132 @@ impl Desk {
                 return Ok(Guard::Refused(reason));
             };
             known.fingerprint.clone_from(&survey.fingerprint);
-            known.epoch = known.epoch.max(1);
-            self.journal.remember_database(known.clone()).await?;
             self.answer(command, "done", "this database is the one that the agent sends from now on");
+            past = self.lineage(&known, &|own| own.past_of_accepted(&hosts));
+            // That it lacks what the other one had goes without saying; what is open is compared all the same.
+            (verify, self.inbound.is_restored) = (true, true);
         }
         self.findings.take(notice.clears(), now);
-        self.raise(known, &hosts, now).await
-    }
-
-    async fn raise(
-        &mut self,
-        mut known: KnownDatabase,
-        hosts: &[HostRow],
-        now: DateTime<Utc>,
-    ) -> Result<Guard, RoundError> {
-        let journal_id = self.journal.journal_id().to_string();
-        let mine = hosts.iter().find(|row| row.journal_id == journal_id);
-        let mut verify = false;
-        match mine {
-            Some(row) if row.epoch < known.epoch - 1 => {
+        let accepted = verify;
+        match past {
+            Past::WentBack => {
                 verify = true;
-                self.restored("DATABASE_RESTORED", "the database was restored to an earlier state", now);
-            }
-            Some(row) if row.epoch > known.epoch => {
-                verify = true;
-                known.in_doubt_before = Some(row.heartbeat_at.timestamp_millis());
-                self.restored("JOURNAL_RESTORED", "the journal was restored to an earlier state", now);
-            }
-            Some(_) => {}
-            None => {
-                if let Some(row) = hosts.iter().find(|row| row.host == self.identity.host) {
-                    known.in_doubt_before = Some(row.heartbeat_at.timestamp_millis());
-                    self.restored(
-                        "JOURNAL_LOST",
-                        "the journal of this host was lost, a new one was begun",
-                        now,
-                    );
-                } else if known.epoch > 0 {
-                    verify = true;
+                if !accepted {
                     self.restored("DATABASE_RESTORED", "the database was restored to an earlier state", now);
                 }
             }
+            Past::JournalWentBack { heartbeat_at } => {
+                verify = true;
+                known.in_doubt_before = Some(heartbeat_at);
+                self.restored("JOURNAL_RESTORED", "the journal was restored to an earlier state", now);
+            }
+            Past::JournalLost { heartbeat_at } => {
+                known.in_doubt_before = Some(heartbeat_at);
+                self.restored("JOURNAL_LOST", "the journal of this host was lost, a new one was begun", now);
+            }
+            Past::New | Past::Continues | Past::Copied { .. } => {}
         }
-        let expected = mine.map(|row| row.epoch);
-        known.epoch = known.epoch.max(expected.unwrap_or(0)) + 1;
-        // Journal first: a crash between the two leaves the host row one behind, which is no restore.
-        self.journal.remember_database(known.clone()).await?;
-        self.known = Some(known);
-        let row = self.host_row("running", None, now);
-        if !self.database.host_claim(&row, expected).await? {
-            return Ok(Guard::Refused(self.cloned(now)));
+        let expected = self.lineage(&known, &|own| own.row(&hosts).map(|row| row.epoch));
+        if !self.raise(known, expected, now).await? {
+            // Somebody was quicker, or the database became another one meanwhile: the next round tells.
+            let reason =
+                "the epoch of this agent was moved by somebody else; it is looked at again in a moment";
+            return Ok(Guard::Refused(reason.to_owned()));
         }
-        (self.raised_at, self.host_at) = (Some(now), Some(now));
+        self.see(&hosts, true).await?;
         Ok(Guard::Passed { verify })
     }
 
-    /// Hourly: whoever moved the epoch meanwhile has a copy of this journal.
-    pub(super) async fn raise_epoch(&mut self, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        let (Some(raised_at), Some(known)) = (self.raised_at, &self.known) else { return Ok(None) };
-        if !is_due(raised_at, EPOCH_EVERY, now) {
-            return Ok(None);
+    /// In every round: is it still the database that was met? Answers why nothing may be sent.
+    pub(super) async fn look_back(&mut self, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
+        let hosts = self.database.host_read().await?;
+        let Some(known) = self.known.clone() else { return Ok(None) };
+        match self.past(&known, &known.fingerprint, &hosts) {
+            Past::Continues => {
+                self.see(&hosts, false).await?;
+                Ok(None)
+            }
+            // This journal cannot be older than what it wrote itself: somebody else has it, too.
+            Past::JournalWentBack { .. } => {
+                self.raised_at = None;
+                Ok(Some(self.cloned(now)))
+            }
+            Past::WentBack | Past::Copied { .. } | Past::New | Past::JournalLost { .. } => {
+                tracing::warn!(
+                    database = self.name,
+                    "the database is not as this agent left it: it is met anew"
+                );
+                self.doubt();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Now and then, and at the end: so that a restore to before is told.
+    pub(super) async fn raise_epoch(&mut self, stopping: bool, now: DateTime<Utc>) -> Result<(), RoundError> {
+        let (Some(raised_at), Some(known)) = (self.raised_at, self.known.clone()) else { return Ok(()) };
+        if !(stopping || is_due(raised_at, EPOCH_EVERY, now)) {
+            return Ok(());
         }
         let expected = known.epoch;
-        let raised = KnownDatabase { epoch: expected + 1, ..known.clone() };
-        // Journal first; what it could not take was not raised.
-        self.journal.remember_database(raised.clone()).await?;
-        self.known = Some(raised);
-        let row = self.host_row("running", None, now);
-        if self.database.host_claim(&row, Some(expected)).await? {
-            (self.raised_at, self.host_at) = (Some(now), Some(now));
-            return Ok(None);
+        if !self.raise(known, Some(expected), now).await? {
+            // Moved since this round looked: the next one says by whom.
+            self.doubt();
         }
-        self.raised_at = None;
-        Ok(Some(self.cloned(now)))
+        Ok(())
+    }
+
+    /// Raises the epoch in three steps; `false`: the database's was moved by somebody else.
+    async fn raise(
+        &mut self,
+        mut known: KnownDatabase,
+        expected: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, RoundError> {
+        let next = known.epoch.max(expected.unwrap_or(0)) + 1;
+        known.raising = Some(next);
+        self.journal.remember_database(known.clone()).await?;
+        self.known = Some(known.clone());
+        let row = HostRow { epoch: next, ..self.host_row("running", None, now) };
+        if !self.database.host_claim(&row, expected).await? {
+            return Ok(false);
+        }
+        (known.epoch, known.raising) = (next, None);
+        self.journal.remember_database(known.clone()).await?;
+        self.known = Some(known);
+        (self.raised_at, self.host_at) = (Some(now), Some(now));
+        Ok(true)
+    }
+
+    fn past(&self, known: &KnownDatabase, fingerprint: &str, hosts: &[HostRow]) -> Past {
+        self.lineage(known, &|own| own.past(fingerprint, hosts))
+    }
+
+    fn lineage<T>(&self, known: &KnownDatabase, ask: &dyn Fn(&Own<'_>) -> T) -> T {
+        let journal_id = self.journal.journal_id().to_string();
+        ask(&Own {
+            known,
+            seen: &self.seen,
+            journal_id: &journal_id,
+            host: &self.identity.host,
+            has_been: &|id| self.journal.has_been(id),
+        })
+    }
+
+    /// Keeps which other agents are here; in the journal where one came, went or was raised.
+    async fn see(&mut self, hosts: &[HostRow], is_met: bool) -> Result<(), RoundError> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let seen = others(hosts, &self.journal.journal_id().to_string());
+        let is_as_before = self.seen.len() == seen.len()
+            && self.seen.iter().zip(&seen).all(|(before, now)| {
+                (&before.journal_id, &before.fingerprint, before.epoch)
+                    == (&now.journal_id, &now.fingerprint, now.epoch)
+            });
+        if is_met || !is_as_before {
+            self.journal.remember_hosts(known.database_id, seen.clone()).await?;
+        }
+        self.seen = seen;
+        Ok(())
     }
 
     fn cloned(&mut self, now: DateTime<Utc>) -> String {
@@ -157,21 +213,4 @@ impl Desk {
         );
         self.findings.take(notice, now);
     }
-}
-
-/// The journal knows another file, or (met for the first time) some host's row does.
-fn is_copy(known: &KnownDatabase, survey: &Survey, hosts: &[HostRow]) -> bool {
-    known.fingerprint != survey.fingerprint
-        || known.epoch == 0 && hosts.iter().any(|row| row.database_fingerprint != survey.fingerprint)
-}
-
-fn foreign(known: &KnownDatabase, survey: &Survey, hosts: &[HostRow]) -> String {
-    if known.fingerprint != survey.fingerprint {
-        return known.fingerprint.clone();
-    }
-    hosts
-        .iter()
-        .map(|row| row.database_fingerprint.clone())
-        .find(|fingerprint| *fingerprint != survey.fingerprint)
-        .unwrap_or_default()
 }

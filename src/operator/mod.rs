@@ -18,11 +18,12 @@ use crate::domain::command::Kind;
 use crate::domain::meter::{Unfinished, Waiting};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Surroundings};
-use crate::journal::{Journal, JournalError, KnownDatabase};
+use crate::journal::{Journal, JournalError, KnownDatabase, KnownHost};
 
 mod claim;
 mod findings;
 mod inbound;
+mod lineage;
 mod owned;
 mod refused;
 mod watch;
@@ -134,6 +135,10 @@ pub struct Desk {
     identity: Identity,
     started_at: DateTime<Utc>,
     known: Option<KnownDatabase>,
+    /// The other agents of this database, as they were last seen.
+    seen: Vec<KnownHost>,
+    /// Another agent that works on this database refuses to.
+    another_refuses: bool,
     /// When the epoch was raised last; `None`: the database has to be met anew.
     raised_at: Option<DateTime<Utc>>,
     /// When everything was written last, changed or not.
@@ -255,6 +260,8 @@ impl Desk {
             identity,
             started_at,
             known: None,
+            seen: Vec::new(),
+            another_refuses: false,
             raised_at: None,
             beat_at: None,
             host_at: None,
@@ -349,7 +356,10 @@ impl Desk {
         if self.is_cloned {
             // To claim it once more would take it from the other one, who does as much an hour later.
             heard.refused = Some(claim::CLONED.to_owned());
-        } else if self.raised_at.is_none() {
+        } else if self.raised_at.is_some() {
+            heard.refused = self.look_back(now).await?;
+        }
+        if self.raised_at.is_none() && heard.refused.is_none() {
             let survey = self.database.survey().await?;
             self.script = survey.script;
             self.surveyed_at = Some(now);
@@ -364,10 +374,8 @@ impl Desk {
                 Guard::Passed { verify } => heard.verify = verify,
                 Guard::Refused(reason) => heard.refused = Some(reason),
             }
-        } else if !said.stopping
-            && let Some(reason) = self.raise_epoch(now).await?
-        {
-            heard.refused = Some(reason);
+        } else if heard.refused.is_none() {
+            self.raise_epoch(said.stopping, now).await?;
         }
         heard.database_id = self.known.as_ref().map(|known| known.database_id);
         heard.in_doubt_before = self.known.as_ref().and_then(|known| known.in_doubt_before);
@@ -547,7 +555,10 @@ impl Desk {
     fn whose(&self, command: &CommandRow, plan: &Plan, heard: &Heard) -> Whose {
         let refused = |text: String| Whose::Answered("refused", text);
         if command.command == "accept_database" {
-            // Carried out by the claim, where it changes something.
+            // Carried out by the claim, where it changes something; another agent's may still have to.
+            if self.another_refuses {
+                return Whose::Theirs;
+            }
             return Whose::Answered("done", "the database is the accepted one".into());
         }
         let kind = Kind::parse(&command.command);

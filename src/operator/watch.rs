@@ -5,7 +5,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Desk, PointReport, RoundError};
-use crate::database::{Backlog, HOST_CODES, Survey, clock_differs, hosts_in_trouble, script_finding};
+use crate::database::{
+    Backlog, HOST_CODES, Survey, clock_differs, hosts_in_trouble, is_silent, script_finding,
+};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ControlTables, Plan};
 use crate::domain::unserved::{self, unserved};
@@ -149,7 +151,10 @@ impl Desk {
         let others = hosts.iter().filter(|row| row.host != self.identity.host);
         let locations = others.clone().map(|row| &*row.location_name).collect();
         let mut found = unserved(&self.name, tables, plan, &self.identity.location, &locations);
-        found.extend(hosts_in_trouble(others, now + ahead.unwrap_or_default()));
+        let by_database = now + ahead.unwrap_or_default();
+        self.another_refuses =
+            others.clone().any(|row| row.state == "refused" && !is_silent(row, by_database));
+        found.extend(hosts_in_trouble(others, by_database));
         self.findings.keep_of(&[&unserved::CODES[..], &HOST_CODES[..]].concat(), &found);
         for notice in found {
             self.findings.take(notice, now);

@@ -242,6 +242,30 @@ impl Cluster {
         Some(Pooler { port, database: database.to_owned(), process })
     }
 
+    /// Writes a database into a file that `restore` takes: `pg_dump`, as a DBA runs it.
+    pub fn dump(&self, database: &str, file: &Path) {
+        let _ = std::fs::remove_file(file);
+        self.tool("pg_dump", &["-Fc", "-d", database, "-f"], file);
+    }
+
+    /// Puts a dump over a database that is there, and used.
+    pub fn restore(&self, file: &Path, database: &str) {
+        self.tool("pg_restore", &["--clean", "--if-exists", "-1", "-d", database], file);
+    }
+
+    /// Not as the server's user: files of the test's are not that one's.
+    fn tool(&self, name: &str, arguments: &[&str], file: &Path) {
+        let status = Command::new(name)
+            .env("PATH", path())
+            .args(["-U", "postgres", "-p", &self.port.to_string(), "-h"])
+            .arg(&self.folder)
+            .args(arguments)
+            .arg(file)
+            .status()
+            .unwrap();
+        assert!(status.success(), "{name} {arguments:?}");
+    }
+
     /// Puts a file into the data folder, as the server's user.
     pub fn put(&self, name: &str, text: &str) {
         let path = self.folder.join("data").join(name);

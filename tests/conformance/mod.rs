@@ -163,7 +163,8 @@ macro_rules! cases {
             log: log_is_read_as_written, log_is_searched_by_each_filter, log_pages_upwards,
                 log_never_lowers_attempts, log_texts_are_cut_to_their_columns, purge_keeps_what_is_unresolved;
             panel: views_answer_the_usual_questions, audit_tells_what_was_changed, history_is_read, the_readme_can_be_typed;
-            guards: the_epoch_is_raised_hourly, a_cloned_journal_is_found_within_the_hour,
+            guards: the_epoch_is_raised_every_few_minutes, a_cloned_journal_is_found_at_once,
+                a_restore_beneath_a_running_agent_is_told,
                 clocks_and_silent_agents_are_told, a_script_that_is_run_is_noticed,
                 findings_of_an_earlier_life_are_taken_back, rows_that_never_leave_are_found,
                 a_report_renews_what_is_owned, what_is_received_has_one_owner_and_a_status,
