@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::change::RowChange;
+use crate::domain::holes::{Span, Transactions};
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::{Entry, Facts};
 use crate::domain::plan::ControlTables;
@@ -248,17 +249,51 @@ pub struct Selection {
 }
 
 /// A page of ids: `after < C_ID <= up_to`, flag 0.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Scan {
     pub selection: Selection,
     pub after: i64,
     pub up_to: i64,
     pub limit: i64,
+    /// Ids at which there was no row yet, lowest first: what has come there meanwhile is said, too.
+    pub holes: Vec<Span>,
+    /// It is said where there is no row, among this many ids that end with the last one of the page.
+    pub gaps_among: i64,
 }
 
+impl Scan {
+    /// Rows in holes that a scan says at most.
+    pub const FILLED_MAX: i64 = 500;
+    /// Gaps that a scan says at most, the last ones of the page.
+    pub const GAPS_MAX: i64 = 1_000;
+
+    /// The ids of the page, which is known by now, to be looked at for gaps. `None`: it has none, or is not to say them.
+    fn to_look_for_gaps(&self, entries: &[Scanned], highest: i64) -> Option<Span> {
+        let is_full = i64::try_from(entries.len()).is_ok_and(|rows| rows >= self.limit) && self.limit > 0;
+        let last = match entries.last() {
+            Some(last) if is_full => last.entry_id,
+            _ => self.up_to.min(highest),
+        };
+        let after = self.after.max(last.saturating_sub(self.gaps_among));
+        let ids = last.checked_sub(after).filter(|ids| *ids > 0)?;
+        let seen = entries.iter().rev().take_while(|entry| entry.entry_id > after).count();
+        (i64::try_from(seen).ok() != Some(ids)).then_some((after, last))
+    }
+}
+
+/// One or more pages of a scan, all of what is committed before a moment.
+///
+/// Whoever sees a row by it sees by it all rows, on the page and in its holes, that were committed before that one was: in
+/// one snapshot, or, on SQL Server, by asking for the holes last.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     pub entries: Vec<Scanned>,
+    /// Rows that have come into the holes, whatever their flag and whosever they are, lowest first.
+    pub filled: Vec<Filled>,
+    /// Where there was no row, as far as it was to be said.
+    pub gaps: Vec<Span>,
+    /// What the database says of its transactions.
+    pub transactions: Option<Transactions>,
     /// The highest `C_ID` of the whole table, read in the same snapshot before the page; 0 when it is empty.
     pub highest: i64,
 }
@@ -275,6 +310,16 @@ pub struct Loaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanned {
     pub entry_id: i64,
+    /// Length of `C_XML`, 0 where it is NULL.
+    pub payload_bytes: i64,
+}
+
+/// A row that has come into a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filled {
+    pub entry_id: i64,
+    /// It is at 0, and the selection chooses it: it would be on a page.
+    pub is_chosen: bool,
     /// Length of `C_XML`, 0 where it is NULL.
     pub payload_bytes: i64,
 }

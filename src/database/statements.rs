@@ -63,6 +63,9 @@ statements! {
     OUTBOX_HIGHEST = "outbox_highest";
     OUTBOX_SCAN = "outbox_scan";
     OUTBOX_SCAN_BY_LOGICAL_ID = "outbox_scan_by_logical_id";
+    OUTBOX_GAPS = "outbox_gaps";
+    OUTBOX_FILLED = "outbox_filled";
+    OUTBOX_FILLED_BY_LOGICAL_ID = "outbox_filled_by_logical_id";
     OUTBOX_BACKLOG = "outbox_backlog";
     OUTBOX_BACKLOG_BY_LOGICAL_ID = "outbox_backlog_by_logical_id";
     OUTBOX_OLDEST = "outbox_oldest";

@@ -46,7 +46,8 @@ impl Outbound {
         let bytes = BYTES_MAX.saturating_sub(self.bytes_used) / 2;
         let observing = point.settings.send_mode == SendMode::Observe;
         let after = if observing { point.observed_up_to } else { point.scanned_up_to };
-        let sweeps = point.next_sweep_at <= now && !observing;
+        // What the holes are taken from a sweep goes over.
+        let sweeps = (point.next_sweep_at <= now || point.holes.is_none()) && !observing;
         // `observe` changes nothing, so it would find them again and again.
         let woken = point.woken && !observing;
         let job = Job {
@@ -56,6 +57,8 @@ impl Outbound {
             selection: point.selection(),
             point_id: point.point_id,
             after,
+            holes: if observing { None } else { point.holes.clone() },
+            observing,
             unlisted_from: point.unlisted_from.clone(),
             unlisted_again: point.unlisted_again.clone(),
             known_up_to: point.known_up_to,
@@ -73,6 +76,8 @@ impl Outbound {
         };
         let point = self.point(number);
         point.collecting = true;
+        // Others are not looked for meanwhile.
+        point.holes = point.holes.take().filter(|_| !observing);
         // Whatever asks for a look from here on asks for the next one.
         point.next_scan_at = i64::MAX;
         point.bytes_reserved += bytes;
@@ -190,6 +195,7 @@ impl Outbound {
             );
             point.scanned_up_to = 0;
             point.observed_up_to = 0;
+            point.holes = None;
             point.next_scan_at = now;
         }
         if point.settings.send_mode == SendMode::Observe {
@@ -216,7 +222,8 @@ impl Outbound {
             .any(|found| matches!(found.judged.verdict, Verdict::Park(Park::HeadersMissing(_))));
         point.headers_parked = collected.headers_parked || point.waits_for_headers;
         if !collected.starts_again {
-            // A cursor that was set back meanwhile stays where it was set.
+            // A cursor that was set back meanwhile stays where it was set, and the holes are not those below it.
+            point.holes = collected.holes.filter(|_| collected.after == point.scanned_up_to);
             let moved =
                 collected.after <= point.scanned_up_to && collected.scanned_up_to > point.scanned_up_to;
             if moved {

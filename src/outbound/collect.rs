@@ -1,16 +1,20 @@
 //! scan: from the outbox to judged entries. Reads only; what is to be done with them is decided afterwards.
 //!
-//! The cursor is an optimisation and never the truth: sweeps over the newest 50,000 ids every 5 s, and over all of
-//! them a piece a pass, find late commits, skipped and reset rows (design.md §4).
+//! The cursor is an optimisation and never the truth. What commits late below it, each look finds in the holes of the ids
+//! (`domain/holes.rs`): whatever was committed before a row was, is seen by the look that sees the row, and both are judged
+//! together, the lower id first. Sweeps over the newest 50,000 ids every 5 s, and over all of them a piece a pass, find
+//! reset rows, and what came into holes that were forgotten (design.md §4).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::admit::OVERHEAD;
+use super::point::WINDOW;
 use super::{compose, unlisted};
 use crate::bod;
 use crate::crash;
 use crate::database::{Database, DatabaseError, Page, Scan, Selection};
+use crate::domain::holes::Holes;
 use crate::domain::ids::LaneKey;
 use crate::domain::message::{Entry, Judged, Park, Verdict};
 use crate::domain::plan::ConnectionPoint;
@@ -33,6 +37,10 @@ pub(super) struct Job {
     pub point_id: i64,
     /// The cursor.
     pub after: i64,
+    /// The holes below it; `None`: they are not known, as at a start.
+    pub holes: Option<Arc<Holes>>,
+    /// Nothing is kept of what is found: `observe`.
+    pub observing: bool,
     /// Where the sweep over all rows goes on; `None`: no sweep this time.
     pub sweep: Option<Sweep>,
     /// The journal knows no row above this one.
@@ -68,6 +76,8 @@ pub(super) struct Collected {
     /// The cursor, as it was when the look began.
     pub after: i64,
     pub scanned_up_to: i64,
+    /// The holes below that.
+    pub holes: Option<Arc<Holes>>,
     /// Where the sweep over all rows goes on; `None`: none was made.
     pub sweep: Option<Sweep>,
     /// There is more than fitted.
@@ -132,18 +142,27 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
         collected.composed = Some(composed);
     }
     let mut parked = Parked::default();
-    let page = forward(&job).await?;
+    let mut holes = holes(&job).await?;
+    // First what lies below, so that the page sees all that was committed before anything that is seen here.
+    let (mut lengths, mut swept) = (BTreeMap::new(), None);
+    if let Some(from) = job.sweep {
+        swept = Some(sweep(&job, from, &mut lengths).await?);
+        lengths.retain(|id, _| !job.admitting.contains(id));
+    }
+    let (page, is_cut) = forward(&job, &holes).await?;
     collected.starts_again = page.highest < job.after;
-    let mut lengths: BTreeMap<i64, i64> =
-        page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)).collect();
-    if let Some(from) = job.sweep.filter(|_| !collected.starts_again) {
-        collected.sweep = Some(sweep(&job, from, &mut lengths).await?);
-        lengths.retain(|id, _| *id > job.after || !job.admitting.contains(id));
+    if collected.starts_again {
+        lengths.clear();
+    } else if swept.is_some() {
+        collected.sweep = swept;
         let mut tour = unlisted::tour(&job, job.unlisted_from.clone()).await?;
         parked.unlisted = std::mem::take(&mut tour.again);
         parked.unlisted.retain(|id, _| !job.admitting.contains(id));
         collected.unlisted = Some(tour);
     }
+    lengths.extend(page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)));
+    let chosen = page.filled.iter().filter(|filled| filled.is_chosen);
+    lengths.extend(chosen.map(|filled| (filled.entry_id, filled.payload_bytes)));
     crash::point("after_scan");
     let mut ids: BTreeSet<i64> = lengths.keys().copied().filter(|id| *id > job.known_up_to).collect();
     // What it cannot know it is not asked about: each question waits for the commit that is under way.
@@ -172,17 +191,53 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let first_left = left.range(job.after + 1..).next().copied();
     let full = i64::try_from(page.entries.len()).unwrap_or(i64::MAX) >= i64::from(job.settings.batch_rows);
     collected.more = full
+        || is_cut
         || collected.woken
         || !left.is_empty()
         || collected.composed.as_ref().is_some_and(|composed| composed.more);
     collected.scanned_up_to = match first_left {
         Some(first_left) => first_left - 1,
+        None if is_cut => job.after,
         None if full || collected.starts_again => last,
         None => page.highest.max(job.after),
     };
     left.retain(|id| *id <= job.after);
     collected.wanted_left = left;
+    if !job.observing {
+        tend(&mut holes, &page, collected.scanned_up_to, job.now);
+        collected.holes = Some(holes);
+    }
     Ok(collected)
+}
+
+/// The holes below the cursor. Where they are not known, what is missing among the newest ids is taken for one: the sweep,
+/// which comes next, finds what is there.
+async fn holes(job: &Job) -> Result<Arc<Holes>, DatabaseError> {
+    if let Some(holes) = &job.holes {
+        return Ok(holes.clone());
+    }
+    let mut holes = Holes::default();
+    if !job.observing {
+        let scan = Scan {
+            selection: job.selection.clone(),
+            after: job.after.saturating_sub(SWEEP_NEWEST),
+            up_to: job.after,
+            gaps_among: SWEEP_NEWEST,
+            ..Scan::default()
+        };
+        let page = job.database.outbox_scan(&scan).await?;
+        page.gaps.iter().for_each(|gap| holes.open(*gap, job.now, page.transactions));
+    }
+    Ok(Arc::new(holes))
+}
+
+/// What a look learned of the holes below the cursor. They are forgotten only after they were asked for.
+fn tend(holes: &mut Arc<Holes>, page: &Page, scanned_up_to: i64, now: i64) {
+    let holes = Arc::make_mut(holes);
+    let below = page.gaps.iter().filter(|(first, _)| *first <= scanned_up_to);
+    below.for_each(|(first, last)| holes.open((*first, scanned_up_to.min(*last)), now, page.transactions));
+    page.filled.iter().for_each(|filled| holes.fill(filled.entry_id));
+    holes.tend(now, page.transactions);
 }
 
 /// Rows that are parked for missing headers, and since when: each look asks whether these have come.
@@ -194,21 +249,34 @@ async fn without_headers(job: &Job) -> Result<HashMap<i64, i64>, JournalError> {
     Ok(parked.into_iter().map(|parked| (parked.entry_id, parked.first_seen)).collect())
 }
 
-async fn forward(job: &Job) -> Result<Page, DatabaseError> {
-    job.database
-        .outbox_scan(&Scan {
-            selection: job.selection.clone(),
-            after: job.after,
-            up_to: i64::MAX,
-            limit: job.settings.batch_rows.into(),
-        })
-        .await
+/// The page above the cursor and what has come into the holes below it, of one moment; and whether there is no page, since
+/// other rows have to be judged first.
+async fn forward(job: &Job, holes: &Holes) -> Result<(Page, bool), DatabaseError> {
+    // What came before, and in masses, is judged first.
+    let is_cut = job.wanted.len() > WINDOW;
+    let scan = Scan {
+        selection: job.selection.clone(),
+        after: job.after,
+        up_to: i64::MAX,
+        limit: if is_cut { 0 } else { job.settings.batch_rows.into() },
+        holes: if is_cut { Vec::new() } else { holes.spans() },
+        gaps_among: if is_cut || job.observing { 0 } else { SWEEP_NEWEST },
+    };
+    let mut page = job.database.outbox_scan(&scan).await?;
+    // More may have come into the holes, and may have to go before what is above the cursor.
+    let is_cut = is_cut || i64::try_from(page.filled.len()).is_ok_and(|filled| filled >= Scan::FILLED_MAX);
+    if is_cut {
+        page.entries.clear();
+        page.gaps.clear();
+    }
+    Ok((page, is_cut))
 }
 
 /// Looks at rows below the cursor; answers where the sweep over all rows goes on.
 async fn sweep(job: &Job, from: Sweep, lengths: &mut BTreeMap<i64, i64>) -> Result<Sweep, DatabaseError> {
     let mut page = async |after: i64, up_to: i64| {
-        let scan = Scan { selection: job.selection.clone(), after, up_to, limit: SWEEP_PAGE };
+        let scan =
+            Scan { selection: job.selection.clone(), after, up_to, limit: SWEEP_PAGE, ..Scan::default() };
         let page = job.database.outbox_scan(&scan).await?;
         lengths.extend(page.entries.iter().map(|scanned| (scanned.entry_id, scanned.payload_bytes)));
         let last = page.entries.last().map(|scanned| scanned.entry_id);

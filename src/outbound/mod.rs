@@ -439,6 +439,7 @@ impl Outbound {
             let point = self.point(number);
             point.scanned_up_to = 0;
             point.observed_up_to = 0;
+            point.holes = None;
             for open in point.messages.values_mut() {
                 open.verify = true;
             }

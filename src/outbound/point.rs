@@ -9,6 +9,7 @@ use foldhash::{HashMap, HashSet};
 use crate::database::{Selection, Settled};
 use crate::domain::ahead::{MeanTime, begun_ahead};
 use crate::domain::delivery::State;
+use crate::domain::holes::Holes;
 use crate::domain::ids::LaneKey;
 use crate::domain::lanes::{Lanes, TypeNumber, Waiting};
 use crate::domain::message::Parcel;
@@ -82,6 +83,8 @@ pub(super) struct Point {
     /// By lane, rows that are out, or accepted (or may be) and not settled: a lower one that is found now is late.
     sent: BTreeSet<(LaneKey, i64)>,
     pub scanned_up_to: i64,
+    /// Ids below that which no look has seen; `None`: not known.
+    pub holes: Option<Arc<Holes>>,
     pub observed_up_to: i64,
     /// The journal knows no row above this one, and is being told of none.
     pub known_up_to: i64,
@@ -224,6 +227,7 @@ impl Point {
             kept_back: HashMap::default(),
             sent: BTreeSet::new(),
             scanned_up_to: 0,
+            holes: None,
             observed_up_to: 0,
             known_up_to: i64::MAX,
             next_scan_at: now,

@@ -36,8 +36,9 @@ impl Outbound {
                     record.entry_id,
                     record.facts.document_id.as_deref().unwrap_or("without an id")
                 ),
-                "A transaction that stays open long commits its row late. Make it shorter in the application, or let \
-                 receivers go by the variation id.",
+                "It was committed when the later row was there already, or set back to 0 then; or its C_ID was taken more \
+                 than ten minutes before (a sequence with CACHE). The application should write the versions of a document \
+                 one after the other, each in a transaction of its own, or receivers go by the variation id.",
             );
         }
         self.remark_variation(number, record);

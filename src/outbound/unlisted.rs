@@ -85,7 +85,7 @@ async fn waits(job: &Job, document_type: &str, gone: &mut Vec<i64>) -> Result<bo
 /// Rows at 0 in a range of ids, and how far they are all known.
 async fn at_zero(job: &Job, first: i64, last: i64) -> Result<(BTreeSet<i64>, i64), CollectError> {
     let selection = job.selection.clone();
-    let scan = Scan { selection, after: first - 1, up_to: last, limit: ROWS };
+    let scan = Scan { selection, after: first - 1, up_to: last, limit: ROWS, ..Scan::default() };
     let page = job.database.outbox_scan(&scan).await?;
     let found: BTreeSet<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
     let is_whole = i64::try_from(found.len()).is_ok_and(|rows| rows < ROWS);

@@ -78,7 +78,7 @@ pub fn at(text: &str) -> DateTime<Utc> {
 }
 
 pub fn scan_all() -> Scan {
-    Scan { selection: Selection::default(), after: 0, up_to: i64::MAX, limit: 1000 }
+    Scan { selection: Selection::default(), after: 0, up_to: i64::MAX, limit: 1000, ..Scan::default() }
 }
 
 pub async fn ids(database: &dyn Database, scan: &Scan) -> Vec<i64> {
@@ -142,7 +142,8 @@ pub fn log_row(message_key: &str) -> LogRow {
 macro_rules! cases {
     ($fixture:ty) => {
         $crate::cases! { $fixture;
-            outbox: scan_pages_in_order, scan_finds_rows_that_commit_late, scan_selects_by_tenant_and_logical_id,
+            outbox: scan_pages_in_order, scan_finds_rows_that_commit_late, scan_says_gaps_and_what_fills_them,
+            scan_selects_by_tenant_and_logical_id,
                 scan_leaves_old_rows_alone, scan_of_a_1_0_box, load_gives_rows_with_headers,
                 load_carries_odd_values_through, settle_flags_and_logs, settle_again_changes_nothing,
                 settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,

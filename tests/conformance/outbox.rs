@@ -36,6 +36,42 @@ pub async fn scan_finds_rows_that_commit_late<F: Fixture>() {
     assert_eq!(ids(&*database, &range).await, [10, 11, 12]);
 }
 
+pub async fn scan_says_gaps_and_what_fills_them<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let database = fixture.open();
+    fixture.insert(&[10, 12, 13, 20]).await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 1 WHERE C_ID = 12").await;
+    let page = database.outbox_scan(&scan_all()).await.unwrap();
+    assert!(page.gaps.is_empty() && page.filled.is_empty(), "nobody asked");
+    let gaps = async |after, up_to, limit, gaps_among| {
+        let scan = Scan { after, up_to, limit, gaps_among, ..scan_all() };
+        database.outbox_scan(&scan).await.unwrap().gaps
+    };
+    assert_eq!(gaps(5, i64::MAX, 9, 100).await, [(6, 9), (11, 11), (14, 19)]);
+    assert_eq!(gaps(5, i64::MAX, 2, 100).await, [(6, 9), (11, 11)], "the page ends with row 13");
+    assert_eq!(gaps(5, i64::MAX, 9, 9).await, [(14, 19)], "among the last nine ids");
+    assert_eq!(gaps(i64::MIN, 10, 9, 30).await, [(-19, 9)]);
+    assert_eq!(gaps(12, 13, 9, 100).await, []);
+    assert_eq!(gaps(20, i64::MAX, 9, 100).await, []);
+    assert_eq!(gaps(8, 10, 0, 100).await, [(9, 9)], "without a page, too");
+
+    fixture.insert(&[11, 14, 19, 21]).await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID = 14").await;
+    fixture.exec("UPDATE COR_OUTBOX_ENTRY SET C_LOGICAL_ID = 'M', C_WAS_PROCESSED = 0 WHERE C_ID = 19").await;
+    let filled = async |logical_id: Option<&str>| {
+        let selection = Selection { logical_id: logical_id.map(str::to_owned), ..Selection::default() };
+        let holes = vec![(6, 9), (11, 11), (14, 19)];
+        let page = database.outbox_scan(&Scan { selection, after: 20, holes, ..scan_all() }).await.unwrap();
+        assert_eq!(page.entries.iter().map(|entry| entry.entry_id).collect::<Vec<_>>(), [21]);
+        page.filled
+            .iter()
+            .map(|filled| (filled.entry_id, filled.is_chosen, filled.payload_bytes))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(filled(None).await, [(11, true, 4), (14, false, 4), (19, true, 4)]);
+    assert_eq!(filled(Some("L")).await, [(11, true, 4), (14, false, 4), (19, false, 4)]);
+}
+
 pub async fn scan_selects_by_tenant_and_logical_id<F: Fixture>() {
     let fixture = F::fresh().await;
     let database = fixture.open();

@@ -57,7 +57,8 @@ macro_rules! cases_on_server {
 // are no text in a text column; tests/mssql and the values' own tests have it), checks_refuse_each_bad_value (a date
 // without a time is one here; `checks_refuse` below).
 cases_on_server! {
-    outbox: scan_pages_in_order, scan_finds_rows_that_commit_late, scan_selects_by_tenant_and_logical_id,
+    outbox: scan_pages_in_order, scan_finds_rows_that_commit_late, scan_says_gaps_and_what_fills_them,
+            scan_selects_by_tenant_and_logical_id,
         scan_leaves_old_rows_alone, scan_of_a_1_0_box, load_gives_rows_with_headers, settle_flags_and_logs,
         settle_again_changes_nothing, settle_tells_another_senders_flag, settle_tells_gone_rows, settle_is_atomic,
         settle_keeps_what_the_application_set, backlog_is_capped, load_stops_at_its_bytes_but_gives_one_row,

@@ -831,6 +831,13 @@ async fn statements_enter_by_their_index_and_batches_are_fast() {
             "ix_cor_outbox_entry_waiting",
             &[(1, "1000"), (2, "9223372036854775807"), (6, "'L'")][..],
         ),
+        (sql::OUTBOX_GAPS, "pk_cor_outbox_entry", &[(1, "1000"), (2, "2000")][..]),
+        (sql::OUTBOX_FILLED, "pk_cor_outbox_entry", &[(1, "'{7,99}'"), (2, "'{8,99}'"), (3, "500")][..]),
+        (
+            sql::OUTBOX_FILLED_BY_LOGICAL_ID,
+            "pk_cor_outbox_entry",
+            &[(1, "'{7,99}'"), (2, "'{8,99}'"), (3, "500"), (6, "'L'")][..],
+        ),
         (sql::OUTBOX_BACKLOG, "ix_cor_outbox_entry_waiting", &[][..]),
         (sql::OUTBOX_BACKLOG_BY_LOGICAL_ID, "ix_cor_outbox_entry_waiting", &[(4, "'L'")][..]),
         (sql::OUTBOX_OLDEST, "ix_cor_outbox_entry_waiting", &[][..]),
@@ -905,6 +912,17 @@ async fn statements_enter_by_their_index_and_batches_are_fast() {
         .await
         .unwrap();
     let database = Postgres::new(&Cluster::shared().settings(&database_name), "h1");
+    // As many holes as there may be, and nothing in them.
+    let holes: Vec<(i64, i64)> = (1..=1_000).map(|hole| (-hole * 10, -hole * 10 + 3)).rev().collect();
+    for (what, holes) in [("no", Vec::new()), ("1,000", holes)] {
+        let scan = Scan { after: PROCESSED + WAITING, holes, gaps_among: 50_000, ..scan_all() };
+        database.outbox_scan(&scan).await.unwrap();
+        let start = std::time::Instant::now();
+        for _ in 0..20 {
+            assert!(database.outbox_scan(&scan).await.unwrap().filled.is_empty());
+        }
+        println!("a scan with {what} holes: {:?}", start.elapsed() / 20);
+    }
     let mut times = [std::time::Duration::ZERO; 3];
     let mut after = 0;
     while after < PROCESSED + WAITING {

@@ -58,7 +58,7 @@ impl Site {
 }
 
 fn scan_all() -> Scan {
-    Scan { selection: Selection::default(), after: 0, up_to: i64::MAX, limit: 1000 }
+    Scan { selection: Selection::default(), after: 0, up_to: i64::MAX, limit: 1000, ..Scan::default() }
 }
 
 fn accepted(ids: &[i64]) -> Settle {
@@ -120,6 +120,47 @@ async fn a_session_is_prepared_before_its_first_statement() {
         "agent:outbox_scan",
     ];
     assert_eq!(site.server.names()[..6], expected);
+}
+
+/// No snapshot holds the questions of a scan together, so their order does: a row that was committed before one of the page
+/// is on the page, or was a gap before the page was read, and gaps are asked for last.
+#[tokio::test]
+async fn a_scan_asks_for_gaps_before_its_page_and_for_holes_behind_it() {
+    let site = Site::new();
+    let database = site.open();
+    database.outbox_scan(&scan_all()).await.unwrap();
+    site.server.forget();
+    let numbers = |columns: &[&'static str], rows: &[&[i64]]| {
+        let cells = |row: &&[i64]| row.iter().map(|number| Cell::Number(*number)).collect();
+        let columns = columns.iter().map(|name| (*name, Type::Big)).collect();
+        Answer::Rows(columns, rows.iter().map(cells).collect())
+    };
+    let page = |rows: &[&[i64]]| numbers(&["C_ID", "payload_bytes"], rows);
+    site.server.answer("agent:outbox_highest", numbers(&["highest"], &[&[20]]));
+    site.server.answer("agent:outbox_scan", page(&[&[10, 5], &[13, 5]]));
+    site.server.answer("agent:outbox_gaps", numbers(&["first_id", "last_id"], &[&[14, 19], &[11, 12]]));
+    // Row 12 was committed meanwhile, and ends the page before the second gap.
+    site.server.answer("agent:outbox_scan", page(&[&[10, 5], &[12, 5]]));
+    let filled = numbers(&["entry_id", "is_chosen", "payload_bytes"], &[&[3, 1, 7], &[12, 0, 5]]);
+    site.server.answer("agent:outbox_filled", filled);
+    let scan = Scan { after: 9, limit: 2, holes: vec![(3, 4)], gaps_among: 100, ..scan_all() };
+    let page = database.outbox_scan(&scan).await.unwrap();
+    let ids: Vec<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
+    assert_eq!((ids, page.gaps, page.highest), (vec![10, 12], vec![(11, 12)], 20));
+    let filled: Vec<_> = page.filled.iter().map(|it| (it.entry_id, it.is_chosen, it.payload_bytes)).collect();
+    assert_eq!(filled, [(3, true, 7), (12, false, 5)]);
+    let expected = [
+        "agent:outbox_highest",
+        "agent:outbox_scan",
+        "agent:outbox_gaps",
+        "agent:outbox_scan",
+        "session:empty",
+        "SELECT TOP",
+        "INSERT BULK",
+        "2 rows into #bodrelay_hole",
+        "agent:outbox_filled",
+    ];
+    assert_eq!(site.server.names(), expected);
 }
 
 #[tokio::test]
@@ -789,7 +830,10 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     assert!(database.history_read().await.unwrap().is_empty());
     for logical_id in [None, Some("L".to_owned())] {
         let selection = Selection { logical_id, ..Selection::default() };
-        database.outbox_scan(&Scan { selection: selection.clone(), ..scan_all() }).await.unwrap();
+        let highest = Answer::Rows(vec![("highest", Type::Big)], vec![vec![Cell::Number(9)]]);
+        site.server.answer("agent:outbox_highest", highest);
+        let scan = Scan { selection: selection.clone(), holes: vec![(1, 2)], gaps_among: 5, ..scan_all() };
+        database.outbox_scan(&scan).await.unwrap();
         let end = if selection.logical_id.is_some() { "_by_logical_id" } else { "" };
         let counted = Answer::Rows(vec![("waiting_rows", Type::Big)], vec![vec![Cell::Number(3)]]);
         site.server.answer(&format!("agent:outbox_backlog{end}"), counted);

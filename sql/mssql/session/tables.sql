@@ -6,6 +6,10 @@ CREATE TABLE #bodrelay_id (
     entry_id bigint NOT NULL PRIMARY KEY,
     flag smallint NOT NULL
 );
+CREATE TABLE #bodrelay_hole (
+    first_id bigint NOT NULL PRIMARY KEY,
+    last_id bigint NOT NULL
+);
 CREATE TABLE #bodrelay_key (
     message_key nvarchar(36) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY
 );

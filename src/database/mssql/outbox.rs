@@ -9,7 +9,8 @@ use tiberius::ToSql;
 
 use crate::database::rows::Cells;
 use crate::database::statements::mssql as sql;
-use crate::database::{Added, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{Added, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::domain::holes::Span;
 use crate::domain::message::{Entry, Payload};
 
 use super::session::{Row, Session};
@@ -52,11 +53,37 @@ impl Chosen {
     }
 }
 
+/// No snapshot holds all of it together, so each question comes after those whose answers it may have to correct. The page
+/// ends with the highest id of before; where it has gaps it is read once more behind the look for them, so that each of its
+/// ids is a row on it, a row that is not chosen, or a gap. What has come into the holes, these gaps among them, is asked last:
+/// then what was committed before any row of the page is there, even if the page passed it over while it was locked.
 pub(super) async fn scan(session: &mut Session, scan: &Scan) -> Result<Page, Trouble> {
     let highest = session.query_row(sql::OUTBOX_HIGHEST, &[]).await?.integer(0)?.unwrap_or_default();
+    let mut entries = page(session, scan, scan.up_to.min(highest)).await?;
+    let mut gaps = Vec::new();
+    if let Some((after, last)) = scan.to_look_for_gaps(&entries, highest) {
+        let values: [&dyn ToSql; 3] = [&after, &last, &Scan::GAPS_MAX];
+        for row in session.query(sql::OUTBOX_GAPS, &values).await?.iter().rev() {
+            gaps.push((id(row, 0)?, id(row, 1)?));
+        }
+        if !gaps.is_empty() {
+            entries = page(session, scan, last).await?;
+            // More rows than before may not fit: what comes behind is of the next page.
+            let is_full = i64::try_from(entries.len()).is_ok_and(|rows| rows >= scan.limit);
+            let end = entries.last().filter(|_| is_full).map_or(last, |last| last.entry_id);
+            gaps.retain(|(first, _)| *first <= end);
+            gaps.iter_mut().for_each(|(_, last)| *last = end.min(*last));
+        }
+    }
+    let holes: Vec<Span> = scan.holes.iter().chain(&gaps).copied().collect();
+    let filled = filled(session, &scan.selection, &holes).await?;
+    Ok(Page { entries, filled, gaps, transactions: None, highest })
+}
+
+async fn page(session: &mut Session, scan: &Scan, up_to: i64) -> Result<Vec<Scanned>, Trouble> {
     let (chosen, limit) = (Chosen::from(&scan.selection), scan.limit.max(0));
     let by_logical_id = scan.selection.logical_id.is_some();
-    let values = chosen.after(&[&scan.after, &scan.up_to, &limit], by_logical_id);
+    let values = chosen.after(&[&scan.after, &up_to, &limit], by_logical_id);
     let rows = match by_logical_id {
         false => session.query(sql::OUTBOX_SCAN, &values).await?,
         true => named(session.query(sql::OUTBOX_SCAN_BY_LOGICAL_ID, &values).await)?,
@@ -64,7 +91,31 @@ pub(super) async fn scan(session: &mut Session, scan: &Scan) -> Result<Page, Tro
     let scanned = |row: &Row| -> Result<Scanned, Trouble> {
         Ok(Scanned { entry_id: id(row, 0)?, payload_bytes: row.integer(1)?.unwrap_or_default() })
     };
-    Ok(Page { entries: rows.iter().map(scanned).collect::<Result<_, _>>()?, highest })
+    rows.iter().map(scanned).collect()
+}
+
+async fn filled(
+    session: &mut Session,
+    selection: &Selection,
+    holes: &[Span],
+) -> Result<Vec<Filled>, Trouble> {
+    if holes.is_empty() {
+        return Ok(Vec::new());
+    }
+    session.empty().await?;
+    stage::holes(session, holes).await?;
+    let chosen = Chosen::from(selection);
+    let by_logical_id = selection.logical_id.is_some();
+    let values = chosen.after(&[&Scan::FILLED_MAX], by_logical_id);
+    let rows = match by_logical_id {
+        false => session.query(sql::OUTBOX_FILLED, &values).await?,
+        true => named(session.query(sql::OUTBOX_FILLED_BY_LOGICAL_ID, &values).await)?,
+    };
+    let filled = |row: &Row| -> Result<Filled, Trouble> {
+        let payload_bytes = row.integer(2)?.unwrap_or_default();
+        Ok(Filled { entry_id: id(row, 0)?, is_chosen: row.flag(1)?, payload_bytes })
+    };
+    rows.iter().map(filled).collect()
 }
 
 /// An id that the catalogue's type lets through but that is no 64-bit number would be mixed up with another.

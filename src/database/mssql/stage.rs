@@ -10,6 +10,7 @@ use tiberius::{ColumnData, IntoSql, TokenRow};
 
 use crate::database::inbox::{ReceiptRow, ReceivedRow};
 use crate::database::{AttemptRow, LogRow};
+use crate::domain::holes::Span;
 use crate::domain::incoming::{Incoming, Marks};
 
 use super::session::Session;
@@ -26,6 +27,11 @@ pub(super) async fn ids(session: &mut Session, ids: &[(i64, i16)]) -> Result<(),
     ids.dedup_by_key(|(id, _)| *id);
     let rows = ids.into_iter().map(|(id, flag)| [ColumnData::I64(Some(id)), ColumnData::I16(Some(flag))]);
     load(session, "#bodrelay_id", rows).await
+}
+
+/// Fills `#bodrelay_hole`; the ranges do not overlap.
+pub(super) async fn holes(session: &mut Session, holes: &[Span]) -> Result<(), Trouble> {
+    load(session, "#bodrelay_hole", holes.iter().map(|(first, last)| [number(*first), number(*last)])).await
 }
 
 /// Fills `#bodrelay_log`.

@@ -10,7 +10,10 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::postgres as sql;
-use crate::database::{Added, AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{
+    Added, AttemptRow, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled,
+};
+use crate::domain::holes::Transactions;
 use crate::domain::message::{Entry, Payload};
 
 use super::log;
@@ -20,26 +23,58 @@ use super::values::{Raw, clean, clean_if, integer_in_text};
 
 pub(super) async fn scan(session: &Session, scan: &Scan) -> Result<Page, Trouble> {
     let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
+    if logical_id.is_some() {
+        has_logical_id(session)?;
+    }
     let limit = scan.limit.max(0);
     session.begin_read().await?;
-    let highest = session.query_one(sql::OUTBOX_HIGHEST, &[]).await?.try_get(0)?;
+    let row = session.query_one(sql::OUTBOX_HIGHEST, &[]).await?;
+    let (highest, transactions) =
+        (row.try_get(0)?, Transactions { ended: row.try_get(1)?, next: row.try_get(2)? });
     let rows = match logical_id {
         None => {
             let values: [Value<'_>; 5] = [&scan.after, &scan.up_to, &limit, tenant_id, rows_from];
             session.query(sql::OUTBOX_SCAN, &values).await?
         }
         Some(logical_id) => {
-            has_logical_id(session)?;
             let values: [Value<'_>; 6] = [&scan.after, &scan.up_to, &limit, tenant_id, rows_from, logical_id];
             session.query(sql::OUTBOX_SCAN_BY_LOGICAL_ID, &values).await?
         }
     };
+    let scanned = |row: &Row| Ok(Scanned { entry_id: row.try_get(0)?, payload_bytes: row.try_get(1)? });
+    let entries = rows.iter().map(scanned).collect::<Result<Vec<_>, Trouble>>()?;
+    let filled = filled(session, scan).await?;
+    let mut gaps = Vec::new();
+    if let Some((after, last)) = scan.to_look_for_gaps(&entries, highest) {
+        let rows = session.query(sql::OUTBOX_GAPS, &[&after, &last, &Scan::GAPS_MAX]).await?;
+        let span = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?));
+        gaps = rows.iter().rev().map(span).collect::<Result<_, Trouble>>()?;
+    }
     session.commit().await?;
-    let entries = rows
-        .iter()
-        .map(|row| Ok(Scanned { entry_id: row.try_get(0)?, payload_bytes: row.try_get(1)? }))
-        .collect::<Result<_, Trouble>>()?;
-    Ok(Page { entries, highest })
+    Ok(Page { entries, filled, gaps, transactions: Some(transactions), highest })
+}
+
+/// What has come into the holes.
+async fn filled(session: &Session, scan: &Scan) -> Result<Vec<Filled>, Trouble> {
+    if scan.holes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
+    let (first, last): (Vec<i64>, Vec<i64>) = scan.holes.iter().copied().unzip();
+    let rows = match logical_id {
+        None => {
+            let values: [Value<'_>; 5] = [&first, &last, &Scan::FILLED_MAX, tenant_id, rows_from];
+            session.query(sql::OUTBOX_FILLED, &values).await?
+        }
+        Some(logical_id) => {
+            let values: [Value<'_>; 6] = [&first, &last, &Scan::FILLED_MAX, tenant_id, rows_from, logical_id];
+            session.query(sql::OUTBOX_FILLED_BY_LOGICAL_ID, &values).await?
+        }
+    };
+    let filled = |row: &Row| {
+        Ok(Filled { entry_id: row.try_get(0)?, is_chosen: row.try_get(1)?, payload_bytes: row.try_get(2)? })
+    };
+    rows.iter().map(filled).collect()
 }
 
 fn has_logical_id(session: &Session) -> Result<(), Trouble> {

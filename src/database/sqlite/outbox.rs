@@ -11,7 +11,9 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
-use crate::database::{Added, AttemptRow, Backlog, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::{
+    Added, AttemptRow, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled,
+};
 use crate::domain::message::{Entry, Payload};
 
 use super::trouble::Trouble;
@@ -41,7 +43,43 @@ pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Tro
             )?;
         }
     }
-    Ok(Page { entries, highest })
+    let filled = filled(&transaction, scan)?;
+    let mut gaps = Vec::new();
+    if let Some((after, last)) = scan.to_look_for_gaps(&entries, highest) {
+        let mut take = |row: &Row<'_>| -> rusqlite::Result<()> {
+            gaps.push((row.get(0)?, row.get(1)?));
+            Ok(())
+        };
+        for_each(&transaction, sql::OUTBOX_GAPS, params![after, last, Scan::GAPS_MAX], &mut take)?;
+        gaps.reverse();
+    }
+    Ok(Page { entries, filled, gaps, transactions: None, highest })
+}
+
+/// What has come into the holes. Where the application leaves numbers to SQLite nothing ever does: it has one writer at a
+/// time, so that ids are given in the order of the commits, and those of a rollback are given again.
+fn filled(transaction: &Transaction<'_>, scan: &Scan) -> Result<Vec<Filled>, Trouble> {
+    let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
+    let rows_from = stamp_if(*rows_from);
+    let mut filled = Vec::new();
+    for (first, last) in &scan.holes {
+        let left = Scan::FILLED_MAX - i64::try_from(filled.len()).unwrap_or(i64::MAX);
+        let mut take = |row: &Row<'_>| -> rusqlite::Result<()> {
+            filled.push(Filled { entry_id: row.get(0)?, is_chosen: row.get(1)?, payload_bytes: row.get(2)? });
+            Ok(())
+        };
+        match logical_id {
+            None => {
+                let values = params![first, last, left, tenant_id, rows_from];
+                for_each(transaction, sql::OUTBOX_FILLED, values, &mut take)?;
+            }
+            Some(logical_id) => {
+                let values = params![first, last, left, tenant_id, rows_from, logical_id];
+                for_each(transaction, sql::OUTBOX_FILLED_BY_LOGICAL_ID, values, &mut take)?;
+            }
+        }
+    }
+    Ok(filled)
 }
 
 /// A statement for the I/O Box; where there is none and every connection point composes, for our own outbox.

@@ -101,7 +101,13 @@ async fn rows(job: &Job, target: &Target) -> Result<Vec<Judged>, CommandError> {
             job.database.log_search(&filter).await?.into_iter().filter_map(|row| row.entry_id).collect()
         }
         None => {
-            let scan = Scan { selection: target.selection.clone(), after: 0, up_to: i64::MAX, limit: PAGE };
+            let scan = Scan {
+                selection: target.selection.clone(),
+                after: 0,
+                up_to: i64::MAX,
+                limit: PAGE,
+                ..Scan::default()
+            };
             job.database.outbox_scan(&scan).await?.entries.iter().map(|entry| entry.entry_id).collect()
         }
     };
