@@ -20,18 +20,21 @@ use crate::database::Database;
 use crate::database::mssql::Mssql;
 use crate::database::postgres::Postgres;
 use crate::database::sqlite::Sqlite;
+use crate::domain::lease::Terms;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Plan, SendMode};
 use crate::domain::routing::Route;
 use crate::ims::Client;
 use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
-use crate::operator::{Desk, Heard, Identity, InboundReport, PointReport, Receiving, Said};
+use crate::operator::{Desk, Direction, Heard, Identity, InboundReport, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform;
 
+mod renew;
 mod watch;
 
+use renew::Renewals;
 use watch::Watch;
 
 /// How a run ended, as exit codes say it (tables.md, "Exit codes").
@@ -135,10 +138,10 @@ pub fn journal_path(config: &Config) -> PathBuf {
 }
 
 /// Runs the agent until it is stopped, or (`once`) until nothing is runnable.
-pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Ending> {
+pub async fn run(config: &Config, mode: Mode, terms: Terms, _lock: &StateLock) -> Result<Ending> {
     // Before anything else: a stop that is asked for while the agent starts is an orderly one too.
     let stop = platform::asked_to_stop().context("signals cannot be received")?;
-    let mut agent = Agent::open(config, mode).await?;
+    let mut agent = Agent::open(config, mode, terms).await?;
     tracing::info!(
         host = config.agent.host,
         location = config.agent.location,
@@ -150,6 +153,8 @@ pub async fn run(config: &Config, mode: Mode, _lock: &StateLock) -> Result<Endin
     Ok(ending)
 }
 
+/// Clocks that part by more within one turn of the loop have jumped.
+const JUMP_MS: i64 = 2_000;
 /// Percent of the disk of the state directory.
 const DISK_USED_MAX: u64 = 90;
 
@@ -162,6 +167,11 @@ struct Agent<'a> {
     /// `None` while its round is under way.
     desks: Vec<Option<Desk>>,
     rounds: FuturesUnordered<BoxFuture<'static, Round>>,
+    /// How far the time of day is ahead of the steady clock, in milliseconds.
+    clocks_apart: i64,
+    renewals: Renewals,
+    /// What a renewal found to be another agent's, until a round is told.
+    disowned: Vec<Vec<Direction>>,
     /// Rounds that have been heard, by database.
     heard: Vec<u64>,
     logical_ids: BTreeMap<String, usize>,
@@ -181,7 +191,7 @@ struct Agent<'a> {
 }
 
 impl<'a> Agent<'a> {
-    async fn open(config: &'a Config, mode: Mode) -> Result<Self> {
+    async fn open(config: &'a Config, mode: Mode, terms: Terms) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let watch = Watch::new(config, mode)?;
         let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
@@ -203,6 +213,7 @@ impl<'a> Agent<'a> {
             host: config.agent.host.clone(),
             location: config.agent.location.clone(),
             ions: clients.iter().map(|(name, client)| (name.clone(), client.tenant_id())).collect(),
+            terms,
         };
         let (mut sites, mut desks, mut databases) = (Vec::new(), Vec::new(), Vec::new());
         for (index, settings) in config.database.iter().enumerate() {
@@ -213,6 +224,15 @@ impl<'a> Agent<'a> {
                 Desk::new(&settings.name, database, opened.journal.clone(), clock.clone(), identity.clone());
             desks.push(Some(desk));
         }
+        let renewals = Renewals::new(
+            clock.clone(),
+            terms,
+            opened.journal.journal_id().to_string(),
+            config
+                .database
+                .iter()
+                .map(|settings| (settings.name.clone(), database(settings, &config.agent.host))),
+        );
         let receiver = match config.listen.as_ref().filter(|_| mode == Mode::Run) {
             Some(settings) => {
                 let receiver = Receiver::start(Setup {
@@ -243,6 +263,9 @@ impl<'a> Agent<'a> {
             config,
             mode,
             outbound,
+            clocks_apart: 0,
+            renewals,
+            disowned: vec![Vec::new(); desks.len()],
             heard: vec![0; desks.len()],
             refused_elsewhere: vec![Vec::new(); desks.len()],
             unreachable: vec![false; desks.len()],
@@ -268,6 +291,8 @@ impl<'a> Agent<'a> {
         self.watch.ready();
         loop {
             self.watch.turned();
+            self.look_at_clocks();
+            self.renewals.start();
             self.outbound.advance();
             let wake = match deadline {
                 Some(deadline) => self.sleep_for().min(deadline - tokio::time::Instant::now()),
@@ -276,6 +301,11 @@ impl<'a> Agent<'a> {
             tokio::select! {
                 event = self.outbound.next() => self.outbound.handle(event)?,
                 Some((index, desk, heard)) = self.rounds.next() => self.hear(index, desk, heard)?,
+                renewed = self.renewals.next() => {
+                    if self.renewed(renewed) {
+                        control.reset_immediately();
+                    }
+                }
                 tried = self.teller.next() => self.teller.tried(tried, SystemClock.now().timestamp_millis()).await,
                 ask = self.watch.asked() => {
                     self.watch.answer(ask, self.config, &self.outbound, self.receiver.as_ref());
@@ -313,7 +343,44 @@ impl<'a> Agent<'a> {
     fn sleep_for(&self) -> Duration {
         let wait = self.outbound.next_wake() - SystemClock.now().timestamp_millis();
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(1).clamp(1, 60_000));
+        let wait = wait.min(self.renewals.wait());
         self.watch.alive_every().map_or(wait, |every| wait.min(every))
+    }
+
+    /// Where the time of day and the steady clock part, one of them was set or this machine's time stood still: what was
+    /// proven before that is proven anew.
+    fn look_at_clocks(&mut self) {
+        let apart = SystemClock.now().timestamp_millis() - SystemClock.steady();
+        if (apart - self.clocks_apart).abs() > JUMP_MS {
+            tracing::warn!(milliseconds = apart - self.clocks_apart, "the time of day was set");
+            self.clocks_apart = apart;
+            self.outbound.doubt_ownership();
+            self.renewals.hurry_all();
+        }
+    }
+
+    /// Takes in what the database said of what this agent owns. Answers whether something is another agent's by now: the
+    /// next round says whose.
+    fn renewed(&mut self, renewed: renew::Renewed) -> bool {
+        self.renewals.heard(&renewed);
+        let database = renewed.database;
+        let mut is_lost = false;
+        for ((name, direction), said) in renewed.said {
+            match said {
+                renew::Said::Ours(lease) if direction == "out" => {
+                    self.outbound.renewed(database, &name, lease)
+                }
+                renew::Said::Ours(_) => {}
+                renew::Said::AnotherAgents => {
+                    if direction == "out" {
+                        self.outbound.disowned(database, &name);
+                    }
+                    self.disowned[database].push((name, direction));
+                    is_lost = true;
+                }
+            }
+        }
+        is_lost
     }
 
     /// `once`: every database was looked at, every command is done, nothing is runnable.
@@ -419,6 +486,7 @@ impl<'a> Agent<'a> {
         }
         for (index, mut said) in said.into_iter().enumerate() {
             said.refused_elsewhere.clone_from(&self.refused_elsewhere[index]);
+            said.disowned = std::mem::take(&mut self.disowned[index]);
             if let Some(mut desk) = self.desks[index].take() {
                 self.rounds.push(Box::pin(async move {
                     let heard = desk.round(said).await;
@@ -494,6 +562,9 @@ impl<'a> Agent<'a> {
                 !plan.refused.is_empty() || !self.refused_elsewhere.iter().all(Vec::is_empty);
             let names: Vec<String> = plan.connection_points.keys().cloned().collect();
             self.outbound.set_plan(index, &plan.connection_points);
+            for (name, lease) in std::mem::take(&mut heard.leases) {
+                self.outbound.claimed(index, &name, lease);
+            }
             for name in names {
                 let blocked = match (&heard.refused, heard.owned_by.get(&name)) {
                     (Some(reason), _) => Some(Blocked::Refused(reason.clone())),
@@ -503,6 +574,12 @@ impl<'a> Agent<'a> {
                 self.outbound.set_blocked(index, &name, blocked);
             }
         }
+        let lacks_proof =
+            |(name, direction): &Direction| *direction == "out" && self.outbound.lacks_proof(index, name);
+        if heard.owned.iter().any(lacks_proof) {
+            self.renewals.hurry(index);
+        }
+        self.renewals.owns(index, std::mem::take(&mut heard.owned));
         if let Some(receiver) = &self.receiver {
             match (&heard.refused, &heard.plan) {
                 (Some(reason), _) => receiver.block(index, reason),

@@ -173,11 +173,12 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
     observe::start(&config.log)?;
     crash::arm(std::env::var(crash::VARIABLE).ok())?;
+    let terms = crash::terms(std::env::var(crash::LAPSE_VARIABLE).ok())?;
     let Some(lock) = StateLock::take(&config.agent.state_dir, work.if_running)? else {
         say(format_args!("another bodrelay works with {}; nothing to do", config.agent.state_dir.display()))?;
         return Ok(Ending::Busy.code());
     };
-    let ending = match runtime()?.block_on(app::run(config, mode, &lock)) {
+    let ending = match runtime()?.block_on(app::run(config, mode, terms, &lock)) {
         Ok(ending) => ending,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -1,10 +1,13 @@
-//! Named points at which a test can end the process, as a power cut would.
+//! Named points at which a test can end the process, as a power cut would, and the lapse that a test can shorten.
 //!
 //! Compiled into every build and armed only by `BODRELAY_CRASH_AT=<verb>:<n>` (the n-th passing of that point, from
-//! 1), so that what is tested is what is shipped. Armed and fired are both loud in the log.
+//! 1) and `BODRELAY_LAPSE_SECONDS`, so that what is tested is what is shipped. Armed and fired are both loud in the log.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::domain::lease::Terms;
 
 /// Every point: in the order in which a message passes them, then those of commands, then those of what is received.
 pub const POINTS: [&str; 12] = [
@@ -24,6 +27,9 @@ pub const POINTS: [&str; 12] = [
 
 /// The environment variable that arms one point.
 pub const VARIABLE: &str = "BODRELAY_CRASH_AT";
+
+/// The environment variable that shortens the lapse of an owner.
+pub const LAPSE_VARIABLE: &str = "BODRELAY_LAPSE_SECONDS";
 
 struct Armed {
     point: String,
@@ -54,6 +60,16 @@ pub fn arm(value: Option<String>) -> anyhow::Result<()> {
     };
     let _ = ARMED.set(armed);
     Ok(())
+}
+
+/// How long the claims of this process last: `lease::LAPSE`, unless `BODRELAY_LAPSE_SECONDS` says otherwise.
+pub fn terms(value: Option<String>) -> anyhow::Result<Terms> {
+    let Some(value) = value else { return Ok(Terms::default()) };
+    let seconds = value.parse().ok().filter(|seconds| (3..=600).contains(seconds));
+    let seconds =
+        seconds.ok_or_else(|| anyhow::anyhow!("{LAPSE_VARIABLE} = {value}: write seconds, 3 to 600"))?;
+    tracing::error!(seconds, "an owner lapses after this time instead of the usual one: for tests only");
+    Ok(Terms::of(Duration::from_secs(seconds)))
 }
 
 /// The process passes a point.

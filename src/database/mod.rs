@@ -108,6 +108,9 @@ pub trait Database: Send + Sync {
     /// `lapse_seconds` on the database's clock.
     async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner>;
 
+    /// Renews the ownership of a connection point's direction. `false`: this journal does not have it (any more).
+    async fn owner_renew(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<bool>;
+
     /// Gives up the ownership of a connection point's direction, where this journal has it: free for others at once.
     async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()>;
 

@@ -193,6 +193,15 @@ impl Database for Mssql {
         on!(self.control, "owner_claim", |session| control::owner_claim(session, claim))
     }
 
+    async fn owner_renew(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<bool> {
+        on!(self.control, "owner_renew", |session| control::owner_renew(
+            session,
+            connection_point,
+            direction,
+            journal_id
+        ))
+    }
+
     async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
         on!(self.control, "owner_release", |session| control::owner_release(
             session,

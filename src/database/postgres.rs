@@ -243,6 +243,13 @@ impl Database for Postgres {
         .await
     }
 
+    async fn owner_renew(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<bool> {
+        self.call(&self.control, "owner_renew", |session| async move {
+            control::owner_renew(&session, connection_point, direction, journal_id).await
+        })
+        .await
+    }
+
     async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
         self.call(&self.control, "owner_release", |session| async move {
             control::owner_release(&session, connection_point, direction, journal_id).await

@@ -337,6 +337,11 @@ impl Database for Sqlite {
         self.call("owner_claim", move |connection| control::owner_claim(connection, &claim)).await
     }
 
+    async fn owner_renew(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<bool> {
+        let owned = [connection_point, direction, journal_id].map(str::to_owned);
+        self.call("owner_renew", move |connection| control::owner_renew(connection, &owned)).await
+    }
+
     async fn owner_release(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<()> {
         let owned = [connection_point, direction, journal_id].map(str::to_owned);
         self.call("owner_release", move |connection| control::owner_release(connection, &owned)).await

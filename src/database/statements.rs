@@ -50,6 +50,7 @@ statements! {
     OWNER_INSERT = "owner_insert";
     OWNER_READ = "owner_read";
     OWNER_RELEASE = "owner_release";
+    OWNER_RENEW = "owner_renew";
     STATUS_READ = "status_read";
     REPORT_HOST = "report_host";
     REPORT_CONNECTION_POINT = "report_connection_point";

@@ -14,6 +14,7 @@ pub mod holes;
 pub mod ids;
 pub mod incoming;
 pub mod lanes;
+pub mod lease;
 pub mod message;
 pub mod meter;
 pub mod notice;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::owned::Owned;
-use super::{BEAT, Desk, OWNER_LAPSE_SECONDS, RoundError, Said};
-use crate::database::{DatabaseError, Owner, OwnerClaim, Report, StatusRow, Survey};
+use super::{BEAT, Desk, RoundError, Said};
+use crate::database::{DatabaseError, Owner, Report, StatusRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
 use crate::journal::Received;
@@ -147,21 +147,14 @@ impl Desk {
 
     /// `Some`: the host that owns it.
     async fn own_inbound(&mut self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, RoundError> {
-        if !self.inbound.owned.is_unsure(name, now) {
+        if !self.inbound.owned.is_unsure(name) {
             return Ok(None);
         }
-        let claim = OwnerClaim {
-            connection_point: name.to_owned(),
-            direction: "in",
-            journal_id: self.journal.journal_id().to_string(),
-            host: self.identity.host.clone(),
-            agent_version: env!("CARGO_PKG_VERSION").into(),
-            lapse_seconds: OWNER_LAPSE_SECONDS,
-        };
+        let claim = self.claim_of(name, "in");
         let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "receiving");
         match self.database.owner_claim(&claim).await? {
             Owner::Mine => {
-                if self.inbound.owned.confirm(name, now) {
+                if self.inbound.owned.confirm(name) {
                     self.findings.hold(notice, false, now);
                 }
                 Ok(None)
@@ -172,8 +165,11 @@ impl Desk {
                     "the agent of host {host} receives for this connection point (heartbeat {heartbeat_at}); what ION \
                      sends here is answered with 503"
                 );
-                let remedy = "Let ION call one of the two, and stop the other. An owner that has ended without a word \
-                              lapses after 180 seconds.";
+                let remedy = format!(
+                    "Let ION call one of the two, and stop the other. An owner that has ended without a word lapses \
+                     after {} seconds.",
+                    self.identity.terms.lapse_seconds()
+                );
                 self.findings.take(notice.says(text, remedy), now);
                 Ok(Some(host))
             }

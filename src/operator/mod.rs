@@ -15,6 +15,7 @@ use crate::database::{
     Selection, StatusRow, Survey, changes_nobody_composes, rows_nobody_chooses,
 };
 use crate::domain::command::Kind;
+use crate::domain::lease::{Lease, Renewal, Terms};
 use crate::domain::meter::{Unfinished, Waiting};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Surroundings};
@@ -34,8 +35,6 @@ use inbound::Inbound;
 pub use inbound::{InboundReport, Receiving};
 use owned::Owned;
 
-/// An owner that is silent for longer has lapsed.
-const OWNER_LAPSE_SECONDS: i64 = 180;
 /// Heartbeats and what has not changed are written this often, all of it in one transaction.
 const BEAT: TimeDelta = TimeDelta::seconds(60);
 /// Rows that nobody chooses are looked for so often: some thousand index entries.
@@ -52,7 +51,12 @@ pub struct Identity {
     pub location: String,
     /// Names of `[[ion]]` with the tenant of their credential.
     pub ions: BTreeMap<String, String>,
+    /// How long a claim lasts.
+    pub terms: Terms,
 }
+
+/// A direction of a connection point, as a claim has it.
+pub type Direction = (String, &'static str);
 
 /// What the outgoing path says of a connection point.
 #[derive(Debug, Clone)]
@@ -98,6 +102,8 @@ pub struct Said {
     pub stopping: bool,
     /// Somebody else lost the database since the last round: it is looked at anew.
     pub was_lost: bool,
+    /// What a renewal found to be another agent's by now.
+    pub disowned: Vec<Direction>,
 }
 
 /// What a round brought.
@@ -113,6 +119,10 @@ pub struct Heard {
     pub refused: Option<String>,
     /// Connection points that somebody else owns.
     pub owned_by: BTreeMap<String, String>,
+    /// What this agent owns after the round, to be renewed from now on.
+    pub owned: Vec<Direction>,
+    /// What this round claimed to send, with what that is worth.
+    pub leases: Vec<(String, Lease)>,
     /// The database or the journal was restored: what is open is compared with its row.
     pub verify: bool,
     pub in_doubt_before: Option<i64>,
@@ -287,6 +297,9 @@ impl Desk {
         if said.was_lost {
             self.doubt();
         }
+        for (name, direction) in &said.disowned {
+            self.owned_in(direction).lose(name);
+        }
         self.take_in(&said, now);
         match self.try_round(&said, &mut heard, now).await {
             Ok(()) => {
@@ -310,10 +323,19 @@ impl Desk {
             }
             Err(RoundError::Journal(error)) => heard.fatal = Some(error),
         }
+        let of = |owned: &Owned, direction| {
+            owned.names().map(|name| (name.clone(), direction)).collect::<Vec<_>>()
+        };
+        heard.owned = of(&self.owned, "out");
+        heard.owned.extend(of(&self.inbound.owned, "in"));
         heard.findings = self.findings.open();
         heard.unfinished =
             self.statuses.iter().map(|(name, memory)| (name.clone(), memory.unfinished())).collect();
         heard
+    }
+
+    fn owned_in(&mut self, direction: &str) -> &mut Owned {
+        if direction == "in" { &mut self.inbound.owned } else { &mut self.owned }
     }
 
     /// Whatever comes back may be another database: it is looked at anew.
@@ -389,7 +411,7 @@ impl Desk {
         self.refuse(said, &plan, &tables, now).await?;
         if heard.refused.is_none() && !said.stopping {
             self.own(&plan, heard, now).await?;
-            self.own_refused(now).await?;
+            self.own_refused().await?;
             self.disown(&plan, said).await?;
         }
         self.open_inbound(said, &mut plan, heard.refused.as_deref(), now).await?;
@@ -480,13 +502,15 @@ impl Desk {
     /// Takes the ownership of every connection point that is to send.
     async fn own(&mut self, plan: &Plan, heard: &mut Heard, now: DateTime<Utc>) -> Result<(), RoundError> {
         for name in plan.connection_points.keys() {
-            if !self.owned.is_unsure(name, now) {
+            if !self.owned.is_unsure(name) {
                 continue;
             }
             let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
-            match self.database.owner_claim(&self.claim_of(name)).await? {
+            let renewal = Renewal::about_to_be_sent(self.clock.steady(), self.identity.terms);
+            match self.database.owner_claim(&self.claim_of(name, "out")).await? {
                 Owner::Mine => {
-                    if self.owned.confirm(name, now) {
+                    heard.leases.push((name.clone(), renewal.granted()));
+                    if self.owned.confirm(name) {
                         self.findings.take(notice.clears(), now);
                     }
                 }
@@ -496,7 +520,10 @@ impl Desk {
                     self.findings.take(
                         notice.says(
                             format!("the agent of host {host} owns this connection point (heartbeat {heartbeat_at}); nothing is sent from here"),
-                            "Stop one of the two agents. An owner that has ended without a word lapses after 180 seconds.",
+                            format!(
+                                "Stop one of the two agents. An owner that has ended without a word lapses after {} seconds.",
+                                self.identity.terms.lapse_seconds()
+                            ),
                         ),
                         now,
                     );
@@ -506,14 +533,14 @@ impl Desk {
         Ok(())
     }
 
-    fn claim_of(&self, connection_point: &str) -> OwnerClaim {
+    fn claim_of(&self, connection_point: &str, direction: &'static str) -> OwnerClaim {
         OwnerClaim {
             connection_point: connection_point.to_owned(),
-            direction: "out",
+            direction,
             journal_id: self.journal.journal_id().to_string(),
             host: self.identity.host.clone(),
             agent_version: env!("CARGO_PKG_VERSION").into(),
-            lapse_seconds: OWNER_LAPSE_SECONDS,
+            lapse_seconds: self.identity.terms.lapse_seconds(),
         }
     }
 
@@ -755,13 +782,11 @@ impl Desk {
             self.host_at = self.raised_at.and(Some(now));
         }
         for (row, is_ours) in statuses {
-            let owned = if row.direction == "in" { &mut self.inbound.owned } else { &mut self.owned };
             if !is_ours {
                 // The next round's claim says whose it is.
-                owned.lose(&row.connection_point);
+                self.owned_in(row.direction).lose(&row.connection_point);
                 continue;
             }
-            owned.confirm(&row.connection_point, now);
             if row.direction == "in" {
                 self.inbound_written(row);
             } else if let Some(memory) = self.statuses.get_mut(&row.connection_point) {

@@ -77,11 +77,11 @@ impl Desk {
     }
 
     /// Takes the ownership of refused connection points; where another agent has it, that one speaks.
-    pub(super) async fn own_refused(&mut self, now: DateTime<Utc>) -> Result<(), RoundError> {
-        let unsure = |name: &&String| self.owned.is_unsure(name, now);
+    pub(super) async fn own_refused(&mut self) -> Result<(), RoundError> {
+        let unsure = |name: &&String| self.owned.is_unsure(name);
         for name in self.refused.keys().filter(unsure).cloned().collect::<Vec<_>>() {
-            match self.database.owner_claim(&self.claim_of(&name)).await? {
-                Owner::Mine => _ = self.owned.confirm(&name, now),
+            match self.database.owner_claim(&self.claim_of(&name, "out")).await? {
+                Owner::Mine => _ = self.owned.confirm(&name),
                 Owner::Other { .. } => self.owned.lose(&name),
             }
         }

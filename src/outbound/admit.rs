@@ -11,6 +11,7 @@ use super::{BYTES_MAX, Event, Look, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
+use crate::domain::lease::Proof;
 use crate::domain::message::{Judged, Parcel, Park, Verdict};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{AfterFailure, SendMode};
@@ -83,10 +84,10 @@ impl Outbound {
         point.bytes_reserved += bytes;
         point.woken &= observing;
         point.wanted.clear();
-        let (settings, wanted) = (job.settings.clone(), job.wanted.clone());
+        let (settings, claim, wanted) = (job.settings.clone(), point.ownership.claim, job.wanted.clone());
         self.bytes_used += bytes;
         self.work.push(Box::pin(async move {
-            Event::Collected(number, Box::new(Look { settings, wanted, found: collect(job).await }))
+            Event::Collected(number, Box::new(Look { settings, claim, wanted, found: collect(job).await }))
         }));
     }
 
@@ -152,7 +153,7 @@ impl Outbound {
     /// A look has ended: what it found is admitted, or looked for again.
     pub(super) fn looked(&mut self, number: PointNumber, look: Look) {
         self.free_bytes(number);
-        let Look { settings, wanted, mut found } = look;
+        let Look { settings, claim, wanted, mut found } = look;
         if let Some(composed) = found.as_mut().ok().and_then(|collected| collected.composed.take()) {
             let point = self.point(number);
             point.compose = composed.memory;
@@ -164,8 +165,10 @@ impl Outbound {
         point.collecting = false;
         let site = point.site;
         match found {
-            // What was judged by settings that changed meanwhile is judged again.
-            Ok(collected) if Arc::ptr_eq(&settings, &point.settings) => self.admit(number, collected, now),
+            // What was judged by settings that changed meanwhile, or read before it was claimed, is judged again.
+            Ok(collected) if Arc::ptr_eq(&settings, &point.settings) && claim == point.ownership.claim => {
+                self.admit(number, collected, now)
+            }
             found => {
                 point.next_scan_at = now;
                 point.wanted.extend(wanted);
@@ -350,7 +353,11 @@ impl Outbound {
         };
         let bytes = parcel.as_ref().map_or(0, |parcel| parcel.payload.len() + OVERHEAD);
         let path = self.point(number).path(&document_type, lane);
-        let begin = parcel.is_some() && is_first && self.may_begin_at_once(number, &path, now);
+        let proof = match parcel.is_some() && is_first {
+            true => self.may_begin_at_once(number, &path, now),
+            false => None,
+        };
+        let begin = proof.is_some();
         let site = &self.sites[self.points[usize::from(number)].site];
         let in_doubt =
             site.in_doubt_before.zip(created_at).is_some_and(|(before, created)| created <= before);
@@ -380,12 +387,13 @@ impl Outbound {
             begin,
             now,
         };
-        if begin {
-            self.take_slot(number, &path, admission.entry_id);
+        if let Some(proof) = proof {
+            self.take_slot(number, &path, admission.entry_id, proof);
         }
+        let claim = self.point(number).ownership.claim;
         self.point(number).admission_begins(admission.entry_id, lane);
         self.bytes_used += bytes;
-        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path };
+        let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path, claim };
         (
             Some(Change::Admit(Box::new(admission))),
             Then::Admitted { point: number, parcel, bytes, lane: reserved },
@@ -393,16 +401,21 @@ impl Outbound {
     }
 
     /// A free slot, a lane that has nothing else, no better lane that is ready, and nothing that waits.
-    fn may_begin_at_once(&self, number: PointNumber, path: &crate::domain::waiting::Path, now: i64) -> bool {
+    fn may_begin_at_once(
+        &self,
+        number: PointNumber,
+        path: &crate::domain::waiting::Path,
+        now: i64,
+    ) -> Option<Proof> {
         let point = &self.points[usize::from(number)];
-        self.may_begin(point)
-            && point.refill.is_none()
+        let may = point.refill.is_none()
             && !point.lanes.has_ready()
             && point.lanes.head(path.lane).is_none()
             && !point.lanes.is_known(path.lane)
             && point.lowest_admitting(path.lane).is_none()
             && path.wide().iter().all(|scope| self.scopes.lets_through(*scope, now))
-            && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none()
+            && self.scopes.trouble(Scope::Lane(path.point, path.lane)).is_none();
+        self.may_begin(point).filter(|_| may)
     }
 
     /// Rows of a suspended type are parked, but for the one that is to be its probe.
@@ -464,11 +477,16 @@ impl Outbound {
             self.bytes_used -= bytes + freed;
             return;
         }
+        let (parcel, bytes, freed) = match reserved.claim == point.ownership.claim {
+            true => (parcel, bytes, 0),
+            false => (None, 0, bytes),
+        };
         point.remember(*record, parcel, bytes);
         if begun {
             point.occupy(lane);
             point.to_post.push_back(message);
         }
+        self.bytes_used -= freed;
     }
 
     /// The journal knew it already, or keeps it back.

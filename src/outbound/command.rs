@@ -331,7 +331,13 @@ impl Outbound {
     fn resend(&mut self, number: PointNumber, record: Box<Record>) {
         let point = self.point(number);
         let path = point.path(&record.document_type, record.lane);
-        let lane = Reserved { entry_id: record.entry_id, lane: record.lane, begin: false, path };
+        let lane = Reserved {
+            entry_id: record.entry_id,
+            lane: record.lane,
+            begin: false,
+            path,
+            claim: point.ownership.claim,
+        };
         point.admission_begins(record.entry_id, record.lane);
         self.queue(Change::Resend(record), Then::Resent { point: number, lane });
     }

@@ -11,6 +11,7 @@ use crate::crash;
 use crate::database::DatabaseError;
 use crate::domain::delivery::{Event as Happens, State};
 use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::lease::Proof;
 use crate::domain::message::{Entry, Parcel, Park, Verdict as Judgement};
 use crate::domain::outcome::{Answer, ScopeKind};
 use crate::domain::plan::{AfterFailure, AnswerClass};
@@ -22,6 +23,10 @@ const PROBE_CHOICE: usize = 8;
 
 /// A row whose bytes found no room is read again after this.
 const ROOM_MS: i64 = 50;
+
+/// Of a post that could not wait for its answer any longer.
+const OWNERSHIP_ENDS: &str = "no answer before the ownership of the connection point ended, which the database could \
+                              not renew";
 
 /// What reading a row again showed.
 pub enum Reread {
@@ -47,22 +52,23 @@ pub struct Posted {
 }
 
 impl Outbound {
-    /// Whether a connection point may begin anything at all.
-    pub(super) fn may_begin(&self, point: &Point) -> bool {
-        !self.stopping
+    /// Whether a connection point may begin anything at all, and by what right.
+    pub(super) fn may_begin(&self, point: &Point) -> Option<Proof> {
+        let may = !self.stopping
             && !self.no_room
             && !self.low_space
             && point.sends()
             && point.another_sender_until <= self.now()
             && point.begun < point.slots(self.commit_time)
             && point.unsettled.len() < UNSETTLED_MAX
-            && (!point.settings.check_accepted || point.list.known.is_some())
+            && (!point.settings.check_accepted || point.list.known.is_some());
+        self.proof(point).filter(|_| may)
     }
 
     /// begin, as long as there are slots: priority first among the lanes that nothing keeps waiting.
     pub(super) fn start_begins(&mut self, number: PointNumber, now: i64) {
         let mut to_read = Vec::new();
-        while self.may_begin(&self.points[usize::from(number)]) {
+        while let Some(proof) = self.may_begin(&self.points[usize::from(number)]) {
             let Some(path) = self.pick(number, now) else { break };
             let point = &mut self.points[usize::from(number)];
             let has_bytes = point
@@ -75,7 +81,7 @@ impl Outbound {
                 break;
             }
             let Some(waiting) = point.lanes.take(path.lane) else { break };
-            self.take_slot(number, &path, waiting.entry_id);
+            self.take_slot(number, &path, waiting.entry_id, proof);
             if has_bytes {
                 self.begin(number, waiting.message, now);
             } else {
@@ -89,7 +95,8 @@ impl Outbound {
 
     /// Something could begin now, or as soon as ION was asked.
     pub(super) fn has_runnable(&self, point: &Point, now: i64) -> bool {
-        if self.no_room || self.low_space || !point.sends() || point.another_sender_until > now {
+        let may = !self.no_room && !self.low_space && point.sends() && point.another_sender_until <= now;
+        if !may || self.proof(point).is_none() {
             return false;
         }
         point.lanes.ready_types().any(|(number, _, _)| {
@@ -164,8 +171,8 @@ impl Outbound {
         self.point(number).give_back(path.lane);
     }
 
-    /// A row is about to go out.
-    pub(super) fn take_slot(&mut self, number: PointNumber, path: &Path, entry_id: i64) {
+    /// A row is about to go out: its connection point is ours.
+    pub(super) fn take_slot(&mut self, number: PointNumber, path: &Path, entry_id: i64, _: Proof) {
         let point = self.point(number);
         point.begun += 1;
         point.goes_out(path.lane, entry_id);
@@ -195,13 +202,14 @@ impl Outbound {
                 self.not_posted(number, message);
             }
         }
+        let Some(proof) = self.follow_ownership(number) else { return self.give_back_begun(number) };
         while self.point(number).posting < self.point(number).settings.parallel_posts {
             let point = self.point(number);
             if point.to_post.is_empty() || !point.pace.as_mut().is_none_or(|pace| pace.take(now)) {
                 return;
             }
             let Some(message) = point.to_post.pop_front() else { return };
-            self.post(number, message);
+            self.post(number, message, proof);
         }
     }
 
@@ -216,7 +224,7 @@ impl Outbound {
     }
 
     /// Begun, but nothing was sent: it waits again.
-    fn not_posted(&mut self, number: PointNumber, message: i64) {
+    pub(super) fn not_posted(&mut self, number: PointNumber, message: i64) {
         let now = self.now();
         let Some(open) = self.point(number).messages.get(&message) else { return };
         let (path, entry_id) = (open.path, open.record.entry_id);
@@ -227,7 +235,7 @@ impl Outbound {
     }
 
     /// post: one request, and every try is ours.
-    fn post(&mut self, number: PointNumber, message: i64) {
+    fn post(&mut self, number: PointNumber, message: i64, proof: Proof) {
         let point = &mut self.points[usize::from(number)];
         let method = point.settings.ims_method;
         let client = self.endpoints[usize::from(point.endpoint)].client.clone();
@@ -239,7 +247,8 @@ impl Outbound {
         let started_at = self.clock.now().timestamp_millis();
         self.work.push(Box::pin(async move {
             let begun = tokio::time::Instant::now();
-            let answer = client.post(method, &parcel).await;
+            let answer = tokio::time::timeout(proof.patience(), client.post(method, &parcel)).await;
+            let answer = answer.unwrap_or_else(|_| Answer::Unanswered { what: OWNERSHIP_ENDS.into() });
             crash::point("after_post");
             Event::Posted(Box::new(Posted {
                 point: number,
@@ -465,6 +474,7 @@ impl Outbound {
         self.bytes_used += bytes;
         point.read_reserved = bytes;
         point.loading = true;
+        point.loading_claim = point.ownership.claim;
         let numbers: Vec<i64> = messages.iter().map(|(message, _)| *message).collect();
         self.work.push(Box::pin(async move {
             let mut ids: Vec<i64> = messages.iter().map(|(_, entry_id)| *entry_id).collect();
@@ -526,7 +536,9 @@ impl Outbound {
             }
         };
         self.database_answered(site);
+        let is_stale = self.point(number).loading_claim != self.point(number).ownership.claim;
         for (message, reread) in found {
+            let reread = if is_stale { Reread::NotNow } else { reread };
             self.reread_one(number, message, reread, now);
         }
     }

@@ -36,6 +36,7 @@ mod inquire;
 mod log;
 mod measure;
 mod order;
+mod own;
 mod point;
 mod rebuild;
 mod recover;
@@ -141,6 +142,8 @@ pub enum Event {
 pub struct Look {
     /// By which it judged.
     settings: Arc<ConnectionPoint>,
+    /// The claim under which it read.
+    claim: u64,
     /// Ids that it was to judge in any case.
     wanted: std::collections::BTreeSet<i64>,
     found: Result<Collected, CollectError>,
@@ -177,6 +180,8 @@ pub struct Reserved {
     lane: crate::domain::ids::LaneKey,
     begin: bool,
     path: crate::domain::waiting::Path,
+    /// The claim under which its row was read.
+    claim: u64,
 }
 
 /// All connection points of this agent.

@@ -22,6 +22,7 @@ use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Applies, Pause, Record, Tour};
 
 use super::Mode;
+use super::own::Ownership;
 
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
@@ -72,6 +73,7 @@ pub(super) struct Point {
     /// Its row is in the plan.
     pub planned: bool,
     pub blocked: Option<Blocked>,
+    pub ownership: Ownership,
     types: Vec<Arc<str>>,
     type_numbers: HashMap<Arc<str>, TypeNumber>,
     pub lanes: Lanes,
@@ -117,6 +119,8 @@ pub(super) struct Point {
     /// The same, for reading rows again before their post.
     pub read_reserved: usize,
     pub loading: bool,
+    /// The claim under which rows are being read again.
+    pub loading_claim: u64,
     pub settling: bool,
     pub inquiring: bool,
     pub reporting: bool,
@@ -219,6 +223,7 @@ impl Point {
             recovered: false,
             planned: true,
             blocked: None,
+            ownership: Ownership::default(),
             types: Vec::new(),
             type_numbers: HashMap::default(),
             lanes: Lanes::default(),
@@ -247,6 +252,7 @@ impl Point {
             bytes_reserved: 0,
             read_reserved: 0,
             loading: false,
+            loading_claim: 0,
             settling: false,
             inquiring: false,
             reporting: false,

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::control::CP1;
 use super::{Fixture, at};
 
-/// A clock that stands until it is moved.
+/// Clocks that stand until they are moved, and that agree.
 struct Hands(Mutex<DateTime<Utc>>);
 
 impl Hands {
@@ -34,6 +34,10 @@ impl Clock for Hands {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().unwrap()
     }
+
+    fn steady(&self) -> i64 {
+        self.now().timestamp_millis()
+    }
 }
 
 fn desk<F: Fixture>(fixture: &F, journal: &Path, clock: &Arc<Hands>, host: &str) -> Desk {
@@ -41,6 +45,7 @@ fn desk<F: Fixture>(fixture: &F, journal: &Path, clock: &Arc<Hands>, host: &str)
         host: host.into(),
         location: "PLANT1".into(),
         ions: [("default".into(), "T".into())].into(),
+        terms: bodrelay::domain::lease::Terms::default(),
     };
     let journal = Journal::open(journal, 0).unwrap().journal;
     Desk::new("erp", fixture.open(), journal, clock.clone(), identity)

@@ -247,6 +247,7 @@ async fn each_operation_outlives_its_session(pooled: bool) {
         "outbox_purge": database.outbox_purge(&[1], &selection);
         "log_search": database.log_search(&filter);
         "log_purge": database.log_purge("CP1", later, 10);
+        "owner_renew": database.owner_renew("CP1", "out", "j1");
         "owner_release": database.owner_release("CP1", "out", "j1");
     }
     assert_eq!(fixture.flags().await, [["2", "0"], ["3", "0"]], "1 was settled and purged, 2 was set back");

@@ -769,6 +769,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         lapse_seconds: 180,
     };
     drop(database.owner_claim(&claim).await);
+    assert!(database.owner_renew("CP1", "out", "j1").await.unwrap());
     database.owner_release("CP1", "out", "j1").await.unwrap();
     let status = StatusRow {
         connection_point: "CP1".into(),

@@ -632,6 +632,17 @@ impl Site {
 
     /// Starts another `run` beside, with a host name and a state directory of its own.
     pub fn start_beside(&self, host: &str, state_dir: &str, location: &str) -> Agent {
+        self.start_beside_with(host, state_dir, location, &[])
+    }
+
+    /// The same with these environment variables.
+    pub fn start_beside_with(
+        &self,
+        host: &str,
+        state_dir: &str,
+        location: &str,
+        variables: &[(&str, &str)],
+    ) -> Agent {
         let text = std::fs::read_to_string(self.path("bodrelay.toml")).unwrap();
         let text = text
             .replace("host = \"host1\"", &format!("host = \"{host}\""))
@@ -641,6 +652,7 @@ impl Site {
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bodrelay"));
         command.args(["run", "--config"]).arg(file).env_remove("BODRELAY_CONFIG");
+        command.envs(variables.iter().copied());
         Agent::spawn(command, self.path(&format!("{state_dir}.log")))
     }
 
@@ -871,9 +883,13 @@ impl Agent {
 
     /// SIGTERM, and whatever end comes of it.
     pub fn stop(&mut self) -> ExitStatus {
-        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
+        self.signal("-TERM");
         self.wait()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
     }
 }
 

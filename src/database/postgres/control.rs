@@ -131,6 +131,18 @@ pub(super) async fn owner_claim(session: &Session, claim: &OwnerClaim) -> Result
     Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
 }
 
+pub(super) async fn owner_renew(
+    session: &Session,
+    connection_point: &str,
+    direction: &str,
+    journal_id: &str,
+) -> Result<bool, Trouble> {
+    session.begin_write().await?;
+    let renewed = session.execute(sql::OWNER_RENEW, &[&connection_point, &direction, &journal_id]).await?;
+    session.commit().await?;
+    Ok(renewed > 0)
+}
+
 pub(super) async fn owner_release(
     session: &Session,
     connection_point: &str,

@@ -119,6 +119,15 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
 }
 
 /// `owned`: connection point, direction, journal id.
+pub(super) fn owner_renew(connection: &mut Connection, owned: &[String; 3]) -> Result<bool, Trouble> {
+    let transaction = write(connection)?;
+    let renewed =
+        transaction.prepare_cached(sql::OWNER_RENEW)?.execute(params![owned[0], owned[1], owned[2]])?;
+    transaction.commit()?;
+    Ok(renewed > 0)
+}
+
+/// `owned`: connection point, direction, journal id.
 pub(super) fn owner_release(connection: &mut Connection, owned: &[String; 3]) -> Result<(), Trouble> {
     let transaction = write(connection)?;
     transaction.prepare_cached(sql::OWNER_RELEASE)?.execute(params![owned[0], owned[1], owned[2]])?;
