@@ -346,6 +346,37 @@ fn a_second_agent_is_no_copy() {
     }
 }
 
+/// A claim that fails again and again (here: somebody has the file locked) is no restore; one by a single epoch is.
+#[test]
+fn failed_claims_are_no_restore() {
+    let site = Site::new();
+    let text = std::fs::read_to_string(site.path("bodrelay.toml")).unwrap();
+    let text = text.replace("path = \"erp.db\"", "path = \"erp.db\"\nstatement_timeout_seconds = 1");
+    std::fs::write(site.path("bodrelay.toml"), text).unwrap();
+    versions(&site, "ITEM-1", 1..=2);
+    site.drain();
+    let database = site.database();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..3 {
+        assert_eq!(site.once(), 3, "it cannot raise its epoch");
+    }
+    database.execute_batch("COMMIT").unwrap();
+    drop(database);
+    versions(&site, "ITEM-1", 3..=3);
+    site.drain();
+    assert!(!site.has_finding("DATABASE_RESTORED") && !site.has_finding("JOURNAL_RESTORED"));
+    site.back_up(&site.path("backup.db"));
+    let mut agent = site.start();
+    agent.until("it is met", || {
+        site.number("SELECT count(*) FROM bodrelay_host WHERE state = 'running'") == 1
+    });
+    agent.kill();
+    site.restore(&site.path("backup.db"));
+    site.drain();
+    assert!(site.has_finding("DATABASE_RESTORED"), "by the one epoch of that start");
+    assert_eq!(site.simulator.ledger().counts().posts, 3);
+}
+
 /// The journal was lost and a new one begun; then somebody finds a copy of the old one and puts it back.
 #[test]
 fn an_earlier_journal_is_put_back() {

@@ -26,6 +26,8 @@ const PIECE: i64 = 500;
 const PAGE: i64 = 500;
 /// Pages in a row without a gap: what is older was there when the copy was made.
 const WHOLE_PAGES: u32 = 20;
+/// Pages in one round: the rest is looked at in the rounds that follow.
+const PAGES: u32 = 40;
 /// Message ids that a finding names.
 const NAMED: usize = 5;
 
@@ -78,6 +80,23 @@ pub(super) struct Inbound {
     pub(super) is_restored: bool,
     /// It was met anew: a restore by less than the epoch shows would be seen in what came last.
     pub(super) is_met: bool,
+    /// What is being looked through, by connection point.
+    searches: BTreeMap<String, Search>,
+    /// What came last, as the round before knew it.
+    newest: BTreeMap<String, Received>,
+    /// Receipts of these that are not there, and were looked for.
+    gone: BTreeSet<String>,
+}
+
+/// A search for what the inbox lacks, newest first, over as many rounds as it takes.
+#[derive(Default)]
+struct Search {
+    enough: u32,
+    /// Pages in a row without a gap.
+    whole: u32,
+    last: Option<Received>,
+    lost: Vec<Received>,
+    count: usize,
 }
 
 /// What was last written of a status row, and what waits to be.
@@ -139,10 +158,51 @@ impl Desk {
                 inbound.closed = closed;
             }
         }
-        if (self.inbound.is_restored || self.inbound.is_met) && refused.is_none() {
-            self.look_for_lost(plan, now).await?;
+        if refused.is_none() && self.inbound.problems.is_empty() {
+            self.watch_newest(plan, now).await?;
+            if self.inbound.is_restored || self.inbound.is_met {
+                let enough = if self.inbound.is_restored { WHOLE_PAGES } else { 1 };
+                for name in plan.inbound.keys() {
+                    self.inbound.searches.insert(name.clone(), Search { enough, ..Search::default() });
+                }
+                (self.inbound.is_restored, self.inbound.is_met) = (false, false);
+            }
+            self.search(plan, now).await?;
         }
         self.forget_received(plan, now).await
+    }
+
+    /// What came last is there as long as nobody restores the database: two keys in each round, and a restore beneath a
+    /// running agent is told however little it takes away.
+    async fn watch_newest(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
+        let Some(database_id) = self.known.as_ref().map(|known| known.database_id) else { return Ok(()) };
+        // What is about to be forgotten is no witness.
+        let since = (now - TimeDelta::days(RECEIPT_DAYS - 1)).timestamp_millis();
+        let mut newest = BTreeMap::new();
+        for name in plan.inbound.keys() {
+            let point_id = self.journal.meet_point(database_id, name).await?.point_id;
+            let page = self.journal.received_newest(point_id, None, 1).await?;
+            newest.extend(page.into_iter().filter(|it| it.received_at > since).map(|it| (name.clone(), it)));
+        }
+        let witnesses = self.inbound.newest.values().filter(|it| it.received_at > since);
+        let keys: BTreeSet<String> =
+            witnesses.chain(newest.values()).map(|it| it.receipt_key.clone()).collect();
+        self.inbound.gone.retain(|key| keys.contains(key));
+        let keys: Vec<String> = keys.difference(&self.inbound.gone).cloned().collect();
+        if !keys.is_empty() {
+            let present: BTreeSet<String> =
+                self.database.receipts_present(&keys).await?.into_iter().collect();
+            if present.len() < keys.len() {
+                self.inbound.gone.extend(keys.into_iter().filter(|key| !present.contains(key)));
+                tracing::warn!(
+                    database = self.name,
+                    "what was received last is gone: what else is, is looked for"
+                );
+                self.inbound.is_restored = true;
+            }
+        }
+        self.inbound.newest = newest;
+        Ok(())
     }
 
     /// `Some`: the host that owns it.
@@ -323,53 +383,36 @@ impl Desk {
     }
 
     /// After a restore, and shorter at each start: what the journal saw received, and the tables do not have.
-    async fn look_for_lost(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
+    async fn search(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
         let Some(database_id) = self.known.as_ref().map(|known| known.database_id) else { return Ok(()) };
-        if !self.inbound.problems.is_empty() {
-            return Ok(());
-        }
-        for name in plan.inbound.keys() {
+        self.inbound.searches.retain(|name, _| plan.inbound.contains_key(name));
+        let mut pages = PAGES;
+        while let Some((name, search)) = self.inbound.searches.iter_mut().next() {
             let point_id = self.journal.meet_point(database_id, name).await?.point_id;
-            let mut enough = if self.inbound.is_restored { WHOLE_PAGES } else { 1 };
-            let (mut lost, mut count, mut whole): (Vec<Received>, usize, u32) = (Vec::new(), 0, 0);
-            let mut last: Option<Received> = None;
-            loop {
-                let page = self.journal.received_newest(point_id, last.as_ref(), PAGE).await?;
-                if page.is_empty() || whole >= enough {
-                    break;
+            let before = search.count;
+            let is_over = loop {
+                if pages == 0 {
+                    break false;
+                }
+                pages -= 1;
+                let page = self.journal.received_newest(point_id, search.last.as_ref(), PAGE).await?;
+                if page.is_empty() || search.whole >= search.enough {
+                    break true;
                 }
                 let keys: Vec<String> = page.iter().map(|it| it.receipt_key.clone()).collect();
                 let present: BTreeSet<String> =
                     self.database.receipts_present(&keys).await?.into_iter().collect();
-                whole = if present.len() == keys.len() { whole + 1 } else { 0 };
-                last = page.last().cloned();
-                for it in page.into_iter().filter(|it| !present.contains(&it.receipt_key)) {
-                    (count, enough) = (count + 1, WHOLE_PAGES);
-                    // The newest ones and the very oldest one.
-                    if lost.len() > NAMED {
-                        lost.pop();
-                    }
-                    lost.push(it);
-                }
+                search.take(page, &present);
+            };
+            if search.count > before {
+                self.findings.take(search.notice(name, is_over), now);
             }
-            if let (Some(newest), Some(oldest)) = (lost.first(), lost.last()) {
-                let named: Vec<&str> = lost.iter().take(NAMED).map(|it| it.message_id.as_str()).collect();
-                let notice = Notice::new("RECEIVED_BUT_GONE", Severity::Error, Some(name), "inbox").says(
-                    format!(
-                        "the database was restored to an earlier state and lacks {count} documents that were received \
-                         between {} and {}; ION was told that they are stored. Message ids, newest first: {}{}",
-                        shown(oldest.received_at),
-                        shown(newest.received_at),
-                        named.join(", "),
-                        if count > NAMED { ", …" } else { "" }
-                    ),
-                    "Look up the messages of that time in ION (Message Tracking, receiver: this connection point) and \
-                     resend them there, or ask the senders. The agent takes them as new.",
-                );
-                self.findings.take(notice, now);
+            if !is_over {
+                break;
             }
+            let name = name.clone();
+            self.inbound.searches.remove(&name);
         }
-        (self.inbound.is_restored, self.inbound.is_met) = (false, false);
         Ok(())
     }
 
@@ -400,6 +443,40 @@ impl Desk {
             }
         }
         Ok(())
+    }
+}
+
+impl Search {
+    fn take(&mut self, page: Vec<Received>, present: &BTreeSet<String>) {
+        self.whole = if page.iter().all(|it| present.contains(&it.receipt_key)) { self.whole + 1 } else { 0 };
+        self.last = page.last().cloned();
+        for it in page.into_iter().filter(|it| !present.contains(&it.receipt_key)) {
+            (self.count, self.enough) = (self.count + 1, WHOLE_PAGES);
+            // The newest ones and the very oldest one.
+            if self.lost.len() > NAMED {
+                self.lost.pop();
+            }
+            self.lost.push(it);
+        }
+    }
+
+    fn notice(&self, name: &str, is_over: bool) -> Notice {
+        let named: Vec<&str> = self.lost.iter().take(NAMED).map(|it| it.message_id.as_str()).collect();
+        let at = |it: Option<&Received>| it.map(|it| shown(it.received_at)).unwrap_or_default();
+        Notice::new("RECEIVED_BUT_GONE", Severity::Error, Some(name), "inbox").says(
+            format!(
+                "the database was restored to an earlier state and lacks {} documents{} that were received between {} \
+                 and {}; ION was told that they are stored. Message ids, newest first: {}{}",
+                self.count,
+                if is_over { "" } else { " so far (older ones are still looked at)" },
+                at(self.lost.last()),
+                at(self.lost.first()),
+                named.join(", "),
+                if self.count > NAMED { ", …" } else { "" }
+            ),
+            "Look up the messages of that time in ION (Message Tracking, receiver: this connection point) and resend them \
+             there, or ask the senders. The agent takes them as new.",
+        )
     }
 }
 

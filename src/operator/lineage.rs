@@ -51,7 +51,7 @@ impl Own<'_> {
             Some(row) if [Some(self.known.epoch), self.known.raising].contains(&Some(row.epoch)) => {
                 return Past::Continues;
             }
-            Some(row) if row.epoch > self.known.epoch && !is_new => {
+            Some(row) if row.epoch > self.known.epoch => {
                 return Past::JournalWentBack { heartbeat_at: row.heartbeat_at.timestamp_millis() };
             }
             Some(_) | None => {}
@@ -191,6 +191,11 @@ mod tests {
         assert_eq!(past(&known(7, Some(8)), &[], &at(8)), Past::Continues, "it did");
         assert_eq!(past(&known(0, Some(1)), &[], &at(1)), Past::Continues, "so did the first one");
         assert_eq!(past(&known(0, Some(1)), &[], &[]), Past::New);
+        assert_eq!(
+            past(&known(0, None), &[], &at(1)),
+            Past::JournalWentBack { heartbeat_at: 5 },
+            "a marked copy"
+        );
         assert_eq!(past(&known(7, None), &[], &at(6)), Past::WentBack, "by one");
         assert_eq!(past(&known(7, Some(8)), &[], &at(6)), Past::WentBack);
         assert_eq!(past(&known(7, None), &[], &[]), Past::WentBack, "to before it came");

@@ -134,3 +134,52 @@ fn what_a_restored_database_lacks_is_named() {
     }
     assert_eq!(inbox.rows(), 3);
 }
+
+#[test]
+fn a_restore_beneath_a_running_receiver_is_told_on_sqlite() {
+    restored_beneath(&Inbox::new(""));
+}
+
+#[test]
+fn a_restore_beneath_a_running_receiver_is_told_on_postgres() {
+    restored_beneath(&Inbox::on_postgres(""));
+}
+
+/// By seconds only, so that no epoch tells it; the agent is never started again.
+fn restored_beneath(inbox: &Inbox) {
+    let mut agent = inbox.start();
+    let send = |number: usize| {
+        let id = ion_id(&format!("m{number}"));
+        inbox
+            .caller()
+            .post(V3, &[TENANT], &message(&item(&id), document(&format!("IT-{number}"), 7)))
+            .unwrap()
+            .status
+    };
+    let backup = inbox.site.path("backup");
+    (0..3).for_each(|number| assert_eq!(send(number), 202));
+    inbox.site.back_up(&backup);
+    (3..7).for_each(|number| assert_eq!(send(number), 202));
+    inbox.site.restore(&backup);
+    let told =
+        "SELECT finding_text FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE' AND cleared_at IS NULL";
+    agent.until("it is told", || inbox.site.text(told).is_some());
+    let text = inbox.site.text(told).unwrap();
+    assert!(text.contains("lacks 4 documents"), "{text}");
+    let rows = inbox.rows();
+    agent.until("what ION sends again is new", || send(6) == 202);
+    agent.until("and stored", || inbox.rows() == rows + 1);
+    for code in ["DATABASE_COPIED", "JOURNAL_CLONED"] {
+        assert!(!inbox.site.has_finding(code), "{code}");
+    }
+    // Once more: what is known as gone is not told in each round, what goes then is.
+    inbox.site.back_up(&backup);
+    let seen =
+        "SELECT seen_count FROM bodrelay_finding WHERE code = 'RECEIVED_BUT_GONE' AND cleared_at IS NULL";
+    let before = inbox.site.number(seen);
+    assert_eq!(send(8), 202);
+    assert_eq!(inbox.site.number(seen), before);
+    inbox.site.restore(&backup);
+    agent.until("it is told again", || inbox.site.number(seen) > before);
+    agent.term();
+}
