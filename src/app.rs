@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -29,7 +29,7 @@ use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
 use crate::operator::{Desk, Direction, Heard, Identity, InboundReport, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
-use crate::platform;
+use crate::platform::{self, ServiceManager};
 
 mod renew;
 mod watch;
@@ -49,17 +49,18 @@ pub enum Ending {
     Unreachable,
     /// Work waits for a retry.
     Waits,
-    /// Another agent works with this state directory.
+    /// Another agent works with this state directory, and it was not waited for.
     Busy,
 }
 
 impl Ending {
     pub fn code(self) -> u8 {
         match self {
-            Self::Done | Self::Busy => 0,
+            Self::Done => 0,
             Self::Failed => 1,
             Self::Configuration => 2,
             Self::Unreachable => 3,
+            Self::Busy => 4,
             Self::Waits => 75,
         }
     }
@@ -72,7 +73,7 @@ pub enum IfRunning {
     Skip,
     /// Wait until it ends.
     Wait,
-    /// End with an error.
+    /// Say so and end with a code of its own.
     Fail,
 }
 
@@ -82,7 +83,7 @@ pub struct StateLock {
 }
 
 impl StateLock {
-    /// `Ok(None)`: another agent has it, and `if_running` says to skip.
+    /// `Ok(None)`: another agent has it, and `if_running` says not to wait.
     pub fn take(state_dir: &Path, if_running: IfRunning) -> Result<Option<Self>> {
         platform::private_folder(state_dir).with_context(|| {
             format!("[agent] state_dir: the folder {} cannot be made", state_dir.display())
@@ -96,22 +97,48 @@ impl StateLock {
             .with_context(|| format!("[agent] state_dir: {} cannot be opened", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => match if_running {
-                IfRunning::Skip => Ok(None),
-                IfRunning::Wait => {
-                    file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
-                    Ok(Some(Self { _file: file }))
-                }
-                IfRunning::Fail => bail!(
-                    "another bodrelay works with the state directory {}; stop it, or use --if-running skip or wait",
-                    state_dir.display()
-                ),
-            },
+            Err(std::fs::TryLockError::WouldBlock) if if_running == IfRunning::Wait => {
+                wait_for(&file, state_dir).with_context(|| format!("{} cannot be locked", path.display()))?;
+                Ok(Some(Self { _file: file }))
+            }
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| {
                 format!("{} cannot be locked (state_dir must be a local disk)", path.display())
             }),
         }
     }
+}
+
+/// Waits until the other agent ends, and says so to the log and to the service manager, which would take a start that
+/// takes long for one that failed.
+fn wait_for(file: &File, state_dir: &Path) -> std::io::Result<()> {
+    const LOOK_EVERY: Duration = Duration::from_millis(200);
+    const SAID_EVERY: Duration = Duration::from_secs(20);
+    tracing::warn!(
+        state_dir = %state_dir.display(),
+        "another bodrelay works with the state directory: this one begins when that one has ended"
+    );
+    let manager = ServiceManager::from_environment()?;
+    let began = std::time::Instant::now();
+    let mut said: Option<std::time::Instant> = None;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+        if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+            said = Some(std::time::Instant::now());
+            let patience = (SAID_EVERY * 3).as_micros();
+            manager.tell(&format!(
+                "STATUS=waits: another bodrelay works with {}\nEXTEND_TIMEOUT_USEC={patience}",
+                state_dir.display()
+            ))?;
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+    tracing::info!(seconds = began.elapsed().as_secs(), "the other one has ended");
+    Ok(())
 }
 
 /// The database of a `[[database]]`; `host` is this agent's name, for servers that list who is connected.

@@ -117,9 +117,9 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Work {
-    /// When another bodrelay works with the same state directory
-    #[arg(long, value_enum, default_value = "fail")]
-    if_running: IfRunning,
+    /// When another bodrelay works with the same state directory; without it, run waits and once fails
+    #[arg(long, value_enum)]
+    if_running: Option<IfRunning>,
     /// End with 0 unless the configuration is wrong ("config"): for schedulers that know one good code
     #[arg(long, value_name = "config", value_parser = ["config"])]
     exit_zero_unless: Option<String>,
@@ -174,9 +174,22 @@ fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
     observe::start(&config.log)?;
     crash::arm(std::env::var(crash::VARIABLE).ok())?;
     let terms = crash::terms(std::env::var(crash::LAPSE_VARIABLE).ok())?;
-    let Some(lock) = StateLock::take(&config.agent.state_dir, work.if_running)? else {
-        say(format_args!("another bodrelay works with {}; nothing to do", config.agent.state_dir.display()))?;
-        return Ok(Ending::Busy.code());
+    let if_running = work.if_running.unwrap_or(match mode {
+        Mode::Run => IfRunning::Wait,
+        Mode::Once => IfRunning::Fail,
+    });
+    let Some(lock) = StateLock::take(&config.agent.state_dir, if_running)? else {
+        let state_dir = config.agent.state_dir.display();
+        if if_running == IfRunning::Skip {
+            say(format_args!("another bodrelay works with {state_dir}; nothing to do"))?;
+            return Ok(Ending::Done.code());
+        }
+        let _ = writeln!(
+            std::io::stderr(),
+            "bodrelay: another bodrelay works with the state directory {state_dir}; stop it, or use --if-running skip or \
+             wait"
+        );
+        return Ok(if work.exit_zero_unless.is_some() { 0 } else { Ending::Busy.code() });
     };
     let ending = match runtime()?.block_on(app::run(config, mode, terms, &lock)) {
         Ok(ending) => ending,

@@ -417,13 +417,29 @@ fn if_running_skips_waits_or_fails() {
     let (code, out, _) = site.run(&["once", "--if-running", "skip"]);
     assert_eq!(code, 0);
     assert!(out.contains("nothing to do") && out.lines().count() == 1, "{out}");
-    assert_eq!(site.run(&["once", "--if-running", "fail"]).0, 2);
+    for arguments in [&["once", "--if-running", "fail"][..], &["once"], &["run", "--if-running", "fail"]] {
+        let (code, _, said) = site.run(arguments);
+        assert!(code == 4 && said.contains("another bodrelay works"), "{code} {said}");
+    }
+    assert_eq!(site.run(&["once", "--exit-zero-unless", "config"]).0, 0);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| site.run(&["once", "--if-running", "wait"]));
         assert!(!waiting.is_finished());
         assert_eq!(running.term(), 0);
         assert_eq!(waiting.join().unwrap().0, 0);
     });
+    // A service that meets a passing `once`, or the one that it replaces: it begins when that one has ended.
+    let mut first = site.start();
+    let mut second = site.start_with("agent.toml");
+    wait("it says that it waits", || {
+        std::fs::read_to_string(second.log()).unwrap().contains("begins when that one has ended")
+    });
+    let id = site.write_row("Sync.SalesOrder", "SO-1", "");
+    site.wait_for(&flag(id), "1");
+    assert_eq!(first.term(), 0);
+    let id = site.write_row("Sync.SalesOrder", "SO-2", "");
+    site.wait_for(&flag(id), "1");
+    assert_eq!(second.term(), 0);
 }
 
 #[test]
