@@ -3,6 +3,8 @@
 //! One trait, since a site's database really comes in more than one kind. No driver type and no SQL text crosses it;
 //! the behaviour behind it is the conformance suite in `tests/conformance`. Statements live in `sql/<dialect>/agent`.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,6 +24,7 @@ mod orphans;
 pub mod postgres;
 mod queries;
 mod rows;
+mod said;
 mod script;
 pub mod sqlite;
 pub mod statements;
@@ -136,7 +139,8 @@ pub trait Database: Send + Sync {
     async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64>;
 
     /// Flags rows and writes log rows, in one transaction and set-based: accepted becomes 1 (where 0 or 9), failed
-    /// becomes 9 (where 0).
+    /// becomes 9 (where 0). Rows that another session keeps locked are not waited for. On an error nothing was written;
+    /// where it `is_about_rows`, one of them is to blame, and a part of the set may pass.
     async fn outbox_settle(&self, settle: &Settle) -> Result<Settled>;
 
     /// Answers when the outbox may have new rows, where the database can tell; where it cannot, never. Bursts are
@@ -344,6 +348,45 @@ pub struct Settled {
     pub already_flagged: Vec<i64>,
     /// Rows of either list that no longer exist.
     pub gone: Vec<i64>,
+    /// Rows that another session keeps locked: nothing of their messages was written.
+    pub locked: Vec<Locked>,
+    /// Rows that were to be flagged and were not, without an error (row security, a trigger that leaves the row out):
+    /// nothing of their messages was written.
+    pub unchanged: Vec<i64>,
+}
+
+/// A row that another session keeps locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    pub entry_id: i64,
+    /// Who, as far as the server tells: session, user, program, since when.
+    pub holder: Option<String>,
+}
+
+impl Settled {
+    /// Rows of which nothing was written.
+    pub fn left(&self) -> HashSet<i64> {
+        self.locked.iter().map(|locked| locked.entry_id).chain(self.unchanged.iter().copied()).collect()
+    }
+}
+
+impl Settle {
+    /// Without the log rows and tries of messages of these rows.
+    fn without(&self, left: &HashSet<i64>) -> Cow<'_, Self> {
+        if left.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let is_left = |row: &LogRow| row.entry_id.is_some_and(|entry_id| left.contains(&entry_id));
+        let keys: HashSet<&str> =
+            self.log.iter().filter(|row| is_left(row)).map(|row| row.message_key.as_str()).collect();
+        let attempts = self.attempts.iter().filter(|row| !keys.contains(row.message_key.as_str()));
+        Cow::Owned(Self {
+            accepted: self.accepted.iter().copied().filter(|id| !left.contains(id)).collect(),
+            failed: self.failed.iter().copied().filter(|id| !left.contains(id)).collect(),
+            log: self.log.iter().filter(|row| !is_left(row)).cloned().collect(),
+            attempts: attempts.cloned().collect(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

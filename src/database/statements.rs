@@ -141,6 +141,8 @@ dialect!(
     END_QUERIES = "end_queries";
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
+    OUTBOX_LOCKED = "outbox_locked";
+    OUTBOX_HOLDERS = "outbox_holders";
     INBOX_LOCK = "inbox_lock";
     INBOX_TABLES = "inbox_tables";
     INBOX_EMPTY = "inbox_empty";
@@ -154,6 +156,7 @@ dialect!(
     QUERY_TIMEOUT = "query_timeout";
     OWNER_LOCK = "owner_lock";
     OWNER_UNLOCK = "owner_unlock";
+    OUTBOX_HOLDERS = "outbox_holders";
     INBOX_LOCK = "inbox_lock";
 );
 

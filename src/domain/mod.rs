@@ -10,6 +10,7 @@ pub mod change;
 pub mod command;
 pub mod delivery;
 pub mod failure;
+pub mod halves;
 pub mod holes;
 pub mod ids;
 pub mod incoming;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
+use super::stuck::Item;
 use super::{BYTES_MAX, Event, Look, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
@@ -499,6 +500,7 @@ impl Outbound {
         let point = self.point(number);
         point.admission_ended(reserved.entry_id, reserved.lane);
         match applied {
+            Applied::Delivered if point.stuck.has(Item::Row(reserved.entry_id)) => {}
             Applied::Delivered => {
                 point.reflag.push(reserved.entry_id);
                 point.start_unsettled_clock(now);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::log::time;
-use super::point::{Point, UNSETTLED_MAX};
+use super::point::Point;
 use super::{Event, Outbound, Then};
 use crate::bod;
 use crate::crash;
@@ -60,7 +60,7 @@ impl Outbound {
             && point.sends()
             && point.another_sender_until <= self.now()
             && point.begun < point.slots(self.commit_time)
-            && point.unsettled.len() < UNSETTLED_MAX
+            && point.is_settled_enough()
             && (!point.settings.check_accepted || point.list.known.is_some());
         self.proof(point).filter(|_| may)
     }

@@ -45,6 +45,7 @@ mod retain;
 mod scopes;
 mod settle;
 mod status;
+mod stuck;
 mod unlisted;
 
 use collect::{CollectError, Collected};
@@ -128,7 +129,7 @@ pub enum Event {
     Committed(Arc<Vec<Change>>, Vec<Then>, Result<Commit, JournalError>),
     Reread(PointNumber, Box<Result<Vec<(i64, deliver::Reread)>, DatabaseError>>, Vec<i64>),
     Posted(Box<deliver::Posted>),
-    Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<i64>),
+    Settled(PointNumber, Box<Result<SettleOutcome, SettleFailure>>, Vec<stuck::Item>),
     Logged(PointNumber, Result<settle::LoggedPage, SettleFailure>),
     Inquired(PointNumber, Box<inquire::Inquiry>),
     Refilled(PointNumber, Result<Vec<Record>, JournalError>),
@@ -504,7 +505,7 @@ impl Outbound {
             Event::Committed(changes, thens, result) => self.committed(&changes, thens, result),
             Event::Reread(point, result, messages) => self.reread(point, *result, &messages),
             Event::Posted(posted) => self.posted(*posted),
-            Event::Settled(point, result, messages) => self.settled(point, *result, messages),
+            Event::Settled(point, result, items) => self.settled(point, *result, items),
             Event::Logged(point, result) => self.logged(point, result),
             Event::Inquired(point, inquiry) => self.inquired(point, *inquiry),
             Event::Refilled(point, result) => self.refilled(point, result),
@@ -607,6 +608,9 @@ impl Outbound {
             }
             if !point.settling && !point.unsettled.is_empty() {
                 at(site_at.max(point.oldest_unsettled_at + settle::PATIENCE_MS));
+            }
+            if let Some(due) = point.stuck.next_due().filter(|_| !point.settling) {
+                at(site_at.max(due));
             }
         }
         wake

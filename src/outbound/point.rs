@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use foldhash::{HashMap, HashSet};
 
-use crate::database::{Selection, Settled};
+use crate::database::{DatabaseError, Selection};
 use crate::domain::ahead::{MeanTime, begun_ahead};
 use crate::domain::delivery::State;
 use crate::domain::holes::Holes;
@@ -23,11 +23,12 @@ use crate::journal::{Applies, Pause, Record, Tour};
 
 use super::Mode;
 use super::own::Ownership;
+use super::stuck::{Item, STUCK_MAX, Stuck, Why};
 
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
 /// Recorded messages that may be unsettled before nothing more begins.
-pub(super) const UNSETTLED_MAX: usize = 1_000;
+const UNSETTLED_MAX: usize = 1_000;
 /// Messages settled in one transaction.
 pub(super) const SETTLE_BATCH: usize = 500;
 
@@ -150,6 +151,12 @@ pub(super) struct Point {
     pub to_post: VecDeque<i64>,
     pub unsettled: VecDeque<i64>,
     pub oldest_unsettled_at: i64,
+    /// Of these and of `reflag`, what could not be settled.
+    pub stuck: Stuck,
+    /// The last settle tried such rows again: the next one takes others.
+    pub tried_stuck: bool,
+    /// Messages that wait and that the message log does not take.
+    pub unlogged: Stuck,
     pub refilling: bool,
     /// Pending messages above this row are in the journal only.
     pub refill: Option<i64>,
@@ -272,6 +279,9 @@ impl Point {
             to_post: VecDeque::new(),
             unsettled: VecDeque::new(),
             oldest_unsettled_at: 0,
+            stuck: Stuck::default(),
+            tried_stuck: false,
+            unlogged: Stuck::default(),
             refilling: false,
             refill: None,
             missed: None,
@@ -560,7 +570,12 @@ impl Point {
 
     /// There is room for more runnable messages.
     pub fn has_room(&self) -> bool {
-        self.messages.len() < WINDOW && self.unsettled.len() < UNSETTLED_MAX && self.refill.is_none()
+        self.messages.len() < WINDOW && self.is_settled_enough() && self.refill.is_none()
+    }
+
+    /// What is done and not settled is little enough for more to begin.
+    pub fn is_settled_enough(&self) -> bool {
+        self.unsettled.len() < UNSETTLED_MAX && self.stuck.len() < STUCK_MAX
     }
 
     /// Slots: as many on the wire as `parallel_posts` says, and those that the journal commits meanwhile.
@@ -588,8 +603,16 @@ impl Point {
 }
 
 /// What came back from settling.
+#[derive(Default)]
 pub(super) struct SettledBatch {
     /// Rows that no longer hold what was sent: written to the log, not flagged.
     pub changed: Vec<i64>,
-    pub settled: Settled,
+    /// Rows that had flag 1 before.
+    pub already_flagged: Vec<i64>,
+    pub done: Vec<Item>,
+    pub stuck: Vec<(Item, Why)>,
+    /// Not tried, or not to an end.
+    pub left: Vec<Item>,
+    /// What ended the trying.
+    pub error: Option<DatabaseError>,
 }

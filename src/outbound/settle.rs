@@ -5,16 +5,18 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::point::{SETTLE_BATCH, SettledBatch};
+use super::point::{Point, SETTLE_BATCH, SettledBatch};
+use super::stuck::{Item, Why};
 use super::{Event, Outbound, SettleFailure, SettleOutcome, Then, log};
 use crate::bod;
 use crate::crash;
-use crate::database::{LogRow, Settle};
+use crate::database::{Database, LogRow, Settle};
 use crate::domain::delivery::{Delivery, State};
+use crate::domain::halves::Halves;
 use crate::domain::ids::{IdentityDigest, LaneKey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::{PointNumber, Scope};
-use crate::journal::{Change, Journal, LoggedState};
+use crate::journal::{Change, Journal, LoggedState, Record};
 
 /// How long recorded messages may gather before they are settled: less than anyone notices, enough for a batch.
 pub(super) const PATIENCE_MS: i64 = 50;
@@ -34,21 +36,40 @@ impl Outbound {
         let point = &mut self.points[usize::from(number)];
         let site = &self.sites[point.site];
         let ready = point.unsettled.len() + point.reflag.len();
-        let due = ready >= SETTLE_BATCH
+        let is_due = ready >= SETTLE_BATCH
             || now >= point.oldest_unsettled_at + PATIENCE_MS
             || stopping
             || (point.begun == 0 && point.is_quiet());
-        if ready == 0 || !due || point.settling || !point.recovered || site.not_before > now {
+        let again = !point.tried_stuck && point.stuck.next_due().is_some_and(|due| due <= now);
+        point.tried_stuck &= ready > 0;
+        if !(again || ready > 0 && is_due) || point.settling || !point.recovered || site.not_before > now {
             return;
         }
         point.settling = true;
-        let take = point.unsettled.len().min(SETTLE_BATCH);
-        let messages: Vec<i64> = point.unsettled.drain(..take).collect();
-        point.oldest_unsettled_at = now;
+        let again = if point.tried_stuck { Vec::new() } else { point.stuck.due(SETTLE_BATCH, now) };
+        point.tried_stuck = !again.is_empty();
+        let mut reflag = Vec::new();
+        let items: Vec<Item> = match again.is_empty() {
+            false => again,
+            true => {
+                point.oldest_unsettled_at = now;
+                let take = point.unsettled.len().min(SETTLE_BATCH);
+                let messages = point.unsettled.drain(..take).map(Item::Message);
+                messages.chain(std::mem::take(&mut point.reflag).into_iter().map(Item::Row)).collect()
+            }
+        };
         let settings = point.settings.clone();
-        let mut log = Vec::with_capacity(take);
-        let mut ended = Vec::with_capacity(take);
-        for open in messages.iter().filter_map(|message| point.messages.get(message)) {
+        let mut log = Vec::with_capacity(items.len());
+        let mut ended = Vec::with_capacity(items.len());
+        for item in &items {
+            let message = match item {
+                Item::Message(message) => message,
+                Item::Row(entry_id) => {
+                    reflag.push(*entry_id);
+                    continue;
+                }
+            };
+            let Some(open) = point.messages.get(message) else { continue };
             let record = &open.record;
             if settings.log_all_messages || log::is_problem(record) {
                 log.push(log::row(record, &settings, &self.host, None, now));
@@ -70,11 +91,11 @@ impl Outbound {
             host: self.host.clone(),
             ended,
             log,
-            reflag: std::mem::take(&mut point.reflag),
+            reflag,
         };
         self.work.push(Box::pin(async move {
             let result = settle(job).await.map(SettleOutcome);
-            Event::Settled(number, Box::new(result), messages)
+            Event::Settled(number, Box::new(result), items)
         }));
     }
 
@@ -82,43 +103,54 @@ impl Outbound {
         &mut self,
         number: PointNumber,
         result: Result<SettleOutcome, SettleFailure>,
-        messages: Vec<i64>,
+        items: Vec<Item>,
     ) {
         let now = self.now();
         let site = self.point(number).site;
         self.point(number).settling = false;
-        let SettleOutcome(batch) = match result {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                // Put back in their order; the rows of `reflag` are found again by the next sweep. Whether the database
-                // did it nevertheless is not known: the rows are compared before they are flagged.
-                let point = self.point(number);
-                point.meter.settles_failed += 1;
-                for message in messages.into_iter().rev() {
-                    point.unsettled.push_front(message);
-                    if let Some(open) = point.messages.get_mut(&message) {
-                        open.verify = true;
-                    }
-                }
-                match error {
-                    SettleFailure::Database(error) => self.database_failed(site, &error),
-                    SettleFailure::Journal(error) => self.fatal = Some(error),
-                }
+        let mut batch = match result {
+            Ok(SettleOutcome(batch)) => batch,
+            Err(SettleFailure::Database(error)) => {
+                SettledBatch { left: items, error: Some(error), ..SettledBatch::default() }
+            }
+            Err(SettleFailure::Journal(error)) => {
+                self.fatal = Some(error);
                 return;
             }
         };
-        self.database_answered(site);
-        self.point(number).meter.settles += 1;
-        self.point(number).meter.settled += messages.len() as u64;
         let (mode, point) = (self.mode, self.point(number));
-        if std::mem::take(&mut point.changes_wait) {
+        let again = point.tried_stuck;
+        let messages: Vec<i64> = batch.done.iter().filter_map(Item::message).collect();
+        match batch.error {
+            Some(_) => point.meter.settles_failed += 1,
+            None => point.meter.settles += 1,
+        }
+        point.meter.settled += messages.len() as u64;
+        point.put_back(std::mem::take(&mut batch.left), now);
+        for item in &batch.done {
+            point.stuck.free(*item);
+        }
+        for (item, why) in std::mem::take(&mut batch.stuck) {
+            point.hold(item, why, now);
+        }
+        if std::mem::take(&mut point.changes_wait) && !messages.is_empty() {
             // An open version may be done: what waited for it is composed.
             point.look_soon(mode, now);
         }
-        let name = self.point(number).name().to_owned();
-        if !batch.settled.already_flagged.is_empty() {
+        let name = point.name().to_owned();
+        let notices = point.stuck.settling(&name, now);
+        self.notices.extend(notices);
+        match batch.error {
+            // A row that somebody keeps locked may not even be read: no reason to leave the database alone.
+            Some(error) if again => {
+                tracing::debug!(error = %error, "what could not be settled is tried later")
+            }
+            Some(error) => self.database_failed(site, &error),
+            None => self.database_answered(site),
+        }
+        if !batch.already_flagged.is_empty() {
             self.point(number).another_sender_until = now + ANOTHER_SENDER_MS;
-            self.notices.push(another_sender(&name, &batch.settled.already_flagged));
+            self.notices.push(another_sender(&name, &batch.already_flagged));
         }
         if !batch.changed.is_empty() {
             self.notices.push(row_changed(&name, &batch.changed));
@@ -181,12 +213,18 @@ impl Outbound {
                         State::InFlight => record.last_attempt_at.unwrap_or(record.seen_at),
                         _ => record.seen_at,
                     };
-                    !record.logged && !record.delivery.state.is_final() && since < now - LOG_AFTER_MS
+                    !record.logged
+                        && !record.delivery.state.is_final()
+                        && since < now - LOG_AFTER_MS
+                        && !point.unlogged.waits(Item::Message(record.message), now)
                 })
                 .take(LOG_PAGE)
                 .map(|record| record.message)
                 .collect();
+            let messages = &point.messages;
+            point.unlogged.keep(|item| item.message().is_some_and(|message| messages.contains_key(&message)));
             let job = WaitingJob {
+                unlogged: point.unlogged.waiting(now),
                 database: site.database.clone(),
                 journal: self.journal.clone(),
                 waiting,
@@ -206,17 +244,26 @@ impl Outbound {
         let site = self.point(number).site;
         self.point(number).reporting = false;
         match result {
-            Ok(LoggedPage { states, tries }) => {
+            Ok(LoggedPage { states, tries, refused }) => {
+                let now = self.now();
                 let point = self.point(number);
+                for (message, entry_id, document_id, words) in refused {
+                    let item = Item::Message(message);
+                    point.unlogged.hold(item, entry_id, document_id, Why::Refused(words), now);
+                }
                 for logged in &states {
+                    point.unlogged.free(Item::Message(logged.message));
                     if let Some(open) = point.messages.get_mut(&logged.message) {
                         let delivery = open.record.delivery;
                         open.record.logged =
                             delivery.state == logged.state && delivery.attempts == logged.attempts;
                     }
                 }
+                let name = point.name().to_owned();
+                let notice = point.unlogged.logging(&name);
+                point.may_be_unlogged |= !states.is_empty() || !point.unlogged.is_empty();
+                self.notices.extend(notice);
                 if !states.is_empty() {
-                    point.may_be_unlogged = true;
                     self.queue(Change::Logged { states, tries }, Then::Nothing);
                 }
             }
@@ -226,8 +273,38 @@ impl Outbound {
     }
 }
 
+impl Point {
+    /// What was not settled: in its order, before what came meanwhile. Rows that are flagged again are found by the next
+    /// sweep. Whether the database did it nevertheless is not known: rows are compared before they are flagged.
+    fn put_back(&mut self, items: Vec<Item>, now: i64) {
+        for item in items.into_iter().rev() {
+            if self.stuck.has(item) {
+                self.stuck.put_off(item, now);
+            } else if let Item::Message(message) = item {
+                self.unsettled.push_front(message);
+            }
+            if let Some(open) = item.message().and_then(|message| self.messages.get_mut(&message)) {
+                open.verify = true;
+            }
+        }
+    }
+
+    /// It waits for its own next try; what its row holds then is compared.
+    fn hold(&mut self, item: Item, why: Why, now: i64) {
+        let (entry_id, document_id) = match item {
+            Item::Row(entry_id) => (entry_id, None),
+            Item::Message(message) => {
+                let Some(open) = self.messages.get_mut(&message) else { return };
+                open.verify = true;
+                (open.record.entry_id, open.record.facts.document_id.clone())
+            }
+        };
+        self.stuck.hold(item, entry_id, document_id, why, now);
+    }
+}
+
 struct Job {
-    database: std::sync::Arc<dyn crate::database::Database>,
+    database: std::sync::Arc<dyn Database>,
     journal: Journal,
     settings: std::sync::Arc<crate::domain::plan::ConnectionPoint>,
     host: String,
@@ -266,7 +343,7 @@ async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
         true => HashMap::new(),
         false => job.ended.iter().map(|ended| (ended.message, ended.message_key)).collect(),
     };
-    let mut settle = Settle {
+    let whole = Settle {
         log: job.log,
         attempts: attempts
             .into_iter()
@@ -276,15 +353,25 @@ async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
             .collect(),
         ..Settle::default()
     };
-    for ended in job.ended.iter().filter(|ended| !changed.contains(&ended.entry_id)) {
-        match ended.delivery.state {
-            State::Accepted => settle.accepted.push(ended.entry_id),
-            State::Failed | State::Discarded => settle.failed.push(ended.entry_id),
-            State::Pending | State::InFlight | State::Withdrawn | State::Superseded => {}
-        }
+    let mut parts: Vec<Part> = Vec::with_capacity(job.ended.len() + job.reflag.len());
+    for ended in &job.ended {
+        let flag = match ended.delivery.state {
+            _ if changed.contains(&ended.entry_id) => None,
+            State::Accepted => Some(Flag::Accepted),
+            State::Failed | State::Discarded => Some(Flag::Failed),
+            State::Pending | State::InFlight | State::Withdrawn | State::Superseded => None,
+        };
+        let item = Item::Message(ended.message);
+        parts.push(Part { item, entry_id: ended.entry_id, key: Some(ended.message_key), flag });
     }
-    settle.accepted.extend(&job.reflag);
-    let mut settled = job.database.outbox_settle(&settle).await?;
+    let reflag = |entry_id: &i64| Part {
+        item: Item::Row(*entry_id),
+        entry_id: *entry_id,
+        key: None,
+        flag: Some(Flag::Accepted),
+    };
+    parts.extend(job.reflag.iter().map(reflag));
+    let mut batch = write(job.database.as_ref(), whole, parts).await;
     crash::point("after_settle");
     // An earlier try, or an earlier life, may have flagged its rows and not lived to know it; a row that is flagged
     // again was never ours to wonder about. Only what was posted just now tells of somebody else.
@@ -294,8 +381,78 @@ async fn settle(job: Job) -> Result<SettledBatch, SettleFailure> {
         .filter(|ended| !ended.verify && !ended.is_resend)
         .map(|ended| ended.entry_id)
         .collect();
-    settled.already_flagged.retain(|entry_id| fresh.contains(entry_id));
-    Ok(SettledBatch { changed, settled })
+    batch.already_flagged.retain(|entry_id| fresh.contains(entry_id));
+    batch.changed = changed;
+    Ok(batch)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    Accepted,
+    Failed,
+}
+
+/// What of a batch belongs together: a row's flag, and its message's log row and tries.
+struct Part {
+    item: Item,
+    entry_id: i64,
+    key: Option<Uuid>,
+    flag: Option<Flag>,
+}
+
+/// Writes a batch: all of it in one transaction; where the database refuses that for something in it, in parts, so that
+/// what is at fault is alone with its fault.
+async fn write(database: &dyn Database, mut whole: Settle, parts: Vec<Part>) -> SettledBatch {
+    let size = parts.len();
+    (whole.accepted, whole.failed) = flagged(&parts);
+    let mut batch = SettledBatch::default();
+    let mut halves = Halves::of(parts);
+    while let Some(parts) = halves.part() {
+        let answer = match parts.len() == size {
+            true => database.outbox_settle(&whole).await,
+            false => database.outbox_settle(&some_of(&whole, &parts)).await,
+        };
+        match answer {
+            Ok(settled) => {
+                let locked = settled.locked.into_iter().map(|it| (it.entry_id, Why::Locked(it.holder)));
+                let unchanged = settled.unchanged.into_iter().map(|entry_id| (entry_id, Why::Unchanged));
+                let left: HashMap<i64, Why> = locked.chain(unchanged).collect();
+                for part in parts {
+                    match left.get(&part.entry_id) {
+                        Some(why) => batch.stuck.push((part.item, why.clone())),
+                        None => batch.done.push(part.item),
+                    }
+                }
+                batch.already_flagged.extend(settled.already_flagged);
+            }
+            Err(error) if error.is_about_rows() => halves.refuse(parts, error),
+            Err(error) => {
+                batch.error = Some(error);
+                halves.stop(parts);
+            }
+        }
+    }
+    let (refused, left) = halves.end();
+    batch.stuck.extend(refused.into_iter().map(|(part, error)| (part.item, Why::Refused(error.to_string()))));
+    batch.left = left.into_iter().map(|part| part.item).collect();
+    batch
+}
+
+/// The rows to be flagged 1, and those to be flagged 9.
+fn flagged(parts: &[Part]) -> (Vec<i64>, Vec<i64>) {
+    let with = |flag| parts.iter().filter(move |part| part.flag == Some(flag)).map(|part| part.entry_id);
+    (with(Flag::Accepted).collect(), with(Flag::Failed).collect())
+}
+
+fn some_of(whole: &Settle, parts: &[Part]) -> Settle {
+    let keys: HashSet<String> = parts.iter().filter_map(|part| Some(part.key?.to_string())).collect();
+    let (accepted, failed) = flagged(parts);
+    Settle {
+        accepted,
+        failed,
+        log: whole.log.iter().filter(|row| keys.contains(&row.message_key)).cloned().collect(),
+        attempts: whole.attempts.iter().filter(|row| keys.contains(&row.message_key)).cloned().collect(),
+    }
 }
 
 /// Of messages that an earlier session sent: rows that hold something else now, and must not be flagged for it.
@@ -335,6 +492,8 @@ struct WaitingJob {
     lane_waits: HashMap<LaneKey, i64>,
     wide: Option<i64>,
     now: i64,
+    /// Messages that the log did not take a moment ago.
+    unlogged: HashSet<i64>,
 }
 
 /// What the message log now has.
@@ -343,6 +502,8 @@ pub struct LoggedPage {
     states: Vec<LoggedState>,
     /// Message, number of the try.
     tries: Vec<(i64, i64)>,
+    /// What the log does not take: message, row, document, in whose words.
+    refused: Vec<(i64, i64, Option<String>, String)>,
 }
 
 /// Writes one page of what waits.
@@ -350,14 +511,15 @@ async fn log_waiting(job: WaitingJob) -> Result<LoggedPage, SettleFailure> {
     let mut records = job.journal.records(job.waiting).await?;
     // Done meanwhile: its end writes the row.
     records.retain(|record| !record.delivery.state.is_final() && !record.logged);
-    records.extend(job.journal.held_unlogged(job.point_id, 500).await?);
+    let held = job.journal.held_unlogged(job.point_id, 500).await?;
+    records.extend(held.into_iter().filter(|record| !job.unlogged.contains(&record.message)));
     if records.is_empty() {
         return Ok(LoggedPage::default());
     }
     let holders = job.journal.records(records.iter().filter_map(|record| record.held_by).collect()).await?;
     let holders: HashMap<i64, String> =
         holders.into_iter().map(|holder| (holder.message, holder.message_key.to_string())).collect();
-    let states: Vec<LoggedState> = records
+    let mut states: Vec<LoggedState> = records
         .iter()
         .map(|record| LoggedState {
             message: record.message,
@@ -367,7 +529,8 @@ async fn log_waiting(job: WaitingJob) -> Result<LoggedPage, SettleFailure> {
         })
         .collect();
     let attempts = job.journal.attempts(states.iter().map(|state| state.message).collect()).await?;
-    let tries = attempts.iter().map(|(message, number, _)| (*message, *number)).collect();
+    let mut tries: Vec<(i64, i64)> =
+        attempts.iter().map(|(message, number, _)| (*message, *number)).collect();
     let mut settle = Settle::default();
     for (message, number, attempt) in attempts {
         if let Some(record) = records.iter().find(|record| record.message == message) {
@@ -385,8 +548,25 @@ async fn log_waiting(job: WaitingJob) -> Result<LoggedPage, SettleFailure> {
             }
         })
         .collect();
-    job.database.outbox_settle(&settle).await?;
-    Ok(LoggedPage { states, tries })
+    let part = |record: &Record| Part {
+        item: Item::Message(record.message),
+        entry_id: record.entry_id,
+        key: Some(record.message_key),
+        flag: None,
+    };
+    let batch = write(job.database.as_ref(), settle, records.iter().map(part).collect()).await;
+    if let Some(error) = batch.error {
+        return Err(error.into());
+    }
+    let done: HashSet<i64> = batch.done.iter().filter_map(Item::message).collect();
+    states.retain(|state| done.contains(&state.message));
+    tries.retain(|(message, _)| done.contains(message));
+    let refused = batch.stuck.into_iter().filter_map(|(item, why)| {
+        let record = records.iter().find(|record| Some(record.message) == item.message())?;
+        let Why::Refused(words) = why else { return None };
+        Some((record.message, record.entry_id, record.facts.document_id.clone(), words))
+    });
+    Ok(LoggedPage { states, tries, refused: refused.collect() })
 }
 
 fn another_sender(name: &str, ids: &[i64]) -> Notice {

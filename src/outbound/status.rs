@@ -72,7 +72,10 @@ impl Outbound {
                     && point.settings.documents.is_empty(),
                 paused_since: point.pause.as_ref().map(|pause| log::time(pause.since)),
                 is_new: point.is_new,
-                is_gone: !point.planned && point.is_quiet() && point.unsettled.is_empty(),
+                is_gone: !point.planned
+                    && point.is_quiet()
+                    && point.unsettled.is_empty()
+                    && point.stuck.is_empty(),
                 selection: point.selection(),
                 figures,
                 next_poll_at: next_poll_at(point).map(log::time),
@@ -97,6 +100,7 @@ impl Outbound {
                 && (point.lanes.iter().next().is_some()
                     || point.waits_for_headers
                     || !point.unsettled.is_empty()
+                    || !point.stuck.is_empty()
                     || !point.wanted.is_empty());
             totals.database_away |= point.planned && self.sites[point.site].not_before > now;
             totals.ion_away |=

@@ -303,7 +303,8 @@ pub async fn settle_is_atomic<F: Fixture>() {
         attempts: vec![attempt("k1", 1)],
     };
     let error = database.outbox_settle(&settle).await.unwrap_err();
-    assert!(error.to_string().contains("nothing was changed"), "{error}");
+    assert!(error.is_about_rows() && error.to_string().contains("nothing was changed"), "{error}");
+    assert!(error.to_string().contains("in log_write, the server says: \""), "its own words: {error}");
     assert_eq!(fixture.flags().await, [["1", "0"], ["2", "0"]]);
     assert_eq!(fixture.value("SELECT count(*) FROM bodrelay_message_log").await, "0");
     settle.log.pop();

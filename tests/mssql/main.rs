@@ -170,6 +170,7 @@ async fn a_settle_loads_then_changes_in_one_transaction() {
     database.outbox_settle(&accepted(&[])).await.unwrap();
     site.server.forget();
     site.server.answer("agent:outbox_settle_flags", flags(&[(1, 0), (2, 1), (3, 0), (5, 0)]));
+    site.server.answer("agent:outbox_settle_accepted", Answer::Changed(2));
     let settle = Settle { accepted: vec![3, 2, 1, 4], failed: vec![5], ..Settle::default() };
     let settled = database.outbox_settle(&settle).await.unwrap();
     assert_eq!((settled.already_flagged, settled.gone), (vec![2], vec![4]));
@@ -182,6 +183,7 @@ async fn a_settle_loads_then_changes_in_one_transaction() {
         "agent:outbox_settle_flags",
         "agent:outbox_settle_accepted",
         "agent:outbox_settle_failed",
+        "session:outbox_locked",
         "session:commit",
     ];
     assert_eq!(site.server.names(), expected);
@@ -301,6 +303,38 @@ async fn the_victim_of_a_deadlock_is_run_once_more() {
     }
     let error = database.outbox_settle(&accepted(&[1])).await.unwrap_err();
     assert!(unavailable(&error) && error.to_string().contains("1205"), "not a third time: {error}");
+}
+
+/// Row 2 is locked by somebody, and row 3 is left by the UPDATE: nothing of their messages is written.
+#[tokio::test]
+async fn rows_that_are_locked_or_left_are_told_apart() {
+    let site = Site::new();
+    let database = site.open();
+    site.server.answer("agent:outbox_settle_flags", flags(&[(1, 0), (3, 0)]));
+    site.server.answer("agent:outbox_settle_flags", flags(&[(1, 1), (3, 0)]));
+    let there = Answer::Rows(vec![("C_ID", Type::Big)], vec![vec![Cell::Number(2)]]);
+    site.server.answer("session:outbox_locked", there);
+    let columns = ["session_id", "login_name", "program_name", "begun_at"];
+    let types = [Type::Big, Type::Text, Type::Text, Type::Text];
+    let holder =
+        vec![Cell::Number(57), Cell::Text("erp"), Cell::Text("SSMS"), Cell::Text("2026-03-01T08:00:00")];
+    site.server.answer(
+        "session:outbox_holders",
+        Answer::Rows(columns.into_iter().zip(types).collect(), vec![holder]),
+    );
+    let settled = database.outbox_settle(&accepted(&[1, 2, 3, 4])).await.unwrap();
+    assert_eq!((settled.gone, settled.unchanged), (vec![4], vec![3]));
+    let locked: Vec<_> =
+        settled.locked.into_iter().map(|it| (it.entry_id, it.holder.unwrap_or_default())).collect();
+    let holder = "session 57 (login erp, program 'SSMS', in a transaction since 2026-03-01T08:00:00)";
+    assert_eq!(locked, [(2, holder.to_owned())]);
+    // Who may not ask is not told, and nothing else is different.
+    site.server.answer("agent:outbox_settle_flags", flags(&[]));
+    let there = Answer::Rows(vec![("C_ID", Type::Big)], vec![vec![Cell::Number(2)]]);
+    site.server.answer("session:outbox_locked", there);
+    site.server.answer("session:outbox_holders", Answer::Error(300, 14, 1));
+    let settled = database.outbox_settle(&accepted(&[2])).await.unwrap();
+    assert_eq!((settled.locked[0].entry_id, &settled.locked[0].holder), (2, &None));
 }
 
 #[tokio::test]

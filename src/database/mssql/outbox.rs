@@ -1,15 +1,17 @@
 //! Scans, loads, counts and settles the outbox.
 //!
-//! All under READ COMMITTED. A scan reads past locked rows where the database has no READ_COMMITTED_SNAPSHOT; loads and
-//! settles never do, since there a locked row would look like one that is gone.
+//! All under READ COMMITTED. A scan reads past locked rows where the database has no READ_COMMITTED_SNAPSHOT; a load never
+//! does, since there a locked row would look like one that is gone. A settle does, and then asks which is which.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tiberius::ToSql;
 
 use crate::database::rows::Cells;
-use crate::database::statements::mssql as sql;
-use crate::database::{Added, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled};
+use crate::database::statements::{mssql as sql, mssql_session as session_sql};
+use crate::database::{
+    Added, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
+};
 use crate::domain::holes::Span;
 use crate::domain::message::{Entry, Payload};
 
@@ -126,7 +128,8 @@ fn id(row: &Row, column: usize) -> Result<i64, Trouble> {
 /// On a 1.0 box, a statement that chooses by logical id says what to mend.
 fn named<T>(answer: Result<T, Trouble>) -> Result<T, Trouble> {
     answer.map_err(|trouble| match trouble {
-        Trouble::Server(error) if error.code().is_some_and(|code| NO_COLUMN.contains(&code)) => Trouble::Mend {
+        Trouble::Server(error) | Trouble::Statement(_, error)
+            if error.code().is_some_and(|code| NO_COLUMN.contains(&code)) => Trouble::Mend {
             what: "COR_OUTBOX_ENTRY has no column C_LOGICAL_ID (an I/O Box 1.0), but a connection point chooses by it"
                 .into(),
             remedy: "set source_logical_id of the connection point to NULL, or upgrade the I/O Box to 3.0".into(),
@@ -293,12 +296,14 @@ pub(super) async fn settle(session: &mut Session, settle: &Settle) -> Result<Set
     stage::attempts(session, &settle.attempts).await?;
 
     session.begin().await?;
-    let before = if ids.is_empty() { HashMap::new() } else { flags(session).await? };
-    if !settle.accepted.is_empty() {
-        session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[]).await?;
-    }
-    if !settle.failed.is_empty() {
-        session.execute(sql::OUTBOX_SETTLE_FAILED, &[]).await?;
+    let mut settled = flag(session, settle, &ids).await?;
+    let left = settled.left();
+    if !left.is_empty() {
+        // Loaded anew: nothing of their messages is written.
+        let rest = settle.without(&left);
+        session.empty().await?;
+        stage::log(session, &rest.log).await?;
+        stage::attempts(session, &rest.attempts).await?;
     }
     if !settle.log.is_empty() {
         session.execute(sql::LOG_WRITE, &[]).await?;
@@ -307,10 +312,74 @@ pub(super) async fn settle(session: &mut Session, settle: &Settle) -> Result<Set
         session.execute(sql::ATTEMPT_WRITE, &[]).await?;
     }
     session.commit().await?;
-    Ok(Settled {
+    if !settled.locked.is_empty() {
+        tell_holders(session, &mut settled.locked).await?;
+    }
+    Ok(settled)
+}
+
+/// Locks the rows that are staged, as far as nobody else has, and flags those whose flag lets it.
+async fn flag(session: &mut Session, settle: &Settle, ids: &[(i64, i16)]) -> Result<Settled, Trouble> {
+    if ids.is_empty() {
+        return Ok(Settled::default());
+    }
+    let before = flags(session).await?;
+    let is_due = |(id, flag): &&(i64, i16)| match before.get(id) {
+        Some(0) => true,
+        Some(9) => *flag == 1,
+        _ => false,
+    };
+    let due: HashMap<i64, i64> =
+        ids.iter().filter(is_due).map(|(id, flag)| (*id, i64::from(*flag))).collect();
+    let mut changed = 0;
+    if !settle.accepted.is_empty() {
+        changed += session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[]).await?;
+    }
+    if !settle.failed.is_empty() {
+        changed += session.execute(sql::OUTBOX_SETTLE_FAILED, &[]).await?;
+    }
+    let mut settled = Settled {
         already_flagged: settle.accepted.iter().copied().filter(|id| before.get(id) == Some(&1)).collect(),
-        gone: ids.iter().map(|(id, _)| *id).filter(|id| !before.contains_key(id)).collect(),
-    })
+        ..Settled::default()
+    };
+    if changed < due.len() as u64 {
+        let after = flags(session).await?;
+        let is_left = |(id, flag): &(&i64, &i64)| after.get(id).is_some_and(|now| now != *flag);
+        settled.unchanged = due.iter().filter(is_left).map(|(id, _)| *id).collect();
+    }
+    let missing: Vec<i64> = ids.iter().map(|(id, _)| *id).filter(|id| !before.contains_key(id)).collect();
+    if !missing.is_empty() {
+        let rows = session.query(session_sql::OUTBOX_LOCKED, &[]).await?;
+        let there: HashSet<i64> = rows.iter().map(|row| id(row, 0)).collect::<Result<_, _>>()?;
+        let (locked, gone) = missing.into_iter().partition::<Vec<i64>, _>(|id| there.contains(id));
+        settled.locked = locked.into_iter().map(|entry_id| Locked { entry_id, holder: None }).collect();
+        settled.gone = gone;
+    }
+    Ok(settled)
+}
+
+/// Says who keeps rows of the table locked, where the login may ask (VIEW SERVER STATE); else it stays unknown.
+async fn tell_holders(session: &mut Session, locked: &mut [Locked]) -> Result<(), Trouble> {
+    let rows = match session.query(session_sql::OUTBOX_HOLDERS, &[]).await {
+        Ok(rows) => rows,
+        Err(trouble) if trouble.leaves_the_session_whole() => {
+            tracing::debug!(error = %trouble, "who keeps rows locked is not known");
+            return Ok(());
+        }
+        Err(trouble) => return Err(trouble),
+    };
+    let mut holders = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (number, login, program) =
+            (row.integer(0)?.unwrap_or_default(), row.required(1)?, row.required(2)?);
+        let since = row.text(3)?.map(|at| format!(", in a transaction since {at}")).unwrap_or_default();
+        holders.push(format!("session {number} (login {login}, program '{program}'{since})"));
+    }
+    if !holders.is_empty() {
+        let holders = holders.join(" or ");
+        locked.iter_mut().for_each(|locked| locked.holder = Some(holders.clone()));
+    }
+    Ok(())
 }
 
 /// A document that a command asks for; the command ends in the same transaction, or nothing is written.

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
 use crate::database::rows::Cells;
+use crate::database::said::name_of;
 use crate::database::statements::mssql_session as sql;
 
 use super::ROLLBACK_TIMEOUT;
@@ -95,6 +96,11 @@ impl Site {
     }
 }
 
+/// Names the statement that an error is of.
+fn of(statement: &'static str) -> impl Fn(tiberius::error::Error) -> Trouble {
+    |error| Trouble::Statement(name_of(statement), error)
+}
+
 impl Session {
     pub(super) fn new(client: Client<Compat<TcpStream>>, site: Site) -> Self {
         Self { client, site, texts: HashMap::new(), locks: HashSet::new(), has_inbox_tables: false }
@@ -117,7 +123,8 @@ impl Session {
         values: &[&dyn ToSql],
     ) -> Result<Vec<Row>, Trouble> {
         let text = self.text(statement);
-        Ok(self.client.query(&*text, values).await?.into_first_result().await?)
+        let answer = self.client.query(&*text, values).await.map_err(of(statement))?;
+        answer.into_first_result().await.map_err(of(statement))
     }
 
     /// The one row that the statement always has.
@@ -136,12 +143,12 @@ impl Session {
         values: &[&dyn ToSql],
     ) -> Result<u64, Trouble> {
         let text = self.text(statement);
-        Ok(self.client.execute(&*text, values).await?.total())
+        Ok(self.client.execute(&*text, values).await.map_err(of(statement))?.total())
     }
 
     async fn batch(&mut self, statement: &'static str) -> Result<(), Trouble> {
-        self.client.simple_query(statement).await?.into_results().await?;
-        Ok(())
+        let answer = self.client.simple_query(statement).await.map_err(of(statement))?;
+        answer.into_results().await.map_err(of(statement)).map(drop)
     }
 
     /// Empties the session's own tables.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tiberius::error::{Error, IoErrorKind};
+use tiberius::error::{Error, IoErrorKind, TokenError};
 
 use crate::database::DatabaseError;
 use crate::database::compose::QueryFailure;
+use crate::database::said::words;
 
 use super::LOCK_TIMEOUT;
 
@@ -14,6 +15,9 @@ use super::LOCK_TIMEOUT;
 pub(in crate::database) enum Trouble {
     #[error(transparent)]
     Server(#[from] Error),
+    /// The same, of a statement that has a name.
+    #[error("{0}")]
+    Statement(&'static str, #[source] Error),
     /// No connection to the server's address.
     #[error("the server cannot be reached")]
     Unreachable(#[source] Error),
@@ -52,28 +56,62 @@ const DEADLOCK: u32 = 1205;
 const LOCK_TIMED_OUT: u32 = 1222;
 
 impl Trouble {
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Server(error) | Self::Statement(_, error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The server's own words.
+    fn token(&self) -> Option<&TokenError> {
+        match self.error() {
+            Some(Error::Server(token)) => Some(token),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Server(Error::Server(token)) if token.code() == DEADLOCK)
+        self.token().is_some_and(|token| token.code() == DEADLOCK)
     }
 
     /// A constraint, a type, a trigger or a limit refused the values of a row: 515 NULL, 547 CHECK, 2628 and 8152 too
-    /// long, 220 to 8115 conversions, 9400 to 9499 XML, 3609 and from 50000 on triggers.
+    /// long, 220 to 8115 conversions, 9400 to 9499 XML, 3609 and from 50000 on triggers. Whatever goes wrong in a procedure
+    /// is a trigger's: the agent's statements call none.
     fn is_about_rows(&self) -> bool {
-        let Self::Server(Error::Server(token)) = self else { return matches!(self, Self::RowTooLong(_)) };
-        matches!(
-            token.code(),
-            515 | 547 | 2628 | 8152 | 220 | 232 | 241 | 242 | 245 | 8114 | 8115 | 9400..=9499 | 3609 | 50_000..
-        )
+        /// From this severity on it is the server's trouble, not a statement's.
+        const SERVER: u8 = 17;
+        let Some(token) = self.token() else { return matches!(self, Self::RowTooLong(_)) };
+        let is_triggers = !token.procedure().is_empty()
+            && token.class() < SERVER
+            && ![DEADLOCK, LOCK_TIMED_OUT].contains(&token.code());
+        is_triggers
+            || matches!(
+                token.code(),
+                515 | 547
+                    | 2628
+                    | 8152
+                    | 220
+                    | 232
+                    | 241
+                    | 242
+                    | 245
+                    | 8114
+                    | 8115
+                    | 9400..=9499
+                    | 3609
+                    | 50_000..
+            )
     }
 
     /// The server has answered to the end, so that the next statement gets its own answer.
     pub(super) fn leaves_the_session_whole(&self) -> bool {
         match self {
-            Self::Server(Error::Server(token)) => token.class() < FATAL,
+            Self::Server(_) | Self::Statement(..) => self.token().is_some_and(|token| token.class() < FATAL),
             Self::Mend { .. } | Self::NoRow | Self::RowTooLong(_) | Self::Waited(_) => true,
             // Half an answer may be in the pipe, and the isolation level of the queries holds on.
             Self::Query(_) => false,
-            Self::Server(_) | Self::Unreachable(_) | Self::NoAnswer(_) | Self::TimedOut => false,
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::TimedOut => false,
         }
     }
 
@@ -97,7 +135,7 @@ impl Trouble {
 
     fn cause(self) -> Option<anyhow::Error> {
         match self {
-            Self::Server(error) | Self::Unreachable(error) => Some(error.into()),
+            Self::Server(error) | Self::Statement(_, error) | Self::Unreachable(error) => Some(error.into()),
             Self::Mend { source, .. } => source,
             Self::NoAnswer(_)
             | Self::TimedOut
@@ -116,8 +154,15 @@ impl Trouble {
             ))
         };
         match self {
-            Self::Server(Error::Server(token)) => {
-                let (what, remedy) = by_number(token.code());
+            Self::Server(Error::Server(token)) | Self::Statement(_, Error::Server(token)) => {
+                let (what, remedy) = match self.is_about_rows() {
+                    true => refused_a_row(),
+                    false => by_number(token.code()),
+                };
+                let what = match remedy {
+                    Some(_) => format!("{what}: {}", self.said(token)),
+                    None => what,
+                };
                 // Severity and state tell apart what one number covers (18456 above all).
                 let what = format!(
                     "{what} (error {}, severity {}, state {})",
@@ -134,9 +179,11 @@ impl Trouble {
                 waits(format!("the server did not answer the login within {} s", limit.as_secs()))
             }
             Self::TimedOut => too_long(),
-            Self::Server(Error::Io { kind: IoErrorKind::TimedOut, .. }) => too_long(),
+            Self::Server(Error::Io { kind: IoErrorKind::TimedOut, .. })
+            | Self::Statement(_, Error::Io { kind: IoErrorKind::TimedOut, .. }) => too_long(),
             // A certificate that is not good comes as invalid data.
-            Self::Server(Error::Tls(_) | Error::Io { kind: IoErrorKind::InvalidData, .. }) => (
+            Self::Server(Error::Tls(_) | Error::Io { kind: IoErrorKind::InvalidData, .. })
+            | Self::Statement(_, Error::Tls(_) | Error::Io { kind: IoErrorKind::InvalidData, .. }) => (
                 "the encrypted connection was not made".into(),
                 Some(
                     "check that the server's certificate is good for host, or give its authority in ca_file; \
@@ -144,8 +191,10 @@ impl Trouble {
                         .into(),
                 ),
             ),
-            Self::Server(Error::Io { .. }) => waits("the connection was lost".into()),
-            Self::Server(_) => waits("the answer of the server could not be read".into()),
+            Self::Server(Error::Io { .. }) | Self::Statement(_, Error::Io { .. }) => {
+                waits("the connection was lost".into())
+            }
+            Self::Server(_) | Self::Statement(..) => waits("the answer of the server could not be read".into()),
             Self::Waited(limit) => waits(format!("another session kept a lock for {} s", limit.as_secs())),
             // Told by its caller, not here.
             Self::Query(failure) => (failure.what.clone(), Some("correct the query".into())),
@@ -156,6 +205,25 @@ impl Trouble {
             Self::Mend { what, remedy, .. } => (what.clone(), Some(remedy.clone())),
         }
     }
+}
+
+impl Trouble {
+    fn said(&self, token: &TokenError) -> String {
+        let statement = if let Self::Statement(name, _) = self { name } else { "" };
+        let procedure = match token.procedure() {
+            "" => None,
+            name => Some(format!("in {name}, line {}", token.line())),
+        };
+        words(statement, token.message(), &[procedure.as_deref()])
+    }
+}
+
+fn refused_a_row() -> (String, Option<String>) {
+    mend(
+        "a constraint or a trigger of the database refused a row; nothing was changed",
+        "look at what the server names: the constraint or trigger belongs to the application or to the control tables; mend \
+         it, or the row",
+    )
 }
 
 fn waits(what: String) -> (String, Option<String>) {
@@ -215,10 +283,6 @@ fn by_number(number: u32) -> (String, Option<String>) {
         3952 => mend(
             "the database does not allow SNAPSHOT isolation",
             "report it: the agent asks for no SNAPSHOT; a trigger or default of the database does",
-        ),
-        547 | 515 => mend(
-            "a constraint of the database refused a row; nothing was changed",
-            "look at the constraint that the cause names: it belongs to the control tables or to the application",
         ),
         334 => mend(
             "a trigger of the database does not go with the agent's statement",

@@ -3,15 +3,15 @@
 //! A value of an unexpected kind never fails a batch: the row is carried through as far as it can be read, so that its
 //! message fails alone. `C_WAS_PROCESSED` that is NULL or no number counts as not 0 and is given as -1.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
 use crate::database::rows::{Cells, iso_time};
-use crate::database::statements::postgres as sql;
+use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::database::{
-    Added, AttemptRow, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled,
+    Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
 };
 use crate::domain::holes::Transactions;
 use crate::domain::message::{Entry, Payload};
@@ -213,33 +213,102 @@ pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) 
 /// Flags and logs in one transaction. Doing it again after a COMMIT whose answer was lost changes nothing.
 pub(super) async fn settle(session: &Session, settle: &Settle) -> Result<Settled, Trouble> {
     session.begin_write().await?;
-    let settled = flag(session, &settle.accepted, &settle.failed).await?;
+    let mut settled = flag(session, &settle.accepted, &settle.failed).await?;
+    let settle = settle.without(&settled.left());
     let written = try_join(log::write(session, &settle.log), write_attempts(session, &settle.attempts));
     written.await?;
     session.commit().await?;
+    if !settled.locked.is_empty() {
+        tell_holders(session, &mut settled).await;
+    }
     Ok(settled)
 }
 
-/// Locks the rows in the order of their ids, and flags those whose flag lets it.
+/// Locks the rows in the order of their ids, as far as nobody else has, and flags those whose flag lets it.
 async fn flag(session: &Session, accepted: &[i64], failed: &[i64]) -> Result<Settled, Trouble> {
     let all: Vec<i64> = accepted.iter().chain(failed).copied().collect();
     if all.is_empty() {
         return Ok(Settled::default());
     }
-    let mut flags: HashMap<i64, Option<i64>> = HashMap::with_capacity(all.len());
-    for row in session.query(sql::OUTBOX_SETTLE_FLAGS, &[&all]).await? {
-        flags.insert(row.try_get(0)?, integer_in_text(&row, 1)?);
+    let flags = flags(session, &all).await?;
+    let has = |id: &i64, wanted: &[i64]| {
+        flags.get(id).is_some_and(|flag| flag.is_some_and(|flag| wanted.contains(&flag)))
+    };
+    let due = |ids: &[i64], wanted: &[i64]| -> Vec<i64> {
+        ids.iter().copied().filter(|id| has(id, wanted)).collect()
+    };
+    let (now_accepted, now_failed) = (due(accepted, &[0, 9]), due(failed, &[0]));
+    let mut changed = 0;
+    if !now_accepted.is_empty() {
+        changed += session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[&now_accepted]).await?;
     }
-    if !accepted.is_empty() {
-        session.execute(sql::OUTBOX_SETTLE_ACCEPTED, &[&accepted]).await?;
+    if !now_failed.is_empty() {
+        changed += session.execute(sql::OUTBOX_SETTLE_FAILED, &[&now_failed]).await?;
     }
-    if !failed.is_empty() {
-        session.execute(sql::OUTBOX_SETTLE_FAILED, &[&failed]).await?;
+    let mut settled = Settled {
+        already_flagged: accepted.iter().copied().filter(|id| has(id, &[1])).collect(),
+        ..Settled::default()
+    };
+    let distinct: HashSet<i64> = now_accepted.iter().chain(&now_failed).copied().collect();
+    if changed < distinct.len() as u64 {
+        let after = self::flags(session, &distinct.iter().copied().collect::<Vec<_>>()).await?;
+        let is_left = |id: &i64, flag| after.get(id).is_some_and(|now| *now != Some(flag));
+        settled.unchanged.extend(now_accepted.iter().filter(|id| is_left(id, 1)));
+        settled.unchanged.extend(now_failed.iter().filter(|id| is_left(id, 9)));
     }
-    Ok(Settled {
-        already_flagged: accepted.iter().copied().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
-        gone: all.into_iter().filter(|id| !flags.contains_key(id)).collect(),
-    })
+    let missing: Vec<i64> = all.into_iter().filter(|id| !flags.contains_key(id)).collect();
+    if !missing.is_empty() {
+        let there = ids(&session.query(sql::OUTBOX_PRESENT, &[&missing]).await?)?;
+        let (locked, gone) = missing.into_iter().partition::<Vec<i64>, _>(|id| there.contains(id));
+        settled.locked = locked.into_iter().map(|entry_id| Locked { entry_id, holder: None }).collect();
+        settled.gone = gone;
+    }
+    Ok(settled)
+}
+
+/// Locks rows that nobody else has locked, and reads their flags.
+async fn flags(session: &Session, ids: &[i64]) -> Result<HashMap<i64, Option<i64>>, Trouble> {
+    let rows = session.query(sql::OUTBOX_SETTLE_FLAGS, &[&ids]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, integer_in_text(row, 1)?))).collect()
+}
+
+/// Says who keeps rows locked. A row that nobody has locked and that a policy keeps from this role's UPDATE is none of
+/// them. What cannot be asked (a view has no system columns) stays unknown.
+async fn tell_holders(session: &Session, settled: &mut Settled) {
+    match holders(session, &settled.locked).await {
+        Ok(holders) => {
+            for (entry_id, is_secured, holder) in holders {
+                if is_secured && holder.is_none() {
+                    settled.unchanged.push(entry_id);
+                    settled.locked.retain(|locked| locked.entry_id != entry_id);
+                } else if let Some(locked) = settled.locked.iter_mut().find(|it| it.entry_id == entry_id) {
+                    locked.holder = holder;
+                }
+            }
+        }
+        Err(trouble) => {
+            tracing::debug!(error = %trouble, "who keeps rows locked is not known");
+            // Nothing of it is open in either case; a session that is lost is noticed by its next operation.
+            let _ = session.rollback().await;
+        }
+    }
+}
+
+async fn holders(session: &Session, locked: &[Locked]) -> Result<Vec<(i64, bool, Option<String>)>, Trouble> {
+    let ids: Vec<i64> = locked.iter().map(|locked| locked.entry_id).collect();
+    session.begin_read().await?;
+    let rows = session.query(session_sql::OUTBOX_HOLDERS, &[&ids]).await?;
+    session.commit().await?;
+    rows.iter()
+        .map(|row| {
+            let holder = row.text(2)?.map(|pid| -> Result<String, Trouble> {
+                let (user, program, since) = (row.required(3)?, row.required(4)?, row.time(5)?);
+                let since = since.map(|at| format!(", in a transaction since {}", at.format("%FT%TZ")));
+                Ok(format!("session {pid} (user {user}, program '{program}'{})", since.unwrap_or_default()))
+            });
+            Ok((row.try_get(0)?, row.try_get::<_, Option<bool>>(1)?.unwrap_or(false), holder.transpose()?))
+        })
+        .collect()
 }
 
 /// A document that a command asks for; the command ends in the same transaction, or nothing is written. Done again after a

@@ -14,6 +14,7 @@ use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseSettings, Encrypt};
+use crate::database::said::name_of;
 use crate::database::statements::postgres_session as sql;
 
 use super::names::{Names, quoted};
@@ -126,6 +127,11 @@ fn parameter_types(statement: &str) -> impl Iterator<Item = Type> {
             (_, true) => Type::TEXT_ARRAY,
         })
     })
+}
+
+/// Names the statement that an error is of.
+fn of(sql: &'static str) -> impl Fn(tokio_postgres::Error) -> Trouble {
+    |error| Trouble::Statement(name_of(sql), error)
 }
 
 /// A bound parameter.
@@ -269,7 +275,9 @@ impl Session {
     pub(super) async fn commit(&self) -> Result<(), Trouble> {
         self.client.batch_execute("COMMIT").await.map_err(|error| match error.code() {
             // The server said no: nothing was committed.
-            Some(code) if !matches!(code.code(), "57P01" | "57P02" | "57P03") => Trouble::Postgres(error),
+            Some(code) if !matches!(code.code(), "57P01" | "57P02" | "57P03") => {
+                Trouble::Statement("commit", error)
+            }
             _ => Trouble::CommitLost(error),
         })
     }
@@ -281,28 +289,28 @@ impl Session {
     pub(super) async fn query(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, Trouble> {
         if self.is_pooled() {
             let (filled, typed) = self.typed(sql, values);
-            return Ok(self.client.query_typed(&filled, &typed).await?);
+            return self.client.query_typed(&filled, &typed).await.map_err(of(sql));
         }
         let statement = self.statement(sql).await?;
-        Ok(self.client.query(&statement, values).await?)
+        self.client.query(&statement, values).await.map_err(of(sql))
     }
 
     pub(super) async fn query_one(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Row, Trouble> {
         if self.is_pooled() {
             let (filled, typed) = self.typed(sql, values);
-            return Ok(self.client.query_typed_one(&filled, &typed).await?);
+            return self.client.query_typed_one(&filled, &typed).await.map_err(of(sql));
         }
         let statement = self.statement(sql).await?;
-        Ok(self.client.query_one(&statement, values).await?)
+        self.client.query_one(&statement, values).await.map_err(of(sql))
     }
 
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Trouble> {
         if self.is_pooled() {
             let (filled, typed) = self.typed(sql, values);
-            return Ok(self.client.execute_typed(&filled, &typed).await?);
+            return self.client.execute_typed(&filled, &typed).await.map_err(of(sql));
         }
         let statement = self.statement(sql).await?;
-        Ok(self.client.execute(&statement, values).await?)
+        self.client.execute(&statement, values).await.map_err(of(sql))
     }
 
     /// Each transaction may meet another session.
@@ -350,7 +358,7 @@ impl Session {
         if let Some(statement) = lock(&self.prepared).get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&self.names.fill(sql)).await?;
+        let statement = self.client.prepare(&self.names.fill(sql)).await.map_err(of(sql))?;
         lock(&self.prepared).insert(sql, statement.clone());
         Ok(statement)
     }

@@ -9,6 +9,7 @@ use tokio_postgres::Error;
 
 use crate::database::DatabaseError;
 use crate::database::compose::{QueryFailure, QueryFailureKind};
+use crate::database::said::words;
 
 use super::session::Address;
 
@@ -20,6 +21,9 @@ pub(in crate::database) enum Trouble {
     Connect(Error),
     #[error(transparent)]
     Postgres(#[from] Error),
+    /// The same, of a statement that has a name.
+    #[error("{0}")]
+    Statement(&'static str, #[source] Error),
     /// During COMMIT: whether it was carried out is not known.
     #[error(transparent)]
     CommitLost(Error),
@@ -38,22 +42,39 @@ pub(in crate::database) enum Trouble {
     Query(QueryFailure),
 }
 
+/// Where the server refuses a row by a policy of row security, in whatever language it says so.
+const POLICY: &str = "ExecWithCheckOptions";
+
 const CHECK: &str = "run 'bodrelay check': it names the table, column or script that is missing";
 
 impl Trouble {
     fn sqlstate(&self) -> Option<&str> {
+        self.error().and_then(|error| error.code()).map(|code| code.code())
+    }
+
+    /// What the driver says.
+    fn error(&self) -> Option<&Error> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => {
-                error.code().map(|code| code.code())
-            }
+            Self::Connect(error)
+            | Self::Postgres(error)
+            | Self::Statement(_, error)
+            | Self::CommitLost(error) => Some(error),
             Self::NoAnswer(_) | Self::Lost | Self::Setting(_) | Self::Mend { .. } | Self::Query(_) => None,
+        }
+    }
+
+    /// Of a statement, not of the way to the server.
+    fn of_statement(&self) -> Option<&Error> {
+        match self {
+            Self::Postgres(error) | Self::Statement(_, error) => Some(error),
+            _ => None,
         }
     }
 
     /// A deadlock, a failed serialization, or a receipt that somebody else wrote meanwhile: the whole transaction can
     /// simply run again.
     pub(super) fn is_worth_another_try(&self) -> bool {
-        let Self::Postgres(error) = self else { return false };
+        let Some(error) = self.of_statement() else { return false };
         let constraint = error.as_db_error().and_then(|said| said.constraint());
         match self.sqlstate() {
             Some("40P01" | "40001") => true,
@@ -62,10 +83,16 @@ impl Trouble {
         }
     }
 
-    /// A constraint, a type, a trigger or a limit refused the values of a row.
+    /// A constraint, a type, a policy, a trigger or a limit refused the values of a row. Whatever goes wrong in a function
+    /// is a trigger's: the agent's statements call none.
     fn is_about_rows(&self) -> bool {
-        let class = self.sqlstate().and_then(|code| code.get(..2));
-        matches!(self, Self::Postgres(_)) && matches!(class, Some("22" | "23" | "44" | "54" | "P0" | "20"))
+        let Some(said) = self.of_statement().and_then(Error::as_db_error) else { return false };
+        match said.code().code().get(..2).unwrap_or_default() {
+            "22" | "23" | "44" | "54" | "P0" | "20" => true,
+            "42" if said.routine() == Some(POLICY) => true,
+            "0A" | "21" | "2F" | "38" | "39" | "42" => said.where_().is_some(),
+            _ => false,
+        }
     }
 
     /// The session is of no use any more, or what it knows of the tables may be old.
@@ -74,7 +101,9 @@ impl Trouble {
             Self::Mend { .. } => true,
             // More rows may be under way.
             Self::Query(failure) => failure.kind == QueryFailureKind::TooMuch,
-            Self::Postgres(_) => match self.sqlstate() {
+            // A trigger's own statements are no concern of the session.
+            Self::Postgres(_) | Self::Statement(..) if self.is_about_rows() => false,
+            Self::Postgres(_) | Self::Statement(..) => match self.sqlstate() {
                 // Statements are prepared and names filled in once a session: a changed table needs another one.
                 Some(code) => {
                     code.starts_with("08")
@@ -109,7 +138,10 @@ impl Trouble {
 
     fn cause(self) -> Option<anyhow::Error> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) | Self::CommitLost(error) => Some(error.into()),
+            Self::Connect(error)
+            | Self::Postgres(error)
+            | Self::Statement(_, error)
+            | Self::CommitLost(error) => Some(error.into()),
             Self::Setting(error) => Some(error),
             Self::NoAnswer(_) | Self::Lost | Self::Mend { .. } | Self::Query(_) => None,
         }
@@ -136,8 +168,24 @@ impl Trouble {
                     .into(),
                 None,
             ),
-            Self::Connect(error) | Self::Postgres(error) => match error.code() {
-                Some(code) => server_said(code.code(), error, address),
+            Self::Connect(error) | Self::Postgres(error) | Self::Statement(_, error) => match error.code() {
+                Some(code) if self.is_about_rows() && code.code() != "22P02" => (
+                    format!("a constraint or a trigger of the database refused a row: {}; nothing was changed", self.said(error)),
+                    Some(
+                        "look at what the server names: the constraint, trigger or policy belongs to the application or to \
+                         the control tables; mend it, or the row"
+                            .into(),
+                    ),
+                ),
+                Some(code) => {
+                    let (what, remedy) = server_said(code.code(), error, address);
+                    match remedy {
+                        Some(_) if !what.contains(message(error)) => {
+                            (format!("{what}: {}", self.said(error)), remedy)
+                        }
+                        _ => (what, remedy),
+                    }
+                }
                 None if cause::<rustls::Error>(error).is_some() => (
                     "the server's certificate or its TLS is refused".into(),
                     Some(
@@ -166,6 +214,29 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// The server's own words. A detail that is the whole row (23502, 23514) is left out: it holds the document.
+    fn said(&self, error: &Error) -> String {
+        let statement = if let Self::Statement(name, _) = self { name } else { "" };
+        let Some(said) = error.as_db_error() else { return String::new() };
+        let is_row = matches!(said.code().code(), "23502" | "23514");
+        let code = format!("SQLSTATE {}", said.code().code());
+        let constraint = said.constraint().filter(|name| !said.message().contains(name));
+        let details = [
+            Some(code.as_str()),
+            said.detail().filter(|_| !is_row),
+            constraint,
+            said.hint(),
+            said.where_().and_then(|place| place.lines().next()),
+        ];
+        words(statement, said.message(), &details)
+    }
+}
+
+fn message(error: &Error) -> &str {
+    error.as_db_error().map_or("", |said| said.message())
+}
+
 /// The first error of a type among the causes; what hides in an `io::Error` counts, too.
 fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
     let mut next = std::error::Error::source(error);
@@ -186,7 +257,7 @@ fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
 fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<String>) {
     let waits = |what: String| (format!("{what}; nothing was changed, the agent tries again"), None);
     let mend = |what: String, remedy: &str| (what, Some(remedy.to_owned()));
-    let message = error.as_db_error().map_or("", |said| said.message());
+    let message = message(error);
     let seconds = address.settings.statement_timeout_seconds;
     match code {
         "57014" => {
@@ -234,10 +305,6 @@ fn server_said(code: &str, error: &Error, address: &Address) -> (String, Option<
             "08" | "57" => waits("the server went away".into()),
             "53" => waits("the server is short of memory, disk or connections".into()),
             "25" => waits("the session was ended by the server".into()),
-            "23" | "22" | "P0" | "44" | "09" => mend(
-                "a constraint or a trigger of the database refused a row; nothing was changed".into(),
-                "look at the constraint that the cause names: it belongs to the control tables or to the application",
-            ),
             "XX" => mend(
                 "the server reports damage inside".into(),
                 "look into the server's log; check its disks and files",

@@ -21,7 +21,7 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<()
     let mut statement = transaction.prepare_cached(sql::LOG_WRITE)?;
     for row in rows {
         let facts = &row.facts;
-        statement.execute(params![
+        let written = statement.execute(params![
             row.message_key,
             row.direction,
             row.connection_point,
@@ -62,7 +62,8 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<()
             row.host,
             stamp(row.updated_at),
             facts.resend_of
-        ])?;
+        ]);
+        written.map_err(|error| Trouble::from(error).of(sql::LOG_WRITE))?;
     }
     Ok(())
 }

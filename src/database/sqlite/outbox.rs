@@ -16,7 +16,7 @@ use crate::database::{
 };
 use crate::domain::message::{Entry, Payload};
 
-use super::trouble::Trouble;
+use super::trouble::{Trouble, of_commit};
 use super::values::{json_ids, read_time, stamp, stamp_if};
 use super::{log, read, write};
 
@@ -186,8 +186,9 @@ pub(super) fn present(connection: &mut Connection, entry_ids: &[i64]) -> Result<
 /// Flag 9 becomes 0; answers the ids that were changed.
 pub(super) fn reset(connection: &mut Connection, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {
     let transaction = write(connection)?;
-    let changed = ids_of(&transaction, sql::OUTBOX_RESET, entry_ids)?;
-    transaction.commit()?;
+    let changed = ids_of(&transaction, sql::OUTBOX_RESET, entry_ids);
+    let changed = changed.map_err(|trouble| trouble.of(sql::OUTBOX_RESET))?;
+    transaction.commit().map_err(of_commit)?;
     Ok(changed)
 }
 
@@ -214,9 +215,13 @@ pub(super) fn purge(
         }
     }
     let json = json_ids(&ids);
-    prepare(&transaction, sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
-    let deleted = prepare(&transaction, sql::OUTBOX_PURGE)?.execute([&json])?;
-    transaction.commit()?;
+    let run = |statement| -> Result<usize, Trouble> {
+        let changed = prepare(&transaction, statement)?.execute([&json]);
+        changed.map_err(|error| Trouble::from(error).of(statement))
+    };
+    run(sql::OUTBOX_PURGE_HEADERS)?;
+    let deleted = run(sql::OUTBOX_PURGE)?;
+    transaction.commit().map_err(of_commit)?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
@@ -305,11 +310,13 @@ pub(super) fn backlog(
 pub(super) fn settle(connection: &mut Connection, settle: &Settle) -> Result<Settled, Trouble> {
     let transaction = write(connection)?;
     let settled = flag(&transaction, &settle.accepted, &settle.failed)?;
+    let settle = settle.without(&settled.left());
     log::write(&transaction, &settle.log)?;
     let mut statement = transaction.prepare_cached(sql::ATTEMPT_WRITE)?;
-    settle.attempts.iter().try_for_each(|row| write_attempt(&mut statement, row))?;
+    let written = settle.attempts.iter().try_for_each(|row| write_attempt(&mut statement, row));
+    written.map_err(|trouble| trouble.of(sql::ATTEMPT_WRITE))?;
     drop(statement);
-    transaction.commit()?;
+    transaction.commit().map_err(of_commit)?;
     Ok(settled)
 }
 
@@ -318,10 +325,11 @@ fn flag(transaction: &Transaction<'_>, accepted: &[i64], failed: &[i64]) -> Resu
     let changed = |statement, ids: &[i64]| -> Result<HashSet<i64>, Trouble> {
         let mut changed = HashSet::with_capacity(ids.len());
         if !ids.is_empty() {
-            for_each(transaction, statement, params![json_ids(ids)], &mut |row| {
+            let answer = for_each(transaction, statement, params![json_ids(ids)], &mut |row| {
                 changed.insert(row.get(0)?);
                 Ok(())
-            })?;
+            });
+            answer.map_err(|error| Trouble::from(error).of(statement))?;
         }
         Ok(changed)
     };
@@ -340,9 +348,17 @@ fn flag(transaction: &Transaction<'_>, accepted: &[i64], failed: &[i64]) -> Resu
         flags.insert(row.get(0)?, row.integer(1)?);
         Ok(())
     })?;
+    // A trigger with RAISE(IGNORE) leaves a row out of an UPDATE without a word.
+    let is = |id: &i64, wanted: &[i64]| {
+        flags.get(id).is_some_and(|flag| flag.is_some_and(|flag| wanted.contains(&flag)))
+    };
+    let left_accepted = other_accepted.iter().filter(|id| is(id, &[0, 9]));
+    let left_failed = other_failed.iter().filter(|id| is(id, &[0]));
     Ok(Settled {
-        already_flagged: other_accepted.into_iter().filter(|id| flags.get(id) == Some(&Some(1))).collect(),
+        unchanged: left_accepted.chain(left_failed).copied().collect(),
+        already_flagged: other_accepted.iter().copied().filter(|id| is(id, &[1])).collect(),
         gone: looked_up.into_iter().filter(|id| !flags.contains_key(id)).collect(),
+        locked: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use rusqlite::{Error, ErrorCode};
 
 use crate::database::DatabaseError;
+use crate::database::said::{name_of, words};
 
 use super::BUSY_TIMEOUT;
 
@@ -13,6 +14,9 @@ use super::BUSY_TIMEOUT;
 pub(super) enum Trouble {
     #[error(transparent)]
     Sqlite(#[from] Error),
+    /// The same, of a statement that has a name.
+    #[error("{0}")]
+    Statement(&'static str, #[source] Error),
     #[error(transparent)]
     File(#[from] io::Error),
     /// Another file is at the path.
@@ -26,21 +30,37 @@ pub(super) enum Trouble {
 const READONLY_DBMOVED: i32 = rusqlite::ffi::SQLITE_READONLY_DBMOVED;
 
 impl Trouble {
+    /// Names the statement that it is of.
+    pub(super) fn of(self, statement: &'static str) -> Self {
+        match self {
+            Self::Sqlite(error) => Self::Statement(name_of(statement), error),
+            other => other,
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Sqlite(error) | Self::Statement(_, error) => Some(error),
+            Self::File(_) | Self::Replaced | Self::Mend { .. } => None,
+        }
+    }
+
     /// The connection is of no use any more: the next call opens the file anew.
     pub(super) fn needs_reopening(&self) -> bool {
         match self {
             Self::Replaced | Self::File(_) => true,
-            Self::Sqlite(Error::SqliteFailure(code, _)) => {
+            Self::Sqlite(Error::SqliteFailure(code, _))
+            | Self::Statement(_, Error::SqliteFailure(code, _)) => {
                 code.extended_code == READONLY_DBMOVED
                     || matches!(code.code, ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
             }
-            Self::Sqlite(_) | Self::Mend { .. } => false,
+            Self::Sqlite(_) | Self::Statement(..) | Self::Mend { .. } => false,
         }
     }
 
     /// A constraint, a type or a trigger refused the values of a row.
     fn is_about_rows(&self) -> bool {
-        matches!(self, Self::Sqlite(Error::SqliteFailure(code, _)) if matches!(
+        matches!(self.error(), Some(Error::SqliteFailure(code, _)) if matches!(
             code.code,
             ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
     }
@@ -65,7 +85,7 @@ impl Trouble {
 
     fn cause(self) -> Option<anyhow::Error> {
         match self {
-            Self::Sqlite(error) => Some(error.into()),
+            Self::Sqlite(error) | Self::Statement(_, error) => Some(error.into()),
             Self::File(error) => Some(error.into()),
             Self::Replaced | Self::Mend { .. } => None,
         }
@@ -81,14 +101,29 @@ impl Trouble {
                 ("the file cannot be reached; nothing was changed, the agent tries again".into(), None)
             }
             Self::Mend { what, remedy } => (what.clone(), Some(remedy.clone())),
-            Self::Sqlite(Error::SqliteFailure(code, _)) => failure(*code, timeout_seconds),
+            Self::Sqlite(Error::SqliteFailure(code, said))
+            | Self::Statement(_, Error::SqliteFailure(code, said)) => {
+                let statement = if let Self::Statement(name, _) = self { name } else { "" };
+                let (what, remedy) = failure(*code, timeout_seconds);
+                match said {
+                    Some(said) if remedy.is_some() => {
+                        (format!("{what}: {}", words(statement, said, &[])), remedy)
+                    }
+                    _ => (what, remedy),
+                }
+            }
             // A statement that does not fit the tables, or a value of a type that a column of ours should not have.
-            Self::Sqlite(_) => (
+            Self::Sqlite(_) | Self::Statement(..) => (
                 "the tables are not as the agent needs them".into(),
                 Some("run 'bodrelay check': it names the table, column or script that is missing".into()),
             ),
         }
     }
+}
+
+/// Of a COMMIT, where what was deferred is looked at.
+pub(super) fn of_commit(error: Error) -> Trouble {
+    Trouble::Statement("commit", error)
 }
 
 fn failure(code: rusqlite::ffi::Error, timeout_seconds: u64) -> (String, Option<String>) {
@@ -120,7 +155,8 @@ fn failure(code: rusqlite::ffi::Error, timeout_seconds: u64) -> (String, Option<
         ),
         ErrorCode::ConstraintViolation => mend(
             "a constraint or a trigger of the database refused a row; nothing was changed",
-            "look at the constraint that the cause names: it belongs to the control tables or to the application",
+            "look at what the server names: the constraint or trigger belongs to the application or to the control tables; \
+             mend it, or the row",
         ),
         _ => mend(
             "the database refused the statement",

@@ -1,0 +1,188 @@
+//! One row that the database refuses, keeps locked or leaves as it is: the real agent goes on with all others, says which
+//! row it is and in the server's own words why, sends nothing twice, and heals when the cause is gone.
+
+mod site;
+
+use bodrelay::simulator::Options;
+use bodrelay::simulator::script::Fault;
+use site::{Agent, Entry, Site};
+
+/// More than may be unsettled, so that posting would stop.
+const MANY: i64 = 1_600;
+
+fn entries(documents: std::ops::RangeInclusive<i64>) -> Vec<Entry> {
+    documents.map(|document| Entry::new(&format!("ITEM-{document}"), 1)).collect()
+}
+
+fn sites() -> [Site; 2] {
+    [Site::new(), Site::on_postgres(Options::default())]
+}
+
+/// A trigger on a table that acts where a condition holds of the new row: it raises, or leaves the row out.
+fn trigger(site: &Site, name: &str, event: &str, table: &str, condition: &str, raises: bool) {
+    let condition = condition.replace("new.", "NEW.");
+    match &site.server {
+        None => {
+            let act = if raises { "RAISE(ABORT, 'the audit says no')" } else { "RAISE(IGNORE)" };
+            site.sql(&format!(
+                "CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} BEGIN SELECT {act}; END"
+            ));
+        }
+        Some(_) => {
+            let act = if raises { "RAISE EXCEPTION 'the audit says no'" } else { "RETURN NULL" };
+            site.sql(&format!(
+                "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN {act}; END IF; \
+                 RETURN NEW; END $$; \
+                 CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+            ));
+        }
+    }
+}
+
+fn drop_trigger(site: &Site, name: &str, table: &str) {
+    match &site.server {
+        None => site.sql(&format!("DROP TRIGGER {name}")),
+        Some(_) => site.sql(&format!("DROP TRIGGER {name} ON {table}")),
+    }
+}
+
+fn finding(site: &Site, code: &str) -> Option<String> {
+    site.text(&format!(
+        "SELECT finding_text FROM bodrelay_finding WHERE code = '{code}' AND cleared_at IS NULL"
+    ))
+}
+
+fn posts(site: &Site) -> usize {
+    usize::try_from(site.simulator.ledger().counts().posts).unwrap()
+}
+
+/// Until all rows but one are flagged, and the finding says what it should; then `mend` mends it.
+fn stops_only_itself(site: &Site, agent: &mut Agent, row: i64, code: &str, words: &[&str], mend: impl Fn()) {
+    agent.until("all others are flagged", || site.waiting() == 1);
+    assert_eq!(site.flag(row), Some(0));
+    let all = usize::try_from(site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY")).unwrap();
+    agent.until("the finding", || finding(site, code).is_some());
+    let text = finding(site, code).unwrap();
+    for word in words.iter().copied().chain([&*format!("C_ID {row} (document ITEM-")]) {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert_eq!(site.states_of(row), [] as [&str; 0], "flag and log row are one transaction");
+    assert_eq!(posts(site), all);
+    mend();
+    agent.until("it heals", || site.is_drained());
+    agent.until("the finding is over", || finding(site, code).is_none());
+    assert_eq!(site.states_of(row), ["accepted"]);
+    assert_eq!(posts(site), all, "nothing is sent twice");
+    assert!(!site.has_finding("SENT_BEFORE") && !site.has_finding("ANOTHER_SENDER"));
+    assert!(!site.has_finding("DATABASE_UNAVAILABLE"), "the database is well");
+}
+
+#[test]
+fn a_row_that_a_trigger_refuses_stops_only_itself() {
+    for site in sites() {
+        let ids = site.insert_all(&entries(1..=MANY));
+        trigger(&site, "no", "UPDATE", "COR_OUTBOX_ENTRY", &format!("new.C_ID = {}", ids[250]), true);
+        let mut agent = site.start();
+        let words =
+            ["in outbox_settle_accepted, the server says: \"the audit says no\"", "none is sent again"];
+        stops_only_itself(&site, &mut agent, ids[250], "ROWS_NOT_SETTLED", &words, || {
+            drop_trigger(&site, "no", "COR_OUTBOX_ENTRY");
+        });
+        agent.term();
+    }
+}
+
+#[test]
+fn a_row_that_the_message_log_refuses_stops_only_itself() {
+    for site in sites() {
+        let ids = site.insert_all(&entries(1..=300));
+        trigger(&site, "no", "INSERT", log_of(&site), &format!("new.entry_id = {}", ids[7]), true);
+        let mut agent = site.start();
+        let words = ["in log_write, the server says: \"the audit says no\""];
+        stops_only_itself(&site, &mut agent, ids[7], "ROWS_NOT_SETTLED", &words, || {
+            drop_trigger(&site, "no", log_of(&site));
+        });
+        agent.term();
+    }
+}
+
+fn log_of(site: &Site) -> &'static str {
+    if site.server.is_some() { "bodrelay.bodrelay_message_log" } else { "bodrelay_message_log" }
+}
+
+#[test]
+fn a_row_that_an_update_leaves_as_it_is_is_told_and_not_sent_again() {
+    for site in sites() {
+        let ids = site.insert_all(&entries(1..=300));
+        trigger(&site, "leaves", "UPDATE", "COR_OUTBOX_ENTRY", &format!("new.C_ID = {}", ids[7]), false);
+        let mut agent = site.start();
+        stops_only_itself(
+            &site,
+            &mut agent,
+            ids[7],
+            "ROWS_UNCHANGED",
+            &["leaves the flag as it was"],
+            || {
+                drop_trigger(&site, "leaves", "COR_OUTBOX_ENTRY");
+            },
+        );
+        agent.term();
+    }
+}
+
+/// Each restart tries it once more, and it stays known as sent.
+#[test]
+fn a_restart_knows_a_refused_row_as_sent() {
+    let site = Site::new();
+    let ids = site.insert_all(&entries(1..=50));
+    trigger(&site, "no", "UPDATE", "COR_OUTBOX_ENTRY", &format!("new.C_ID = {}", ids[7]), true);
+    for _ in 0..2 {
+        let mut agent = site.start();
+        agent.until("all others are flagged", || site.waiting() == 1);
+        agent.until("the finding", || finding(&site, "ROWS_NOT_SETTLED").is_some());
+        agent.term();
+    }
+    drop_trigger(&site, "no", "COR_OUTBOX_ENTRY");
+    assert_eq!(site.once(), 0);
+    assert_eq!((site.waiting(), posts(&site)), (0, 50));
+}
+
+#[test]
+fn a_row_that_somebody_keeps_locked_stops_only_itself() {
+    let site = Site::on_postgres(Options::default());
+    let server = site.server.as_ref().unwrap();
+    let ids = site.insert_all(&entries(1..=300));
+    let (holder, _) = server.insert_open(&[], site.tenant_id());
+    server.run(&holder, "SET LOCAL application_name = 'a long report'");
+    server.run(&holder, &format!("SELECT FROM cor_outbox_entry WHERE c_id = {} FOR UPDATE", ids[7]));
+    let holder = std::cell::Cell::new(Some(holder));
+    let mut agent = site.start();
+    let words = ["program 'a long report'", "user postgres", "in a transaction since 2"];
+    stops_only_itself(&site, &mut agent, ids[7], "ROWS_LOCKED", &words, || {
+        server.commit(holder.take().unwrap());
+    });
+    agent.term();
+}
+
+#[test]
+fn a_message_that_waits_and_that_the_log_refuses_is_told() {
+    let site = Site::new();
+    site.simulator.add_fault(Fault::refuse(503).times(1_000));
+    let ids = site.insert_all(&entries(1..=20));
+    trigger(&site, "no", "INSERT", "bodrelay_message_log", &format!("new.entry_id = {}", ids[7]), true);
+    let mut agent = site.start();
+    agent.until("the others are logged", || site.log().len() == 19);
+    agent.until("the finding", || finding(&site, "LOG_NOT_WRITTEN").is_some());
+    let text = finding(&site, "LOG_NOT_WRITTEN").unwrap();
+    for words in
+        [&*format!("C_ID {} (document ITEM-8)", ids[7]), "in log_write, the server says: \"the audit"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    drop_trigger(&site, "no", "bodrelay_message_log");
+    agent.until("it is logged", || site.states_of(ids[7]) == ["pending"]);
+    agent.until("the finding is over", || finding(&site, "LOG_NOT_WRITTEN").is_none());
+    site.simulator.clear_faults();
+    agent.until("nothing waits", || site.is_drained());
+    agent.term();
+}
