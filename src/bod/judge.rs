@@ -3,6 +3,7 @@
 //! Pure and total: every entry gets a verdict, an identity and a message id, and whatever could be told of it even
 //! where it fails. The checks themselves are in `checks`, each with the code and words of its own failure.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::domain::ids::{Digest, DocumentType, IdentityDigest, LaneKey, derived_
 use crate::domain::message::{
     Encoding, Entry, Facts, Judged, Parameters, Parcel, Park, Payload, Verdict, Warning,
 };
+use crate::domain::outside::printable;
 use crate::domain::plan::{ConnectionPoint, Document, OrderBy, WireEncoding};
 
 /// ION crops a longer message id, and then no repeat can be told (spec/ims.md §5.1).
@@ -87,14 +89,23 @@ fn message_id(
 ) -> (String, bool) {
     let given = headers.get("MessageId");
     if let Some(given) = given {
-        if given.chars().count() <= MESSAGE_ID_CHARACTERS {
+        let acts = matches!(printable(given), Cow::Owned(_));
+        if !acts && given.chars().count() <= MESSAGE_ID_CHARACTERS {
             return (given.to_owned(), true);
         }
-        let text = format!(
-            "the header MessageId has more than {MESSAGE_ID_CHARACTERS} characters, which ION crops; a derived id is \
-             used instead"
-        );
-        warnings.push(Warning { code: "MESSAGE_ID_TOO_LONG", text });
+        let (code, what) = match acts {
+            true => {
+                ("MESSAGE_ID_UNFIT", "holds control characters, which act on screens and in logs".to_owned())
+            }
+            false => {
+                let what = format!("has more than {MESSAGE_ID_CHARACTERS} characters, which ION crops");
+                ("MESSAGE_ID_TOO_LONG", what)
+            }
+        };
+        warnings.push(Warning {
+            code,
+            text: format!("the header MessageId {what}; a derived id is used instead"),
+        });
     }
     let (tenant, logical_id) = (&point.tenant_id, &point.logical_id);
     (derived_message_id(tenant, logical_id, entry.entry_id, &entry.created, identity), false)

@@ -107,7 +107,7 @@ async fn look_in(
     let mut plan =
         Plan::read(&control, &Surroundings { location: &site.config.agent.location, ions: &site.tenants });
     plan.refuse_composing(survey.script, SCRIPT_COMPOSES);
-    settings(site, &control, &plan, &served_by, section);
+    settings(site, database, &control, &plan, &served_by, section);
     for point in plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off) {
         if let Err(error) = point_work(point, database, survey.now, section).await {
             section.finds(for_point(&point.name, &error));
@@ -202,7 +202,14 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
 }
 
 /// The control tables as the agent will take them.
-fn settings(site: &Site, control: &ControlTables, plan: &Plan, hosts: &[HostRow], section: &mut Section) {
+fn settings(
+    site: &Site,
+    database: &dyn Database,
+    control: &ControlTables,
+    plan: &Plan,
+    hosts: &[HostRow],
+    section: &mut Section,
+) {
     let ion_is_broken = |name: &str| {
         control.connection_points.iter().any(|row| {
             row.connection_point == name
@@ -226,9 +233,9 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, hosts: &[HostRow]
         section.finds(Notice::new("NO_DOCUMENTS", severity, Some(&point.name), "documents").says(
             "bodrelay_document has no row of direction 'out' for it: nothing is sent",
             format!(
-                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{}', 'out', \
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ({}, 'out', \
                  'Sync', 'SalesOrder'), one row for each document type.",
-                point.name
+                database.quoted(&point.name)
             ),
         ));
     }
@@ -237,13 +244,16 @@ fn settings(site: &Site, control: &ControlTables, plan: &Plan, hosts: &[HostRow]
             "receive_mode = 'on', but bodrelay_document has no row of direction 'in' for it that is enabled: ION is \
              answered with 412",
             format!(
-                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'in', \
-                 'Sync', 'SalesOrder'), one row for each document type."
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ({}, 'in', \
+                 'Sync', 'SalesOrder'), one row for each document type.",
+                database.quoted(name)
             ),
         ));
     }
     let locations = hosts.iter().map(|row| &*row.location_name).collect();
-    for notice in unserved(&site.name, control, plan, &site.config.agent.location, &locations) {
+    for notice in unserved(&site.name, control, plan, &site.config.agent.location, &locations, &|text| {
+        database.quoted(text)
+    }) {
         section.finds(notice);
     }
     let on = |mode| plan.connection_points.values().filter(|point| point.send_mode == mode).count();

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::app;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, Survey};
+use crate::domain::outside::printable;
 use crate::domain::plan::{ConnectionPointRow, ControlTables};
 use crate::ims::credentials::Source;
 
@@ -46,7 +47,7 @@ fn put(page: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// What would break a table of Markdown, or a terminal.
 fn cell(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().replace('|', "\\|")
+    printable(text).replace('|', "\\|")
 }
 
 fn row(page: &mut String, cells: &[String]) {

@@ -9,6 +9,7 @@ use comfy_table::Table;
 use crate::app;
 use crate::config::Config;
 use crate::database::{Database, LogFilter, LogRow};
+use crate::domain::outside::printable;
 
 /// Filters; those that are given must all hold.
 #[derive(Debug, clap::Args)]
@@ -184,9 +185,9 @@ fn why(row: &LogRow) -> String {
     }
 }
 
-/// Ids come from documents: what a terminal would take as a command is shown as a blank.
+/// Ids come from documents: what a terminal would take as a command is shown as an escape.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(text).into_owned()
 }
 
 fn lines(rows: &[(String, LogRow)]) -> String {

@@ -14,6 +14,7 @@ use crate::domain::change::RowChange;
 use crate::domain::holes::{Span, Transactions};
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::{Entry, Facts};
+use crate::domain::outside;
 use crate::domain::plan::ControlTables;
 
 pub mod compose;
@@ -78,6 +79,11 @@ pub type Result<T> = std::result::Result<T, DatabaseError>;
 /// an error after which nothing of it is.
 #[async_trait]
 pub trait Database: Send + Sync {
+    /// A value in a statement that somebody is to type, as a literal of the dialect.
+    fn quoted(&self, text: &str) -> String {
+        outside::quoted(text)
+    }
+
     /// Which database this is, what time it says, and what its tables lack.
     async fn survey(&self) -> Result<Survey>;
 

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use crate::config::DatabaseSettings;
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::Entry;
+use crate::domain::outside;
 use crate::domain::plan::ControlTables;
 
 use super::{
@@ -153,6 +154,10 @@ impl Mssql {
 
 #[async_trait]
 impl Database for Mssql {
+    fn quoted(&self, text: &str) -> String {
+        outside::national(text)
+    }
+
     async fn survey(&self) -> Result<Survey> {
         on!(self.control, "survey", |session| survey::survey(session))
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::outside::is_name;
+
 /// A verb and a noun, written `Verb.Noun` in headers, URLs and logs (spec/bod.md §1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentType {
@@ -21,6 +23,12 @@ impl DocumentType {
     pub fn parse(bod_type: &str) -> Option<Self> {
         let (verb, noun) = bod_type.split_once('.')?;
         (!verb.is_empty() && !noun.is_empty()).then(|| Self::new(verb, noun))
+    }
+
+    /// Whether it can be the type of a document, so that a statement may be offered that lists it: the characters of XML
+    /// names, and room in `bodrelay_document`.
+    pub fn is_plausible(&self) -> bool {
+        is_name(&self.verb, 30) && is_name(&self.noun, 100)
     }
 
     /// Acknowledge, Show and Confirm.BOD follow from a request and are never judged by ION's list (spec/bod.md §4).

@@ -20,6 +20,7 @@ pub mod message;
 pub mod meter;
 pub mod notice;
 pub mod outcome;
+pub mod outside;
 pub mod pace;
 pub mod plan;
 pub mod routing;

@@ -1,6 +1,10 @@
 //! What the operator should hear of: the content of a finding, raised or cleared.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+use super::outside::printable_lines;
 
 /// Codes of what happened once, not of what is so: each is over when it has not happened again for days.
 const EVENTS: &[&str] = &[
@@ -21,9 +25,11 @@ const EVENTS: &[&str] = &[
     "INSTANCES_DIFFER",
     "JOURNAL_LOST",
     "JOURNAL_RESTORED",
+    "LISTENER_CROWDED",
     "LOG_NOT_READ_WHOLE",
     "MESSAGE_IDS_REUSED",
     "MESSAGE_ID_TOO_LONG",
+    "MESSAGE_ID_UNFIT",
     "NO_DOCUMENT_ID",
     "RECEIVED_NOT_LISTED",
     "RECEIVED_UNFIT",
@@ -93,6 +99,13 @@ impl Severity {
     }
 }
 
+fn printed(text: String) -> String {
+    match printable_lines(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(printed) => printed,
+    }
+}
+
 impl Notice {
     pub fn new(
         code: &'static str,
@@ -104,17 +117,17 @@ impl Notice {
             code,
             severity,
             connection_point: point.map(str::to_owned),
-            subject: subject.into(),
+            subject: printed(subject.into()),
             text: String::new(),
             remedy: String::new(),
             cleared: false,
         }
     }
 
-    /// What is so, and what to do about it.
+    /// What is so, and what to do about it. Whatever a document put into them acts nowhere.
     pub fn says(mut self, text: impl Into<String>, remedy: impl Into<String>) -> Self {
-        self.text = text.into();
-        self.remedy = remedy.into();
+        self.text = printed(text.into());
+        self.remedy = printed(remedy.into());
         self
     }
 

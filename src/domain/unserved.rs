@@ -10,13 +10,14 @@ pub const CODES: [&str; 4] =
     ["DOCUMENT_WITHOUT_POINT", "NOTHING_SWITCHED_ON", "NO_CONNECTION_POINT", "OTHER_LOCATION"];
 
 /// Looks through the tables of a database from an agent of `location`. `locations` are those of all agents that ever
-/// served it: what one of them carries is no business of the others.
+/// served it: what one of them carries is no business of the others. `quoted` writes a literal of the database.
 pub fn unserved(
     database: &str,
     tables: &ControlTables,
     plan: &Plan,
     location: &str,
     locations: &BTreeSet<&str>,
+    quoted: &dyn Fn(&str) -> String,
 ) -> Vec<Notice> {
     let mut notices: Vec<Notice> = tables.documents_without_point().collect();
     notices.extend(elsewhere(tables, plan, location, locations));
@@ -26,8 +27,9 @@ pub fn unserved(
             "bodrelay_connection_point has no row: there is nothing to do",
             format!(
                 "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id) VALUES \
-                 ('wms', '{location}', 'the tenant of the .ionapi file', 'lid://infor.ims.wms'); the examples of \
-                 'bodrelay sql' go on from there."
+                 ('wms', {}, 'the tenant of the .ionapi file', 'lid://infor.ims.wms'); the examples of \
+                 'bodrelay sql' go on from there.",
+                quoted(location)
             ),
         ));
     } else if !plan.connection_points.is_empty() && !has(SendMode::On) && plan.inbound.is_empty() {

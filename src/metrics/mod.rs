@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::domain::meter::{EndpointReading, JournalMeter, PointReading, ReceivedReading, Unfinished};
+use crate::domain::outside::printable;
 
 mod listen;
 mod render;
@@ -115,6 +116,5 @@ impl Reading {
 }
 
 fn say(reasons: &mut String, what: &str, why: &str) {
-    let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let _ = writeln!(reasons, "{what}: {why}");
+    let _ = writeln!(reasons, "{what}: {}", printable(why));
 }

@@ -294,8 +294,9 @@ impl Desk {
                 "receive_mode = 'on', but bodrelay_document has no row of direction 'in' for it that is enabled: ION is \
                  answered with 412",
                 format!(
-                    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'in', \
-                     'Sync', 'SalesOrder'), one row for each document type."
+                    "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ({}, 'in', \
+                     'Sync', 'SalesOrder'), one row for each document type.",
+                    self.database.quoted(name)
                 ),
             );
             self.findings.hold(no_documents, inbound.documents.is_empty(), now);

@@ -52,15 +52,17 @@ impl Desk {
             format!("it is paused since {}: nothing is sent", shown(since.unwrap_or(now))),
             format!(
                 "If nobody needs the pause any more: INSERT INTO bodrelay_command (command, connection_point) VALUES \
-                 ('resume', '{name}')"
+                 ('resume', {})",
+                self.database.quoted(name)
             ),
         );
         self.findings.hold(paused, since.is_some(), now);
         let no_documents = Notice::new("NO_DOCUMENTS", Severity::Error, Some(name), "documents").says(
             "bodrelay_document has no row of direction 'out' for it: nothing is sent",
             format!(
-                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'out', \
-                 'Sync', 'SalesOrder'), one row for each document type."
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ({}, 'out', \
+                 'Sync', 'SalesOrder'), one row for each document type.",
+                self.database.quoted(name)
             ),
         );
         self.findings.hold(no_documents, point.lacks_documents, now);
@@ -123,10 +125,10 @@ impl Desk {
                 ),
                 format!(
                     "If another program has dealt with them: UPDATE bodrelay_connection_point SET send_rows_from = (a \
-                     time) WHERE connection_point = '{}'. How many of which type: SELECT C_HEADER_VALUE, count(*) FROM \
+                     time) WHERE connection_point = {}. How many of which type: SELECT C_HEADER_VALUE, count(*) FROM \
                      COR_OUTBOX_HEADERS JOIN COR_OUTBOX_ENTRY ON C_ID = C_OUTBOX_ID WHERE C_HEADER_KEY = 'BODType' AND \
                      C_WAS_PROCESSED = 0 GROUP BY C_HEADER_VALUE.",
-                    point.connection_point
+                    self.database.quoted(&point.connection_point)
                 ),
             );
         self.findings.hold(notice, first.is_some(), now);
@@ -150,7 +152,9 @@ impl Desk {
         }
         let others = hosts.iter().filter(|row| row.host != self.identity.host);
         let locations = others.clone().map(|row| &*row.location_name).collect();
-        let mut found = unserved(&self.name, tables, plan, &self.identity.location, &locations);
+        let mut found = unserved(&self.name, tables, plan, &self.identity.location, &locations, &|text| {
+            self.database.quoted(text)
+        });
         let by_database = now + ahead.unwrap_or_default();
         self.another_refuses =
             others.clone().any(|row| row.state == "refused" && !is_silent(row, by_database));

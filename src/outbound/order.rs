@@ -115,7 +115,9 @@ impl Outbound {
             if mode == Mode::Run && now < point.orders_wanted_since + PATIENCE_MS {
                 return;
             }
-            let old = point.orders.get(&noun).map_or("", |applies| applies.order_by.as_str());
+            let site = point.site;
+            let database = self.sites[site].database.clone();
+            let old = self.point(number).orders.get(&noun).map_or("", |applies| applies.order_by.as_str());
             self.notices.push(finding.says(
                 format!(
                     "order_by of {noun} is {wanted} in bodrelay_document, and its documents still go by {old}: \
@@ -125,9 +127,11 @@ impl Outbound {
                 format!(
                     "It changes by itself as soon as nothing is. What stands in the way: TYPE_SUSPENDED and rows without \
                      headers, if there are any, and SELECT * FROM \
-                     bodrelay_message_log WHERE connection_point = '{name}' AND noun = '{noun}' AND state IN ('pending', \
+                     bodrelay_message_log WHERE connection_point = {} AND noun = {} AND state IN ('pending', \
                      'in_flight', 'failed'); resubmit or discard what failed and holds others. Where documents never stop \
-                     coming, pause what writes them for a moment."
+                     coming, pause what writes them for a moment.",
+                    database.quoted(&name),
+                    database.quoted(&noun)
                 ),
             ));
             return;

@@ -114,7 +114,10 @@ impl Outbound {
                 open.verify = true;
             }
         }
-        if let Some(notice) = log_not_read_whole(self.point(number).name(), &restored.rebuilt) {
+        let point = self.point(number);
+        let (name, site) = (point.name().to_owned(), point.site);
+        let quoted = self.sites[site].database.quoted(&name);
+        if let Some(notice) = log_not_read_whole(&name, &quoted, &restored.rebuilt) {
             self.notices.push(notice);
         }
         self.restore_orders(number, restored.orders);
@@ -283,7 +286,7 @@ async fn restore(
 }
 
 /// The message log had more than a start may read.
-fn log_not_read_whole(name: &str, rebuilt: &Rebuilt) -> Option<Notice> {
+fn log_not_read_whole(name: &str, quoted: &str, rebuilt: &Rebuilt) -> Option<Notice> {
     let states: Vec<&str> = rebuilt.cut.iter().map(|state| state.as_str()).collect();
     let notice = Notice::new("LOG_NOT_READ_WHOLE", Severity::Warning, Some(name), "bodrelay_message_log");
     (!states.is_empty()).then(|| {
@@ -296,7 +299,7 @@ fn log_not_read_whole(name: &str, rebuilt: &Rebuilt) -> Option<Notice> {
                 rebuild::MOST
             ),
             format!(
-                "Look at the older ones: SELECT * FROM bodrelay_message_log WHERE connection_point = '{name}' AND state \
+                "Look at the older ones: SELECT * FROM bodrelay_message_log WHERE connection_point = {quoted} AND state \
                  IN ('{}') ORDER BY seen_at. Acknowledge this finding when they are clear.",
                 states.join("', '")
             ),

@@ -19,6 +19,8 @@ const REASON: &str = "unlisted";
 const TYPES: usize = 20;
 /// Rows that one sweep judges again, and no more than half of what it takes: others are to come.
 const AGAIN: i64 = 100;
+/// Characters of a type that a finding repeats.
+const SHOWN: usize = 150;
 /// Before all rows.
 pub(super) const FIRST: (String, i64) = (String::new(), i64::MIN);
 /// Rows of a type that are looked at once its lowest one is gone.
@@ -104,22 +106,33 @@ impl Outbound {
     pub(super) fn not_listed(&mut self, number: PointNumber, document_type: &str) {
         let point = self.point(number);
         point.unlisted.insert(document_type.to_owned(), TOURS);
-        let name = point.name().to_owned();
+        let (name, site) = (point.name().to_owned(), point.site);
         let notice = type_not_listed(&name, document_type);
-        let Some((verb, noun)) = document_type.split_once('.') else {
+        let Some(listed) = DocumentType::parse(document_type) else {
             return self.notices.push(notice.says(
                 "rows wait of which neither the header BODType nor the document tells the type; they stay 0",
                 "The finding BODTYPE_MALFORMED names one of them. Correct what writes them, then the rows themselves; \
                  rows that nobody needs: set C_WAS_PROCESSED to 9.",
             ));
         };
-        self.notices.push(notice.says(
-            format!("rows of type {document_type} wait: bodrelay_document does not list it for {name}; they stay 0"),
-            format!(
-                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ('{name}', 'out', \
-                 '{verb}', '{noun}'); the rows are then sent. Or set enabled = 0 in such a row to leave them alone \
-                 knowingly."
+        let shown: String = document_type.chars().take(SHOWN).collect();
+        let database = &self.sites[site].database;
+        let remedy = match listed.is_plausible() {
+            true => format!(
+                "INSERT INTO bodrelay_document (connection_point, direction, verb, noun) VALUES ({}, 'out', {}, {}); the \
+                 rows are then sent. Or set enabled = 0 in such a row to leave them alone knowingly.",
+                database.quoted(&name),
+                database.quoted(&listed.verb),
+                database.quoted(&listed.noun)
             ),
+            // Whoever wrote it may have meant something else by it.
+            false => "This is no name of a document type, so do not list it. Correct what writes the header BODType, then \
+                      the rows themselves; rows that nobody needs: set C_WAS_PROCESSED to 9."
+                .to_owned(),
+        };
+        self.notices.push(notice.says(
+            format!("rows of type {shown} wait: bodrelay_document does not list it for {name}; they stay 0"),
+            remedy,
         ));
     }
 

@@ -81,9 +81,10 @@ fn cannot(job: &Job, target: &Target) -> Option<String> {
     match settings.documents.get(&DocumentType::new("Confirm", "BOD")) {
         Some(document) if document.enabled => None,
         _ => Some(format!(
-            "Confirm.BOD is not listed for {0}, so it would not be sent: INSERT INTO bodrelay_document (connection_point, \
-             direction, verb, noun) VALUES ('{0}', 'out', 'Confirm', 'BOD')",
-            settings.name
+            "Confirm.BOD is not listed for {}, so it would not be sent: INSERT INTO bodrelay_document (connection_point, \
+             direction, verb, noun) VALUES ({}, 'out', 'Confirm', 'BOD')",
+            settings.name,
+            job.database.quoted(&settings.name)
         )),
     }
 }
