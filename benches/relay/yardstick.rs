@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use bodrelay::ims::oauth1::percent_encoded;
 use bodrelay::simulator::{Options, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -75,14 +76,18 @@ fn token(simulator: &Simulator) -> Anyhow<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     runtime.block_on(async {
-        let answer: serde_json::Value = reqwest::Client::new()
+        let encoded = |name: &str| percent_encoded(&field(name));
+        let form = format!("grant_type=password&username={}&password={}", encoded("saak"), encoded("sask"));
+        let answer = reqwest::Client::new()
             .post(format!("{}{}", field("pu"), field("ot")))
-            .basic_auth(field("ci"), Some(field("cs")))
-            .form(&[("grant_type", "password"), ("username", &field("saak")), ("password", &field("sask"))])
+            .basic_auth(encoded("ci"), Some(encoded("cs")))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
             .send()
             .await?
-            .json()
+            .text()
             .await?;
+        let answer: serde_json::Value = serde_json::from_str(&answer)?;
         Ok(answer["access_token"].as_str().unwrap_or_default().to_owned())
     })
 }

@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::outcome::Answer;
+use crate::domain::outside::printable;
 
 /// An answer of usual kind is read up to here, bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
@@ -16,6 +17,10 @@ const MAX_TEXT: usize = 1000;
 /// What an unknown issuer is answered with.
 pub(super) const UNKNOWN_ISSUER: &str =
     "the certificate's issuer is not known here: put its certificate into ca_file";
+/// webpki's name for a server's certificate that has CA:TRUE.
+const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
+const NOT_FOR_SERVERS: &str =
+    "the certificate is not one for servers (extended key usage serverAuth): it must be replaced there";
 /// A wish to wait is honoured up to here.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
@@ -95,7 +100,9 @@ pub(super) fn text_of(body: &[u8]) -> String {
     // Four bytes a character at most.
     let body = &body[..body.len().min(4 * MAX_TEXT)];
     let text = String::from_utf8_lossy(body);
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
+    let line: String =
+        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect();
+    printable(&line).into_owned()
 }
 
 /// `Retry-After` in seconds or as a date.
@@ -129,6 +136,11 @@ pub(super) fn cause_of(error: &reqwest::Error) -> String {
     if text.is_empty() {
         text = "no cause is known".into();
     }
+    // What webpki calls so says little to a person.
+    let text = text.replace(
+        &format!("Other(OtherError({AUTHORITY_AS_SERVER}))"),
+        &format!("it is an authority's own ({AUTHORITY_AS_SERVER})"),
+    );
     match remedy {
         Some(remedy) => format!("{text}; {remedy}"),
         None => text,
@@ -136,23 +148,62 @@ pub(super) fn cause_of(error: &reqwest::Error) -> String {
 }
 
 fn tls_remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    use rustls::CertificateError as Certificate;
+    use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
     // An io::Error passes over the error that it carries, and may carry another io::Error.
     let mut cause = cause;
     while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         cause = inner;
     }
-    match cause.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            Some("the certificate has expired: it must be renewed there, or this machine's clock is wrong")
+    Some(match cause.downcast_ref::<Error>()? {
+        Error::InvalidCertificate(certificate) => match certificate {
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "the certificate has expired: it must be renewed there, or this machine's clock is wrong"
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "the certificate is not valid yet: this machine's clock is behind, or it was made for later"
+            }
+            Certificate::UnknownIssuer => UNKNOWN_ISSUER,
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "the certificate is for another name: check base_url, or whether something stands in between"
+            }
+            Certificate::Other(other)
+                if ["EkuError", "RequiredEkuNotFound"].iter().any(|it| other.to_string().contains(it)) =>
+            {
+                NOT_FOR_SERVERS
+            }
+            Certificate::Revoked => "its issuer has revoked the certificate: it must be replaced there",
+            Certificate::BadSignature | Certificate::UnsupportedSignatureAlgorithmContext { .. } => {
+                "its signature is not right, or of a kind that is no longer taken (SHA-1): another issuer of the same name \
+                 may be in ca_file, or the certificate must be made anew there"
+            }
+            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => NOT_FOR_SERVERS,
+            Certificate::Other(other) if other.to_string().contains(AUTHORITY_AS_SERVER) => {
+                "the server shows the certificate of an authority (CA:TRUE) as its own, as a self-signed one often is; \
+                 ca_file cannot help, as such a one is never taken for a server. Make it without CA:TRUE (openssl req -x509 \
+                 -addext basicConstraints=critical,CA:FALSE) and put it into ca_file, or have one issued by an authority \
+                 and put the authority's into ca_file"
+            }
+            Certificate::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+                "the certificate is of X.509 version 1: it must be made anew there, as version 3 with a \
+                 subjectAltName"
+            }
+            _ => "the certificate must be replaced there, or something stands in between",
+        },
+        Error::InvalidMessage(_) => "the other side does not speak TLS on this port",
+        Error::PeerIncompatible(_) | Error::AlertReceived(Alert::ProtocolVersion) => {
+            "there is no TLS version that both sides take: this one takes 1.2 and 1.3, or 1.3 alone with min_tls = \"1.3\""
         }
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => Some(UNKNOWN_ISSUER),
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => Some(
-            "the certificate is for another name: check base_url, or whether something stands in between",
-        ),
-        rustls::Error::InvalidMessage(_) => Some("the other side does not speak TLS on this port"),
-        _ => None,
-    }
+        Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity) => {
+            "there is no cipher that both sides take: the other side must allow one of TLS 1.2 with ECDHE and AES-GCM or \
+             ChaCha20, or TLS 1.3"
+        }
+        Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate) => {
+            "the other side wants a certificate of this client, which bodrelay does not have: check the address and what \
+             stands in between"
+        }
+        Error::AlertReceived(Alert::UnrecognisedName) => {
+            "the other side does not know the host's name: check base_url"
+        }
+        _ => return None,
+    })
 }

@@ -3,9 +3,9 @@
 //! No retries, no redirects: every try is the caller's, so that it can be counted and recorded. The one exception is a
 //! 401, after which the same request goes out once more with another token (design.md §5); ION did not take the first.
 //!
-//! reqwest repeats nothing but HTTP/2 requests that the server says it did not process, and that is switched off here.
-//! hyper-util, under it, takes another connection when a pooled one turns out to be closed before the first byte of
-//! the request was written; such a request never left this host, so none goes over the wire twice.
+//! `Sender` is the one place that sends again what the server says it did not process (GOAWAY, REFUSED_STREAM); reqwest's
+//! own repeats are switched off. hyper-util, under it, takes another connection when a pooled one turns out to be closed
+//! before the first byte of the request was written. None of these requests had an effect, so none counts as a try.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,13 @@ use reqwest::{Method, Request, Url};
 use secrecy::ExposeSecret;
 
 use super::accepted::{Accepted, document_names};
-use super::answer::{self, MAX_ANSWER, Whole, cause_of, text_of};
+use super::answer::{self, MAX_ANSWER, Whole, text_of};
 use super::chain::chain;
 use super::credentials::{Credential, Source, Stamp};
 use super::http::Reach;
+use super::proxy;
 use super::remarks::{self, Noticed, Remark};
+use super::sender::{Failed, Sender};
 use super::token::{Bearer, Token};
 use super::wire::{self, Composer};
 use crate::clock::{Clock, SystemClock};
@@ -57,7 +59,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Ion,
-    http: reqwest::Client,
+    sender: Arc<Sender>,
     composer: Composer,
     source: Source,
     cache: Option<PathBuf>,
@@ -107,25 +109,17 @@ impl Client {
     /// settings say so.
     pub fn new(settings: &Ion, state_dir: &Path) -> Result<Self> {
         let what = || format!("[[ion]] {} cannot be used", settings.name);
-        let reach = Reach {
-            ca_file: settings.ca_file.as_deref(),
-            proxy: settings.proxy.as_ref(),
-            no_proxy: settings.no_proxy.as_deref(),
-            min_tls: settings.min_tls,
-            connect_timeout: Duration::from_secs(settings.connect_timeout_seconds),
-            request_timeout: Duration::from_secs(settings.request_timeout_seconds),
-        };
-        let http = reach.client().with_context(what)?;
+        let sender = Arc::new(Sender::new(&reach(settings)).with_context(what)?);
         let source = Source::new(settings);
         // Looked at before it is read: a change in between is seen later, never missed.
         let stamp = source.stamp();
         let credential = source.read().with_context(what)?;
         let cache = settings.cache_token.then(|| state_dir.join(cache_name(&settings.name)));
-        let session = Session::new(settings, &http, credential, cache.clone(), None).with_context(what)?;
+        let session = Session::new(settings, &sender, credential, cache.clone(), None).with_context(what)?;
         let readable = source.readable_by_others();
         Ok(Self(Arc::new(Inner {
             settings: settings.clone(),
-            http,
+            sender,
             composer: Composer::default(),
             source,
             cache,
@@ -188,7 +182,7 @@ impl Client {
         self.session_now().token.age()
     }
 
-    /// Reads the credential again now, changed or not (the command `reload_credentials`).
+    /// Reads the credential and the certificates again now, changed or not (the command `reload_credentials`, SIGHUP).
     pub async fn reload_credentials(&self) -> Result<()> {
         let client = self.clone();
         tokio::task::spawn_blocking(move || client.0.read_again(true))
@@ -215,7 +209,7 @@ impl Client {
             *request.body_mut() = Some(reqwest::Body::wrap(body));
             request
         };
-        match self.send(&session, compose, MAX_ANSWER).await {
+        match self.send(&session, false, compose, MAX_ANSWER).await {
             Ok(whole) => whole.answer(),
             Err(answer) => answer,
         }
@@ -287,17 +281,18 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        self.send(&session, || Request::new(Method::GET, url.clone()), limit).await
+        self.send(&session, true, || Request::new(Method::GET, url.clone()), limit).await
     }
 
     /// Sends with a token; after a 401 once more with another one.
     async fn send(
         &self,
         session: &Session,
+        asks: bool,
         compose: impl Fn() -> Request,
         limit: usize,
     ) -> Result<Whole, Answer> {
-        let result = self.try_send(session, compose, limit).await;
+        let result = self.try_send(session, asks, compose, limit).await;
         session.heard(&result);
         result
     }
@@ -305,58 +300,81 @@ impl Client {
     async fn try_send(
         &self,
         session: &Session,
+        asks: bool,
         compose: impl Fn() -> Request,
         limit: usize,
     ) -> Result<Whole, Answer> {
         let bearer = session.token.bearer().await?;
-        let whole = self.send_once(session, compose(), &bearer, limit).await?;
+        let whole = self.send_once(session, asks, &compose, &bearer, limit).await?;
         if whole.status != 401 {
             return Ok(whole);
         }
         match session.token.after_refusal(bearer.generation).await {
             None => Ok(whole),
             Some(Err(answer)) => Err(answer),
-            Some(Ok(bearer)) => self.send_once(session, compose(), &bearer, limit).await,
+            Some(Ok(bearer)) => self.send_once(session, asks, &compose, &bearer, limit).await,
         }
     }
 
     async fn send_once(
         &self,
         session: &Session,
-        mut request: Request,
+        asks: bool,
+        compose: impl Fn() -> Request,
         bearer: &Bearer,
         limit: usize,
     ) -> Result<Whole, Answer> {
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, bearer.header.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Posts are many, and tell nothing of it that ping does not.
-        let asks = request.method() == Method::GET;
-        let result = match self.0.http.execute(request).await {
+        let compose = || {
+            let mut request = compose();
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, bearer.header.clone());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            request
+        };
+        let result = match self.0.sender.send(compose).await {
             Ok(response) => {
+                // Posts are many, and tell nothing of it that ping does not.
                 if asks {
                     self.0.noticed.look(&response, SystemClock.now());
                 }
                 answer::read_up_to(response, limit).await
             }
-            Err(error) => return Err(self.failed(session, bearer, &error)),
+            Err(failed) => return Err(self.failed(session, bearer, &failed).await),
         };
         let mask = |text: &str| bearer.mask(&session.credential.mask(text));
         match result {
+            Ok(whole) if self.0.sender.is_from_proxy(whole.status, &session.v3_multipart) => {
+                Err(Answer::NotConnected {
+                    what: format!(
+                        "no connection to {}: the proxy refuses, HTTP 407; {}",
+                        session.route,
+                        proxy::remedy("407")
+                    ),
+                })
+            }
             Ok(whole) => Ok(whole.masked(mask)),
             // The status line is ION's word: a 2xx is accepted even where its body broke off, since sending again
             // what is known as accepted is the worse mistake.
             Err(broken) if broken.whole.is_success() => Ok(broken.whole),
-            Err(broken) => Err(self.failed(session, bearer, &broken.error)),
+            Err(broken) => {
+                let failed = Failed { error: broken.error, was_not_processed: false };
+                Err(self.failed(session, bearer, &failed).await)
+            }
         }
     }
 
-    fn failed(&self, session: &Session, bearer: &Bearer, error: &reqwest::Error) -> Answer {
-        let route = &session.route;
+    async fn failed(&self, session: &Session, bearer: &Bearer, failed: &Failed) -> Answer {
+        let (route, error) = (&session.route, &failed.error);
         let mask = |text: String| bearer.mask(&session.credential.mask(&text));
+        let cause = self.0.sender.cause_of(error, &session.v3_multipart).await;
         if error.is_connect() {
+            return Answer::NotConnected { what: mask(format!("no connection to {route}: {cause}")) };
+        }
+        if failed.was_not_processed {
             return Answer::NotConnected {
-                what: mask(format!("no connection to {route}: {}", cause_of(error))),
+                what: mask(format!(
+                    "{route} closes each connection or refuses each request before it looks at it: {cause}"
+                )),
             };
         }
         let what = match error.is_timeout() {
@@ -364,9 +382,7 @@ impl Client {
                 "{route} gave no whole answer within {} s (request_timeout_seconds)",
                 self.0.settings.request_timeout_seconds
             ),
-            false => {
-                format!("the connection to {route} broke before a whole answer came: {}", cause_of(error))
-            }
+            false => format!("the connection to {route} broke before a whole answer came: {cause}"),
         };
         Answer::Unanswered { what: mask(what) }
     }
@@ -412,10 +428,11 @@ impl Inner {
             }
             watch.stamp = stamp;
         }
-        let result = self.source.read().and_then(|credential| {
+        let renewed = if anyway { self.sender.renew(&reach(&self.settings)) } else { Ok(()) };
+        let result = renewed.and_then(|()| self.source.read()).and_then(|credential| {
             let changed_at = Some(SystemClock.now());
             let session =
-                Session::new(&self.settings, &self.http, credential, self.cache.clone(), changed_at)?;
+                Session::new(&self.settings, &self.sender, credential, self.cache.clone(), changed_at)?;
             let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
             // The same credential in a rewritten file keeps its token.
             if current.fingerprint != session.fingerprint {
@@ -432,7 +449,7 @@ impl Inner {
 impl Session {
     fn new(
         settings: &Ion,
-        http: &reqwest::Client,
+        sender: &Arc<Sender>,
         credential: Credential,
         cache: Option<PathBuf>,
         changed_at: Option<DateTime<Utc>>,
@@ -446,7 +463,7 @@ impl Session {
         let timeout = Duration::from_secs(settings.request_timeout_seconds);
         let fingerprint = format!("{} {}", credential.fingerprint(), credential.service_url);
         let credential = Arc::new(credential);
-        let token = Token::new(http.clone(), credential.clone(), token_route, timeout, cache);
+        let token = Token::new(sender.clone(), credential.clone(), token_route, timeout, cache);
         Ok(Self {
             credential,
             fingerprint,
@@ -490,6 +507,17 @@ impl Session {
             remedy: "Put the file back that worked before, or download the new one again: it must be of an authorized \
                      app that is active, with a service account. The file is read again by itself.",
         })
+    }
+}
+
+fn reach(settings: &Ion) -> Reach<'_> {
+    Reach {
+        ca_file: settings.ca_file.as_deref(),
+        proxy: settings.proxy.as_ref(),
+        no_proxy: settings.no_proxy.as_deref(),
+        min_tls: settings.min_tls,
+        connect_timeout: Duration::from_secs(settings.connect_timeout_seconds),
+        request_timeout: Duration::from_secs(settings.request_timeout_seconds),
     }
 }
 

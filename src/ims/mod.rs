@@ -13,7 +13,9 @@ pub mod findings;
 mod http;
 pub mod listening;
 pub mod oauth1;
+mod proxy;
 mod remarks;
+mod sender;
 pub mod token;
 pub mod wire;
 

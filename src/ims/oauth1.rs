@@ -55,11 +55,20 @@ pub fn read_header(value: &str) -> Option<Vec<(String, String)>> {
         return None;
     }
     let mut pairs = Vec::new();
-    for pair in rest.split(',') {
+    let mut in_quotes = false;
+    // A comma within quotes belongs to the value (RFC 9110 §5.6.4), as in a realm.
+    let apart = |c: char| {
+        in_quotes ^= c == '"';
+        c == ',' && !in_quotes
+    };
+    for pair in rest.split(apart) {
         let (name, value) = pair.trim().split_once('=')?;
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-        pairs.push((percent_decoded(name.trim())?, percent_decoded(value)?));
+        let name = percent_decoded(name.trim())?;
+        // The realm is no part of what is signed, and its text may be any.
+        let value = if name == "realm" { value.to_owned() } else { percent_decoded(value)? };
+        pairs.push((name, value));
     }
     Some(pairs)
 }
@@ -142,7 +151,7 @@ pub fn percent_encoded(text: &str) -> String {
 }
 
 /// `None`: a `%` without two hex digits, or no UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -290,6 +299,13 @@ mod tests {
             "",
         );
         assert_eq!(value("oauth_signature"), again);
+    }
+
+    #[test]
+    fn a_comma_in_quotes_is_no_end() {
+        let header = "OAuth realm=\"Acme, Inc. 100%\", oauth_consumer_key=\"a,b\",oauth_nonce=\"n\"";
+        let wanted = [("realm", "Acme, Inc. 100%"), ("oauth_consumer_key", "a,b"), ("oauth_nonce", "n")];
+        assert_eq!(read_header(header).unwrap(), pairs(&wanted));
     }
 
     #[test]

@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use reqwest::header::HeaderValue;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -18,6 +21,8 @@ use tokio::time::Instant;
 use super::answer::{self, MAX_ANSWER};
 use super::client::Route;
 use super::credentials::{Credential, mask};
+use super::oauth1::percent_encoded;
+use super::sender::Sender;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::outcome::Answer;
 
@@ -54,7 +59,7 @@ impl Bearer {
 
 /// The token of one credential.
 pub struct Token {
-    http: reqwest::Client,
+    sender: Arc<Sender>,
     credential: Arc<Credential>,
     route: Route,
     timeout: Duration,
@@ -112,8 +117,8 @@ struct Cached {
 
 impl Token {
     /// `cache` is the file that keeps the token, where it is to be kept.
-    pub fn new(
-        http: reqwest::Client,
+    pub(super) fn new(
+        sender: Arc<Sender>,
         credential: Arc<Credential>,
         route: Route,
         request_timeout: Duration,
@@ -121,7 +126,7 @@ impl Token {
     ) -> Self {
         let last_obtained = cache.as_deref().and_then(|path| last_obtained(path, &credential));
         Self {
-            http,
+            sender,
             credential,
             route,
             timeout: TOKEN_TIMEOUT.min(request_timeout),
@@ -266,19 +271,24 @@ impl Token {
     }
 
     async fn exchange(&self, form: &[(&str, &str)]) -> Result<Issued, Refusal> {
-        let request = self
-            .http
-            .post(self.credential.token_url.clone())
-            .basic_auth(&self.credential.client_id, Some(self.credential.client_secret.expose_secret()))
-            .header(reqwest::header::ACCEPT, HeaderValue::from_static("application/json"))
-            .timeout(self.timeout)
-            .form(form);
-        let answer = match request.send().await {
+        let form = form_encoded(form);
+        let basic = basic(&self.credential.client_id, &self.credential.client_secret);
+        let compose = || {
+            let mut request = Request::new(Method::POST, self.credential.token_url.clone());
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, basic.clone());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            *request.timeout_mut() = Some(self.timeout);
+            *request.body_mut() = Some(form.clone().into());
+            request
+        };
+        let answer = match self.sender.send(compose).await {
             Ok(response) => match answer::read_up_to(response, MAX_ANSWER).await {
                 Ok(whole) => whole,
-                Err(broken) => return Err(self.no_answer(&broken.error)),
+                Err(broken) => return Err(self.no_answer(&broken.error).await),
             },
-            Err(error) => return Err(self.no_answer(&error)),
+            Err(failed) => return Err(self.no_answer(&failed.error).await),
         };
         let (status, body, is_html) = (answer.status, &answer.body, answer.is_html);
         if !(200..300).contains(&status) {
@@ -307,11 +317,11 @@ impl Token {
         })
     }
 
-    fn no_answer(&self, error: &reqwest::Error) -> Refusal {
+    async fn no_answer(&self, error: &reqwest::Error) -> Refusal {
         let what = self.credential.mask(&format!(
             "no token: the token endpoint {} could not be reached or did not answer: {}",
             self.route,
-            answer::cause_of(error)
+            self.sender.cause_of(error, &self.credential.token_url).await
         ));
         Refusal { answer: Answer::NoToken { status: None, what, retry_after: None }, was_refused: false }
     }
@@ -444,6 +454,23 @@ impl Token {
 pub fn renew_after(life: Duration) -> Duration {
     const BEFORE_END: Duration = Duration::from_secs(300);
     (life * 4 / 5).min(life.saturating_sub(BEFORE_END)).max(life / 2)
+}
+
+/// `name=value&…` of a form's body.
+fn form_encoded(form: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    pairs.join("&")
+}
+
+/// The client's own credentials: each form-encoded first (RFC 6749 §2.3.1), so that a colon or a percent sign in them is
+/// read as such.
+fn basic(client_id: &str, client_secret: &SecretString) -> HeaderValue {
+    let pair = format!("{}:{}", percent_encoded(client_id), percent_encoded(client_secret.expose_secret()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
+        .unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 fn read_issued(body: &[u8]) -> Result<Issued, &'static str> {

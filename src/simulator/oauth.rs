@@ -29,7 +29,8 @@ impl Keys {
         Self {
             client_id: format!("{tenant_id}~{}", letters(43)),
             other_client_id: format!("{tenant_id}~{}", letters(43)),
-            client_secret: letters(86),
+            // With what a client must encode before it goes into Basic.
+            client_secret: format!("{}%2B+:{}", letters(43), letters(39)),
             account_key: format!("{tenant_id}#{}", letters(86)),
             account_secret: letters(86),
         }
@@ -191,8 +192,14 @@ impl OAuth {
             .and_then(|it| it.strip_prefix("Basic "))
             .and_then(|it| STANDARD.decode(it).ok())
             .and_then(|it| String::from_utf8(it).ok());
-        let (id, secret) =
-            basic.as_deref().and_then(|it| it.split_once(':')).unwrap_or((form_id, form_secret));
+        // Each is form-encoded on its own (RFC 6749 §2.3.1).
+        let decoded =
+            |text: &str| form_fields(&format!("x={text}")).pop().map_or(String::new(), |(_, value)| value);
+        let basic = basic.as_deref().and_then(|it| it.split_once(':'));
+        let (id, secret) = match basic {
+            Some((id, secret)) => (decoded(id), decoded(secret)),
+            None => (form_id.to_owned(), form_secret.to_owned()),
+        };
         let is_known = secret == self.keys.client_secret;
         let is_bound = id == self.keys.client_id;
         (is_known && (is_bound || id == self.keys.other_client_id)).then_some(is_bound)

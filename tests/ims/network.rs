@@ -165,10 +165,125 @@ async fn a_proxy_is_used_for_posts_and_tokens() {
     let wrong = format!("proxy = 'http://user:wrong-w0rd@127.0.0.1:{port}'\n{ca}");
     let answer = client(folder, &wrong).unwrap().post(V3, &parcel("4")).await;
     let Answer::NotConnected { what } = &answer else { panic!("{answer:?}") };
-    assert!(what.contains(&format!("proxy 127.0.0.1:{port}")) && what.contains("proxy auth"), "{what}");
+    assert!(what.contains(&format!("proxy 127.0.0.1:{port}")), "{what}");
+    assert!(what.contains("HTTP 407") && what.contains("user:password@"), "{what}");
     assert!(!what.contains("wrong-w0rd"), "{what}");
     let error = format!("{:#}", client(folder, "proxy = 'user:pass-w0rd'").unwrap_err());
     assert!(error.contains("http://host:port") && !error.contains("pass-w0rd"), "{error}");
+}
+
+/// A proxy that answers everything with this, and reads no more than the head.
+async fn refusing_proxy(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 512];
+                let _ = stream.read(&mut head).await;
+                let _ = stream
+                    .write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").as_bytes())
+                    .await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_with_its_status() {
+    let site = Site::new();
+    let folder = site.folder.path();
+    // The token first, so that it is the post that goes through the proxy.
+    assert_eq!(status(&site.post("0").await), 202);
+    for answer in ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"] {
+        let port = refusing_proxy(answer).await;
+        let proxy = format!("proxy = 'http://127.0.0.1:{port}'");
+        let https = format!("{proxy}\nbase_url = 'https://localhost:9/x'");
+        let found = client(folder, &https).unwrap().ping().await;
+        assert!(matches!(found, Answer::NotConnected { .. } | Answer::NoToken { .. }), "{found:?}");
+        let what = found.text();
+        assert!(what.contains(&format!("HTTP {answer}")), "{what}");
+        assert_eq!(what.contains("user:password@"), answer.starts_with("407"), "{what}");
+    }
+    // Plain HTTP, to this machine only: the proxy answers itself, and may close before it has read everything.
+    let port = refusing_proxy("407 Proxy Authentication Required").await;
+    let plain = client(folder, &format!("proxy = 'http://127.0.0.1:{port}'")).unwrap();
+    let mut large = parcel("1");
+    large.payload = vec![b'x'; 4_000_000].into();
+    for answer in [plain.ping().await, plain.post(V3, &large).await] {
+        assert!(!matches!(answer, Answer::Http { .. }), "{answer:?}");
+        assert!(answer.text().contains("HTTP 407"), "{answer:?}");
+    }
+}
+
+/// A server that shows this certificate; its port.
+async fn shows(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let mut bytes = [0; 512];
+                    let _ = stream.read(&mut bytes).await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_said_with_what_helps() {
+    let site = Site::new();
+    let folder = site.folder.path();
+    assert_eq!(status(&site.post("0").await), 202);
+    let file = folder.join("own.pem");
+    let ask = async |certificate: &rcgen::Certificate, key: &rcgen::KeyPair| {
+        let port = shows(certificate, key).await;
+        let settings = format!("base_url = 'https://localhost:{port}/x'\nca_file = {file:?}");
+        client(folder, &settings).unwrap().ping().await
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let make = |change: &dyn Fn(&mut rcgen::CertificateParams)| {
+        let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        change(&mut parameters);
+        let certificate = parameters.self_signed(&key).unwrap();
+        std::fs::write(&file, certificate.pem()).unwrap();
+        certificate
+    };
+    // As 'openssl req -x509' makes it: trusted or not, it stands for no server.
+    let authority = make(&|it| it.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    let answer = ask(&authority, &key).await;
+    assert!(answer.text().contains("CA:FALSE") && !answer.text().contains("OtherError"), "{answer:?}");
+    // And the remedy helps.
+    let own = make(&|_| {});
+    assert_eq!(status(&ask(&own, &key).await), 200);
+    let later = make(&|it| {
+        it.not_before = rcgen::date_time_ymd(3000, 1, 1);
+        it.not_after = rcgen::date_time_ymd(3001, 1, 1);
+    });
+    let answer = ask(&later, &key).await;
+    assert!(answer.text().contains("not valid yet: this machine's clock"), "{answer:?}");
+    let other =
+        make(&|it| it.subject_alt_names = vec![rcgen::SanType::DnsName("elsewhere".try_into().unwrap())]);
+    let answer = ask(&other, &key).await;
+    assert!(answer.text().contains("check base_url"), "{answer:?}");
+    let client_only = make(&|it| it.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth]);
+    let answer = ask(&client_only, &key).await;
+    assert!(answer.text().contains("not one for servers"), "{answer:?}");
 }
 
 #[tokio::test]
