@@ -120,6 +120,7 @@ fn rate(
             databases: vec![("site".to_owned(), database)],
             journal,
             clock,
+            state_dir: folder,
             stores,
         })?;
         receiver.set_routes(0, routes);

@@ -74,8 +74,16 @@ pub async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(connections));
     while let Ok(place) = places.clone().acquire_owned().await {
+        let (stream, peer) = accepted(&listener).await;
+        each(stream, peer, place);
+    }
+}
+
+/// The next connection.
+pub async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
         match listener.accept().await {
-            Ok((stream, peer)) => each(stream, peer, place),
+            Ok(accepted) => return accepted,
             // Out of file handles, most likely: let some close.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

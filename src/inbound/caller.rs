@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use super::marks::Marks;
 use crate::config::{Caller, CallerAuth};
 use crate::ims::oauth1::{self, Method, Signed};
 
@@ -24,6 +25,10 @@ const TIMESTAMP_WINDOW: i64 = 300;
 const NONCES_MAX: usize = 500_000;
 /// Peers whose failures are remembered.
 const PEERS_MAX: usize = 1_024;
+/// A peer's refusals are told so often, seconds.
+const TOLD_EVERY: i64 = 60;
+/// Peers of which is told within that time.
+const TOLD_MAX: usize = 60;
 /// A peer without a failure for so long is forgotten, seconds.
 const FORGOTTEN_AFTER: i64 = 600;
 /// The first failure waits so long for its answer, each further one twice as long, up to the longest.
@@ -239,13 +244,32 @@ pub(super) struct Nonces {
     count: usize,
     /// Nothing from then or before is remembered, so nothing from then is taken.
     floor: i64,
+    /// The same by consumer key, as an earlier life of the agent left it; and for all other keys.
+    earlier: (BTreeMap<String, i64>, i64),
     hasher: RandomState,
 }
 
+/// Why a signature that is right does not count.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    Used(Stranger),
+    /// It may have been used before a restart: a newer one is welcome.
+    BeforeRestart,
+}
+
 impl Nonces {
+    /// Of an agent that may have lived before.
+    pub fn after(marks: &Marks) -> Self {
+        Self { earlier: (marks.written(), marks.unknown), ..Self::default() }
+    }
+
     /// # Errors
     /// It was used before, or may have been.
-    pub fn take(&mut self, stamp: &Stamp, now: i64) -> Result<(), Stranger> {
+    pub fn take(&mut self, stamp: &Stamp, now: i64) -> Result<(), Spent> {
+        let used = |why: &str| Err(Spent::Used(Stranger(why.to_owned())));
+        if stamp.timestamp <= *self.earlier.0.get(&stamp.key).unwrap_or(&self.earlier.1) {
+            return Err(Spent::BeforeRestart);
+        }
         while let Some(oldest) = self.seen.first_entry() {
             let is_over = *oldest.key() < now - TIMESTAMP_WINDOW;
             if !is_over && self.count < NONCES_MAX {
@@ -255,15 +279,62 @@ impl Nonces {
             self.count -= oldest.remove().len();
         }
         if stamp.timestamp <= self.floor {
-            return stranger("oauth_timestamp is too old to tell whether its nonce was used");
+            return used("oauth_timestamp is too old to tell whether its nonce was used");
         }
         // Keyed at random, so that nobody can make two nonces meet.
         let hash = self.hasher.hash_one((&stamp.key, &stamp.nonce));
         if !self.seen.entry(stamp.timestamp).or_default().insert(hash) {
-            return stranger("oauth_nonce was used before");
+            return used("oauth_nonce was used before");
         }
         self.count += 1;
         Ok(())
+    }
+}
+
+/// How often something happens, by peer, told once a peer and minute with its count.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// What is not told yet, with the last reason; since when.
+    peers: HashMap<IpAddr, Untold>,
+}
+
+struct Untold {
+    times: u64,
+    why: String,
+    told_at: i64,
+}
+
+impl Tally {
+    /// It happened: `Some` says how often, where that is to be told now.
+    pub fn note(&mut self, peer: IpAddr, why: &str, now: i64) -> Option<u64> {
+        if let Some(untold) = self.peers.get_mut(&peer) {
+            untold.times += 1;
+            why.clone_into(&mut untold.why);
+            return None;
+        }
+        // Of more peers at once nobody reads; what they do is slowed all the same.
+        if self.peers.len() >= TOLD_MAX {
+            return None;
+        }
+        self.peers.insert(peer, Untold { times: 0, why: why.to_owned(), told_at: now });
+        Some(1)
+    }
+
+    /// What happened within the last minute, of the peers whose minute is over.
+    pub fn due(&mut self, now: i64) -> Vec<(IpAddr, u64, String)> {
+        let mut due = Vec::new();
+        self.peers.retain(|peer, untold| {
+            if (0..TOLD_EVERY).contains(&(now - untold.told_at)) {
+                return true;
+            }
+            let goes_on = untold.times > 0;
+            if goes_on {
+                due.push((*peer, std::mem::take(&mut untold.times), untold.why.clone()));
+                untold.told_at = now;
+            }
+            goes_on
+        });
+        due
     }
 }
 
@@ -271,6 +342,7 @@ impl Nonces {
 #[derive(Default)]
 pub(super) struct Failures {
     peers: HashMap<IpAddr, Failed>,
+    pub tally: Tally,
 }
 
 struct Failed {
@@ -279,8 +351,13 @@ struct Failed {
 }
 
 impl Failures {
-    /// A peer has failed: so long its answer waits.
-    pub fn note(&mut self, peer: IpAddr, now: i64) -> Duration {
+    /// A peer has failed: so long its answer waits, and how many of its failures are to be told now.
+    pub fn note(&mut self, peer: IpAddr, why: &str, now: i64) -> (Duration, Option<u64>) {
+        let times = self.tally.note(network(peer), why, now);
+        (self.delay(peer, now), times)
+    }
+
+    fn delay(&mut self, peer: IpAddr, now: i64) -> Duration {
         if self.peers.len() >= PEERS_MAX {
             self.peers.retain(|_, failed| now - failed.last < FORGOTTEN_AFTER);
         }
@@ -308,7 +385,7 @@ impl Failures {
 }
 
 /// Whoever has one address of IPv6 has 2^64 of them.
-fn network(peer: IpAddr) -> IpAddr {
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
@@ -431,20 +508,36 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_told_once_a_minute_with_its_count() {
+        let mut tally = Tally::default();
+        let peer = |number: u32| IpAddr::V4(number.into());
+        assert_eq!(tally.note(peer(1), "first", 0), Some(1));
+        assert!((0..500).all(|_| tally.note(peer(1), "wrong", 1).is_none()));
+        assert_eq!(tally.due(59), []);
+        assert_eq!(tally.due(60), [(peer(1), 500, "wrong".to_owned())]);
+        assert_eq!(tally.note(peer(1), "again", 61), None);
+        assert_eq!(tally.due(120), [(peer(1), 1, "again".to_owned())]);
+        assert_eq!(tally.due(180), []);
+        assert!(tally.peers.is_empty());
+        let told = (0..5_000).filter(|number| tally.note(peer(*number), "x", 200).is_some()).count();
+        assert_eq!(told, TOLD_MAX);
+    }
+
+    #[test]
     fn failures_get_slower_and_few_are_remembered() {
         let mut failures = Failures::default();
         let peer: IpAddr = "10.0.0.1".parse().unwrap();
-        let delays: Vec<_> = (0..8).map(|second| failures.note(peer, second).as_millis()).collect();
+        let delays: Vec<_> = (0..8).map(|second| failures.delay(peer, second).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1_600, 3_000, 3_000, 3_000]);
         failures.forget(peer);
-        assert_eq!(failures.note(peer, 10).as_millis(), 100);
+        assert_eq!(failures.delay(peer, 10).as_millis(), 100);
         for number in 0..5_000u32 {
-            failures.note(IpAddr::V4(number.into()), 11);
+            failures.delay(IpAddr::V4(number.into()), 11);
         }
         assert!(failures.peers.len() <= PEERS_MAX);
         let (one, other) = ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap());
-        failures.note(one, 20);
-        assert_eq!(failures.note(other, 20).as_millis(), 200, "one network of IPv6 is one peer");
-        assert_eq!(failures.note(other, 700).as_millis(), 100);
+        failures.delay(one, 20);
+        assert_eq!(failures.delay(other, 20).as_millis(), 200, "one network of IPv6 is one peer");
+        assert_eq!(failures.delay(other, 700).as_millis(), 100);
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 
-use super::Shared;
 use super::books::Books;
 use super::caller::Callers;
+use super::{Shared, lock, serve};
 use crate::config::Listen;
 use crate::domain::notice::{Notice, Severity};
 use crate::ims::listening::{self, Certificate, SUBJECT, Stamp, stamp};
@@ -72,19 +72,34 @@ fn watched(settings: &Listen) -> Vec<&Path> {
     own.into_iter().flatten().chain(secrets).collect()
 }
 
+/// What was counted and not told yet.
+fn tell_counts(shared: &Shared) {
+    let now = shared.clock.now().timestamp();
+    let (refused, crowds) = (lock(&shared.failures).tally.due(now), lock(&shared.crowds).due(now));
+    for (peer, times, why) in refused {
+        serve::tell_refused(shared, peer, times, &why);
+    }
+    for (peer, times, _) in crowds {
+        serve::tell_crowd(shared, peer, times);
+    }
+}
+
 /// Reads the files again when they change; a file that cannot be used leaves the former ones in use.
 pub(super) async fn follow(shared: Arc<Shared>) {
     let mut known: Option<Stamp> = None;
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let anyway = tokio::select! {
+            _ = ticks.tick() => false,
+            () = shared.read_again.notified() => true,
+        };
         let looking = Arc::clone(&shared);
         let before = known.clone();
         // Aside: a file on a share may hang.
         let looked = tokio::task::spawn_blocking(move || {
             let now = stamp(watched(&looking.settings));
-            let changed = before.is_some_and(|before| before != now);
+            let changed = anyway || before.is_some_and(|before| before != now);
             (now, changed.then(|| Files::read(&looking.settings)))
         });
         let Ok((stamp, read)) = looked.await else { continue };
@@ -102,5 +117,6 @@ pub(super) async fn follow(shared: Arc<Shared>) {
             }
         }
         shared.books.notice(shared.files().end(shared.clock.now()));
+        tell_counts(&shared);
     }
 }

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::config::Listen;
@@ -26,7 +27,9 @@ mod answer;
 mod books;
 mod caller;
 mod files;
+mod marks;
 mod message;
+mod places;
 mod request;
 mod serve;
 mod writer;
@@ -34,8 +37,10 @@ mod writer;
 pub use books::Received;
 
 use books::Books;
-use caller::{Failures, Nonces};
+use caller::{Failures, Nonces, Tally};
 use files::Files;
+use marks::Marks;
+use places::Places;
 use request::SHARE;
 use writer::{Pen, Writer};
 
@@ -48,6 +53,8 @@ pub struct Setup<'a> {
     pub databases: Vec<(String, Arc<dyn Database>)>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
+    /// Where it remembers which signatures it has taken.
+    pub state_dir: &'a Path,
     /// Always, but in a benchmark: without it everything is done but the storing.
     pub stores: bool,
 }
@@ -68,9 +75,15 @@ struct Shared {
     routes: RwLock<Arc<Routes>>,
     files: RwLock<Arc<Files>>,
     nonces: Mutex<Nonces>,
+    marks: Marks,
+    /// The files are to be read again.
+    read_again: Notify,
     failures: Mutex<Failures>,
+    crowds: Mutex<Tally>,
     /// Answers to wrong credentials that wait.
     slowed: AtomicUsize,
+    /// Who has a connection.
+    connections: Arc<Places>,
     writers: Vec<Writer>,
     names: Vec<String>,
     /// Memory for bodies, in shares.
@@ -115,7 +128,8 @@ impl Receiver {
     /// # Errors
     /// The address is in use or none of this machine, or a file of `[listen]` cannot be used.
     pub fn start(setup: Setup<'_>) -> Result<Self> {
-        let Setup { settings, host, databases, journal, clock, stores } = setup;
+        let Setup { settings, host, databases, journal, clock, state_dir, stores } = setup;
+        let marks = Marks::read(&state_dir.join("oauth-marks.json"), clock.now().timestamp());
         let files = Files::read(settings)?;
         let books = Arc::new(Books::default());
         files.say_at_start(settings, &books, clock.now());
@@ -135,9 +149,13 @@ impl Receiver {
             clock,
             routes: RwLock::new(Arc::new(Routes::new([], names.first().cloned()))),
             files: RwLock::new(Arc::new(files)),
-            nonces: Mutex::default(),
+            nonces: Mutex::new(Nonces::after(&marks)),
+            marks,
+            read_again: Notify::new(),
             failures: Mutex::default(),
+            crowds: Mutex::default(),
             slowed: AtomicUsize::new(0),
+            connections: Places::new(usize::try_from(settings.max_connections).unwrap_or(usize::MAX)),
             writers,
             names,
             memory: Arc::new(Semaphore::new(shares.min(Semaphore::MAX_PERMITS))),
@@ -210,6 +228,11 @@ impl Receiver {
         if let Some(writer) = self.shared.writers.get(site) {
             writer.standing.meet(losses, database_id);
         }
+    }
+
+    /// Certificate and secrets are read again, changed or not.
+    pub fn read_again(&self) {
+        self.shared.read_again.notify_one();
     }
 
     /// New requests are asked to come again; what waits to be stored is stored and answered.

@@ -1,7 +1,7 @@
 //! Connections and requests: encryption, who calls, what is wanted, and the answer, each within its time.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,19 +16,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::{Answer, Handled, Refusal, empty, json, unauthorized};
-use super::caller::{Call, Stranger};
+use super::caller::{Call, Spent, Stranger, network};
 use super::message::{self, RETRY_SECONDS, Refused};
+use super::places::{Newcomer, Place};
 use super::request::{Asked, Bounds, Endpoint, Taken, asked, read_body, share};
 use super::writer::Outcome;
 use super::{Shared, lock};
 use crate::crash;
+use crate::domain::ids::DocumentType;
 use crate::domain::notice::{Notice, Severity};
-use crate::listener::accept;
+use crate::listener::accepted;
 
 /// For the handshake of TLS.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-/// Answers to wrong credentials that may wait at once; beyond it they come at once, and the connection is closed.
-const SLOWED_MAX: usize = 64;
 /// Of a refused request's body so much is read, so that its answer is, too.
 const DISCARDED_MAX: u64 = 256 * 1024;
 const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
@@ -36,43 +36,82 @@ const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
 const STOPPING_SECONDS: u64 = 15;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let connections = usize::try_from(shared.settings.max_connections).unwrap_or(usize::MAX);
-    accept(listener, connections, |stream, peer, place| {
+    loop {
+        let (stream, peer) = accepted(&listener).await;
+        let network = network(peer.ip());
+        let place = loop {
+            let (place, crowd) = match shared.connections.admit(network, Instant::now()) {
+                Newcomer::In(place) => break Some(place),
+                Newcomer::InsteadOf(place, crowd) => (Some(place), crowd),
+                Newcomer::NotIn => (None, network),
+                Newcomer::Later => {
+                    shared.connections.freed().await;
+                    continue;
+                }
+            };
+            note_crowd(&shared, crowd);
+            break place;
+        };
+        let Some(place) = place else { continue };
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             // Those that come after the stop are told so, and nobody waits for them.
             let before_stop = (!shared.is_stopping()).then(|| Arc::clone(&shared.places));
-            connected(Arc::clone(&shared), stream, peer).await;
+            let place = Arc::new(place);
+            tokio::select! {
+                () = connected(Arc::clone(&shared), stream, peer, Arc::clone(&place)) => {}
+                () = place.is_asked_to_leave() => {}
+            }
             drop((before_stop, place));
             shared.books.moved();
         });
-    })
-    .await;
+    }
 }
 
-async fn connected(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+/// Connections of a peer are closed, or not taken, so that others find a place.
+fn note_crowd(shared: &Shared, peer: IpAddr) {
+    if let Some(times) = lock(&shared.crowds).note(peer, "", shared.clock.now().timestamp()) {
+        tell_crowd(shared, peer, times);
+    }
+}
+
+pub(super) fn tell_crowd(shared: &Shared, peer: IpAddr, times: u64) {
+    tracing::warn!(peer = %peer, times, "connections were closed: its strangers take the places of others");
+    shared.books.notice(Notice::new("LISTENER_CROWDED", Severity::Warning, None, "connections").says(
+        format!(
+            "{times} connections of {peer} were closed or not taken: they were idle, or waited for their refusal, and \
+             took the places of others"
+        ),
+        "If it is ION, a proxy or a monitor: let it close what it does not use, or make max_connections larger. If not, \
+         somebody tries: close the port to that address.",
+    ));
+}
+
+async fn connected(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, place: Arc<Place>) {
     let config = shared.files().certificate.as_ref().map(|certificate| Arc::clone(&certificate.config));
     match config {
-        None => talk(shared, stream, peer).await,
+        None => talk(shared, stream, peer, place).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             // Whoever does not manage it has got no word of HTTP yet.
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
-                talk(shared, stream, peer).await;
+                talk(shared, stream, peer, place).await;
             }
         }
     }
 }
 
-async fn talk<S>(shared: Arc<Shared>, stream: S, peer: SocketAddr)
+async fn talk<S>(shared: Arc<Shared>, stream: S, peer: SocketAddr, place: Arc<Place>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
     let max_header_bytes = usize::try_from(shared.settings.max_header_bytes).unwrap_or(usize::MAX);
     let stopped = shared.stopped();
     let serving = Arc::clone(&shared);
-    let handler = hyper::service::service_fn(move |request| handle(Arc::clone(&serving), peer, request));
+    let handler = hyper::service::service_fn(move |request| {
+        handle(Arc::clone(&serving), peer, Arc::clone(&place), request)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(shared.settings.header_seconds))
@@ -92,18 +131,39 @@ where
     }
 }
 
-async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Handled {
+async fn handle(
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    request: Request<Incoming>,
+) -> Handled {
     let started = Instant::now();
+    let _busy = place.request();
     let (head, body) = request.into_parts();
-    let answer = answer(&shared, peer, &head, body).await;
+    let answer = answer(&shared, peer, &place, &head, body).await;
     let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
     shared.books.answered(answer.status().as_u16(), took);
     Ok(answer)
 }
 
-async fn answer(shared: &Arc<Shared>, peer: SocketAddr, head: &Parts, body: Incoming) -> Answer {
-    if let Err(stranger) = admit(shared, peer, head) {
-        return turn_away(shared, peer, body, &stranger).await;
+async fn answer(
+    shared: &Arc<Shared>,
+    peer: SocketAddr,
+    place: &Place,
+    head: &Parts,
+    body: Incoming,
+) -> Answer {
+    match admit(shared, peer, head).await {
+        Ok(()) => place.is_known(),
+        Err(Spent::Used(stranger)) => {
+            place.turned_away();
+            return turn_away(shared, peer, body, &stranger).await;
+        }
+        Err(Spent::BeforeRestart) => {
+            discard(body).await;
+            let text = "the agent was started anew, and this signature is of before: sign the request again";
+            return Refusal::later("SIGNED_BEFORE_RESTART", text, 2).answer();
+        }
     }
     let asked = match asked(&head.method, head.uri.path()) {
         Ok(asked) => asked,
@@ -131,7 +191,7 @@ fn stopping() -> Refusal {
     Refusal::later("STOPPING", "the agent ends: send it again in a moment", STOPPING_SECONDS).closing()
 }
 
-fn admit(shared: &Shared, peer: SocketAddr, head: &Parts) -> Result<(), Stranger> {
+async fn admit(shared: &Shared, peer: SocketAddr, head: &Parts) -> Result<(), Spent> {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(HOST).or_else(|| head.uri.authority().map(|it| it.as_str())).unwrap_or_default();
     let scheme = if shared.settings.is_encrypted() { "https" } else { "http" };
@@ -141,16 +201,18 @@ fn admit(shared: &Shared, peer: SocketAddr, head: &Parts) -> Result<(), Stranger
         .collect();
     let now = shared.clock.now().timestamp();
     let files = shared.files();
-    let welcome = files.callers.admit(&Call {
+    let call = Call {
         http_method: head.method.as_str(),
         origins: &origins,
         path: head.uri.path(),
         query: head.uri.query(),
         authorization: text(AUTHORIZATION),
         now,
-    })?;
+    };
+    let welcome = files.callers.admit(&call).map_err(Spent::Used)?;
     if let Some(stamp) = &welcome.stamp {
         lock(&shared.nonces).take(stamp, now)?;
+        shared.marks.reach(stamp).await;
     }
     if welcome.name.is_some() {
         lock(&shared.failures).forget(peer.ip());
@@ -160,38 +222,46 @@ fn admit(shared: &Shared, peer: SocketAddr, head: &Parts) -> Result<(), Stranger
 
 /// 401, later with each failure of the same peer.
 async fn turn_away(shared: &Shared, peer: SocketAddr, body: Incoming, stranger: &Stranger) -> Answer {
-    let delay = lock(&shared.failures).note(peer.ip(), shared.clock.now().timestamp());
-    tracing::warn!(peer = %peer.ip(), why = stranger.0, "a call was turned away");
-    let notice = Notice::new("CALLER_REFUSED", Severity::Warning, None, "callers");
-    shared.books.notice(notice.says(
-        format!("a call from {} was turned away: {}", peer.ip(), stranger.0),
-        "If it is ION or the Enterprise Connector: make the [[listen.caller]] and the IMS connection point agree \
-         (consumer key and secret, address). If not, somebody tries.",
-    ));
-    discard(body).await;
-    let slowed = Slowed::new(&shared.slowed);
-    if slowed.before < SLOWED_MAX {
-        tokio::time::sleep(delay).await;
+    let (delay, times) = lock(&shared.failures).note(peer.ip(), &stranger.0, shared.clock.now().timestamp());
+    if let Some(times) = times {
+        tell_refused(shared, peer.ip(), times, &stranger.0);
     }
+    // As many wait at once as there are places for strangers.
+    let slowed = Slowed::new(&shared.slowed);
+    discard(body).await;
+    tokio::time::sleep(delay).await;
     drop(slowed);
     unauthorized(&stranger.0, &shared.files().callers.challenge())
 }
 
-/// One of those whose answer waits; also where the caller hangs up meanwhile.
-struct Slowed<'a> {
-    count: &'a AtomicUsize,
-    before: usize,
+/// Calls of a peer that were turned away since it was last told.
+pub(super) fn tell_refused(shared: &Shared, peer: IpAddr, times: u64, why: &str) {
+    tracing::warn!(peer = %peer, times, why, "calls were turned away");
+    let notice = Notice::new("CALLER_REFUSED", Severity::Warning, None, "callers");
+    let what = match times {
+        1 => format!("a call from {peer} was turned away"),
+        times => format!("{times} calls from {peer} were turned away within a minute, the last one"),
+    };
+    shared.books.notice(notice.says(
+        format!("{what}: {why}"),
+        "If it is ION or the Enterprise Connector: make the [[listen.caller]] and the IMS connection point agree \
+         (consumer key and secret, address). If not, somebody tries.",
+    ));
 }
+
+/// One of those whose answer waits; also where the caller hangs up meanwhile.
+struct Slowed<'a>(&'a AtomicUsize);
 
 impl<'a> Slowed<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
-        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
     }
 }
 
 impl Drop for Slowed<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -352,16 +422,23 @@ fn remark(shared: &Shared, head: &Parts, refused: &Refused) {
         shared.books.refused(*site, point, name, shared.clock.now(), &why);
     }
     let notice = if refused.is_unlisted {
-        let (verb, noun) = name.split_once('.').unwrap_or(("VERB", name));
-        let remedy = match point {
-            Some(point) => format!(
-                "If it should be received: INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
-                 VALUES ('{point}', 'in', '{}', '{}'); then send the documents again in ION (Error BODs). If not, take \
-                 it off the Documents tab in ION.",
-                verb.replace('\'', "''"),
-                noun.replace('\'', "''")
-            ),
-            None => "Look at bodrelay_connection_point: one row with receive_mode = 'on' must have this tenant_id and, \
+        let listed = DocumentType::parse(name).filter(DocumentType::is_plausible);
+        let remedy = match (&refused.point, listed) {
+            (Some((site, point)), Some(listed)) => {
+                let database = &shared.writers[*site].database;
+                format!(
+                    "If it should be received: INSERT INTO bodrelay_document (connection_point, direction, verb, noun) \
+                     VALUES ({}, 'in', {}, {}); then send the documents again in ION (Error BODs). If not, take it off \
+                     the Documents tab in ION.",
+                    database.quoted(point),
+                    database.quoted(&listed.verb),
+                    database.quoted(&listed.noun)
+                )
+            }
+            (Some(_), None) => "This is no name of a document type: look at what sends it, and take it off the Documents \
+                                tab in ION."
+                .to_owned(),
+            (None, _) => "Look at bodrelay_connection_point: one row with receive_mode = 'on' must have this tenant_id and, \
                      as logical_id, what ION sends as receiver; its documents are the rows of bodrelay_document with \
                      direction = 'in'. Then send the documents again in ION (Error BODs)."
                 .to_owned(),

@@ -142,6 +142,7 @@ impl Standing {
 
 /// The way to a database's writer.
 pub(super) struct Writer {
+    pub database: Arc<dyn Database>,
     pub standing: Arc<Standing>,
     queue: mpsc::Sender<Waiting>,
 }
@@ -182,7 +183,7 @@ impl Writer {
             stores,
             queue,
         };
-        (Self { standing, queue: sender }, pen)
+        (Self { database: Arc::clone(&database.1), standing, queue: sender }, pen)
     }
 
     /// Puts a document into the queue; `None`: the queue is full.

@@ -158,6 +158,106 @@ fn a_wrong_credential_costs_its_peer_time_and_nobody_else() {
 }
 
 #[test]
+fn many_wrong_logins_at_once_are_few_refusals_and_few_lines() {
+    let inbox = guarded("");
+    let mut agent = start(&inbox);
+    let port = inbox.port;
+    let begun = Instant::now();
+    let patience = Duration::from_secs(6);
+    let tries: Vec<_> = (0..150)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let (mut refused, mut closed) = (0, 0);
+                while begun.elapsed() < patience {
+                    let answer = crate::Caller::connect(port)
+                        .and_then(|mut caller| caller.get("/service/ping", &[basic("wrong")]));
+                    match answer {
+                        Ok(answer) => refused += usize::from(answer.status == 401),
+                        Err(_) => closed += 1,
+                    }
+                    std::thread::yield_now();
+                }
+                (refused, closed)
+            })
+        })
+        .collect();
+    // Somebody with the right one is let in meanwhile, from the same address.
+    let answer = inbox.caller().get("/service/ping", &[basic("second")]);
+    let (mut refused, mut closed) = (0, 0);
+    for one in tries {
+        let (more, none) = one.join().unwrap();
+        (refused, closed) = (refused + more, closed + none);
+    }
+    // 64 wait at once, 3 s each but for the first few.
+    assert!(refused < 600, "{refused} refusals, {closed} connections closed");
+    assert!(answer.is_ok_and(|answer| answer.status == 200) || closed > 0);
+    agent.until("both findings", || {
+        inbox.site.has_finding("CALLER_REFUSED") && inbox.site.has_finding("LISTENER_CROWDED")
+    });
+    let lines = agent
+        .log()
+        .lines()
+        .filter(|line| line.contains("turned away") || line.contains("connections were closed"))
+        .count();
+    assert!(lines <= 8, "{lines} lines");
+}
+
+#[test]
+fn a_signature_does_not_count_again_after_a_restart() {
+    let inbox = guarded("");
+    let mut agent = start(&inbox);
+    let send = |header: &str, id: &str| {
+        let body = message(&item(&ion_id(id)), document(&format!("IT-{id}"), 7));
+        let request = format!(
+            "POST {V3} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: {header}\r\nX-TenantId: DEMO_TST\r\nContent-Type: \
+             multipart/form-data; boundary=b0undary\r\nContent-Length: {}\r\n\r\n",
+            inbox.port,
+            body.len()
+        );
+        let mut caller = inbox.caller();
+        caller.write(request.as_bytes()).unwrap();
+        caller.write(&body).unwrap();
+        caller.answer().unwrap()
+    };
+    // A caller whose clock is ahead, and one at the same time.
+    let signatures: Vec<String> = [0, 100]
+        .iter()
+        .map(|off| signed(&inbox, Method::HmacSha256, V3, "s3cret & more", *off, &format!("n{off}")))
+        .collect();
+    for (number, header) in signatures.iter().enumerate() {
+        assert_eq!(send(header, &format!("a{number}")).status, 202);
+    }
+    agent.kill();
+    agent = start(&inbox);
+    for (number, header) in signatures.iter().enumerate() {
+        let answer = send(header, &format!("b{number}"));
+        assert_eq!((answer.status, &*answer.code()), (503, "SIGNED_BEFORE_RESTART"), "{answer:?}");
+        assert!(answer.header("retry-after").is_some());
+    }
+    let later = signed(&inbox, Method::HmacSha256, V3, "s3cret & more", 150, "n3");
+    assert_eq!(send(&later, "c").status, 202);
+    assert_eq!(send(&later, "d").status, 401);
+    assert_eq!(inbox.rows(), 3);
+    agent.term();
+}
+
+#[test]
+fn idle_connections_do_not_keep_a_caller_out() {
+    let inbox = guarded("");
+    let mut agent = start(&inbox);
+    let idle: Vec<_> =
+        (0..300).map(|_| std::net::TcpStream::connect(("127.0.0.1", inbox.port)).unwrap()).collect();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(inbox.caller().get("/service/ping", &[basic("second")]).unwrap().status, 200);
+    }
+    // An idle connection lives for 30 s.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    agent.until("the finding", || inbox.site.has_finding("LISTENER_CROWDED"));
+    drop(idle);
+}
+
+#[test]
 fn an_open_listener_is_said_loudly() {
     let inbox = Inbox::new("");
     let mut agent = inbox.start();
