@@ -15,7 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::alerts::Teller;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, DatabaseKind, DatabaseSettings};
+use crate::config::{self, Config, DatabaseKind, DatabaseSettings};
 use crate::database::Database;
 use crate::database::mssql::Mssql;
 use crate::database::postgres::Postgres;
@@ -27,6 +27,7 @@ use crate::domain::routing::Route;
 use crate::ims::Client;
 use crate::inbound::{Receiver, Setup};
 use crate::journal::{Journal, JournalError};
+use crate::observe::LogFile;
 use crate::operator::{Desk, Direction, Heard, Identity, InboundReport, PointReport, Receiving, Said};
 use crate::outbound::{Blocked, Mode, Outbound, Site};
 use crate::platform::{self, ServiceManager};
@@ -85,8 +86,8 @@ pub struct StateLock {
 impl StateLock {
     /// `Ok(None)`: another agent has it, and `if_running` says not to wait.
     pub fn take(state_dir: &Path, if_running: IfRunning) -> Result<Option<Self>> {
-        platform::private_folder(state_dir).with_context(|| {
-            format!("[agent] state_dir: the folder {} cannot be made", state_dir.display())
+        platform::private_folder(state_dir, config::is_state_file).with_context(|| {
+            format!("[agent] state_dir: the folder {} cannot be used", state_dir.display())
         })?;
         let path = state_dir.join("lock");
         let file = File::options()
@@ -164,11 +165,24 @@ pub fn journal_path(config: &Config) -> PathBuf {
     config.agent.state_dir.join("journal.sqlite")
 }
 
+/// What is read and opened again while the agent works, and when.
+pub struct Again {
+    pub hangups: platform::Hangups,
+    /// `None`: the log goes to standard error.
+    pub log: Option<LogFile>,
+}
+
 /// Runs the agent until it is stopped, or (`once`) until nothing is runnable.
-pub async fn run(config: &Config, mode: Mode, terms: Terms, _lock: &StateLock) -> Result<Ending> {
+pub async fn run(
+    config: &Config,
+    mode: Mode,
+    terms: Terms,
+    _lock: &StateLock,
+    again: Again,
+) -> Result<Ending> {
     // Before anything else: a stop that is asked for while the agent starts is an orderly one too.
     let stop = platform::asked_to_stop().context("signals cannot be received")?;
-    let mut agent = Agent::open(config, mode, terms).await?;
+    let mut agent = Agent::open(config, mode, terms, again).await?;
     tracing::info!(
         host = config.agent.host,
         location = config.agent.location,
@@ -209,6 +223,8 @@ struct Agent<'a> {
     unreachable: Vec<bool>,
     watch: Watch,
     teller: Teller,
+    again: Again,
+    clients: BTreeMap<String, Client>,
     /// `None`: nothing is received, as `[listen]` is not there, or by `once`.
     receiver: Option<Receiver>,
     /// What each database receives, as its last plan said.
@@ -218,7 +234,7 @@ struct Agent<'a> {
 }
 
 impl<'a> Agent<'a> {
-    async fn open(config: &'a Config, mode: Mode, terms: Terms) -> Result<Self> {
+    async fn open(config: &'a Config, mode: Mode, terms: Terms, again: Again) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let watch = Watch::new(config, mode)?;
         let opened = Journal::open(&journal_path(config), clock.now().timestamp_millis())?;
@@ -268,6 +284,7 @@ impl<'a> Agent<'a> {
                     databases,
                     journal: opened.journal.clone(),
                     clock: clock.clone(),
+                    state_dir: &config.agent.state_dir,
                     stores: true,
                 })?;
                 tracing::info!(address = %receiver.address(), "receives what ION sends");
@@ -282,7 +299,7 @@ impl<'a> Agent<'a> {
             clock.clone(),
             opened.journal,
             sites,
-            clients,
+            clients.clone(),
             config.agent.delivered_memory_days,
         )
         .await?;
@@ -307,7 +324,32 @@ impl<'a> Agent<'a> {
             disk_filling: false,
             watch,
             teller,
+            again,
+            clients,
         })
+    }
+
+    /// What may have been replaced under the same name is read again: the log's file, credentials, certificates. What
+    /// cannot be used leaves the former one in use, and is told.
+    fn read_again(&self) {
+        if let Some(log) = &self.again.log
+            && let Err(error) = log.reopen()
+        {
+            tracing::error!("{error:#}; the file that is open goes on");
+        }
+        tracing::info!("SIGHUP: the log's file is opened again, credentials and certificates are read again");
+        if let Some(receiver) = &self.receiver {
+            receiver.read_again();
+        }
+        for client in self.clients.values() {
+            let client = client.clone();
+            // A file may be on a share that hangs.
+            tokio::spawn(async move {
+                if let Err(error) = client.reload_credentials().await {
+                    tracing::error!(ion = client.name(), "{error:#}; what was read before goes on");
+                }
+            });
+        }
     }
 
     async fn work(&mut self, stop: impl Future<Output = ()>) -> Result<Ending> {
@@ -338,6 +380,7 @@ impl<'a> Agent<'a> {
                     self.watch.answer(ask, self.config, &self.outbound, self.receiver.as_ref());
                 }
                 () = received(self.receiver.as_ref()) => {}
+                () = self.again.hangups.next() => self.read_again(),
                 _ = control.tick() => self.start_rounds(false),
                 () = &mut stop, if deadline.is_none() => {
                     tracing::info!("stops: nothing new begins, what is out is recorded and settled");

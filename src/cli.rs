@@ -1,6 +1,6 @@
 //! The commands, their help, and what they print.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use crate::check;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::database::statements::scripts;
+use crate::domain::outside::printable_lines;
 use crate::outbound::Mode;
 use crate::{crash, demo, journal, observe, platform, simulator};
 
@@ -131,7 +132,7 @@ pub fn main() -> ExitCode {
     match carry_out(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "bodrelay: {error:#}");
+            let _ = writeln!(std::io::stderr(), "bodrelay: {}", printable_lines(&format!("{error:#}")));
             ExitCode::from(2)
         }
     }
@@ -171,9 +172,15 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
-    observe::start(&config.log)?;
+    let log = observe::start(&config.log)?;
     crash::arm(std::env::var(crash::VARIABLE).ok())?;
     let terms = crash::terms(std::env::var(crash::LAPSE_VARIABLE).ok())?;
+    let runtime = runtime()?;
+    // From here on SIGHUP ends nothing, also while another agent is waited for.
+    let hangups = {
+        let _entered = runtime.enter();
+        platform::Hangups::listen().context("signals cannot be received")?
+    };
     let if_running = work.if_running.unwrap_or(match mode {
         Mode::Run => IfRunning::Wait,
         Mode::Once => IfRunning::Fail,
@@ -191,7 +198,8 @@ fn work_on(config: &Config, work: &Work, mode: Mode) -> Result<u8> {
         );
         return Ok(if work.exit_zero_unless.is_some() { 0 } else { Ending::Busy.code() });
     };
-    let ending = match runtime()?.block_on(app::run(config, mode, terms, &lock)) {
+    let again = app::Again { hangups, log };
+    let ending = match runtime.block_on(app::run(config, mode, terms, &lock, again)) {
         Ok(ending) => ending,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -235,9 +243,9 @@ fn list_messages(config: &Config, filters: &log::LogArguments) -> Result<u8> {
 
 fn show_composed(config: &Config, asked: &compose::ComposeArguments) -> Result<u8> {
     let composed = runtime()?.block_on(compose::show(config, asked))?;
-    print(&composed.document)?;
+    show_document(&composed.document)?;
     // Beside the document, so that it can be sent into a file.
-    let _ = std::io::stderr().write_all(composed.remarks.as_bytes());
+    let _ = std::io::stderr().write_all(printable_lines(&composed.remarks).as_bytes());
     Ok(u8::from(composed.refused))
 }
 
@@ -261,7 +269,7 @@ fn describe(config: &Config, file: Option<&std::path::Path>) -> Result<u8> {
 /// Databases that could not be read.
 fn told(errors: &[String]) -> Result<u8> {
     for error in errors {
-        let _ = writeln!(std::io::stderr(), "bodrelay: {error}");
+        let _ = writeln!(std::io::stderr(), "bodrelay: {}", printable_lines(error));
     }
     Ok(if errors.is_empty() { 0 } else { Ending::Unreachable.code() })
 }
@@ -383,11 +391,24 @@ fn simulate(
     Ok(0)
 }
 
-/// What was asked for; a reader that has seen enough (`| head`) is no error.
+/// What was asked for, with nothing in it that a terminal would carry out; a reader that has seen enough (`| head`) is no
+/// error.
 fn print(text: &str) -> Result<()> {
+    write_out(&printable_lines(text))
+}
+
+fn write_out(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("standard output cannot be written"),
+    }
+}
+
+/// A document: as it is into a file or a pipe, since it is to be sent; without what acts on a terminal.
+fn show_document(document: &str) -> Result<()> {
+    match std::io::stdout().is_terminal() {
+        true => print(document),
+        false => write_out(document),
     }
 }
 

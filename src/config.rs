@@ -52,6 +52,11 @@ pub struct Agent {
     pub minimum_free_mb: u64,
 }
 
+/// Whether an agent makes a file of this name in its state directory.
+pub fn is_state_file(name: &str) -> bool {
+    name == "lock" || ["journal.", "token-", "oauth-marks"].iter().any(|begin| name.starts_with(begin))
+}
+
 /// `[log]`: the diagnostic log; standard error without `file`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

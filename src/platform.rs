@@ -48,20 +48,95 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Makes a folder that only this user can read.
-#[cfg(unix)]
-pub fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    if path.is_dir() {
-        return std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+/// The wish that files are read again: SIGHUP, which ends nothing from now on. Nobody has it on Windows.
+pub struct Hangups(#[cfg(unix)] tokio::signal::unix::Signal);
+
+impl Hangups {
+    /// Listens from now on; within a runtime.
+    #[cfg(unix)]
+    pub fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup())?))
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+
+    /// There is no such signal.
+    #[cfg(not(unix))]
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self())
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.0.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+/// Makes a folder that only this user can read, or sees that it is one. A folder that is there is closed to others only
+/// where it is this user's and nothing but `is_own` is in it.
+#[cfg(unix)]
+pub fn private_folder(path: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    if !path.is_dir() {
+        return std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    }
+    if !is_open_to_others(path) {
+        return Ok(());
+    }
+    if let Some(trouble) = open_folder(path, is_own) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, trouble));
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+/// Why a folder that other users may enter cannot be taken as a private one, with the command to type; `None`: it can be
+/// closed, or is.
+#[cfg(unix)]
+pub fn open_folder(path: &Path, is_own: impl Fn(&str) -> bool) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    if !path.is_dir() || !is_open_to_others(path) {
+        return None;
+    }
+    let foreign = std::fs::read_dir(path)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .find(|name| !is_own(name));
+    let owner = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.uid());
+    let is_anothers = owner(Path::new("/proc/self")).is_some_and(|own| owner(path) != Some(own));
+    let why = match (&foreign, is_anothers) {
+        (Some(name), _) => format!("holds what is not bodrelay's ({name})"),
+        (None, true) => "belongs to another user".to_owned(),
+        (None, false) => return None,
+    };
+    let shown = path.display();
+    Some(format!(
+        "other users may enter {shown}, and it {why}: it is left as it is. Name a folder of its own, as in \
+         state_dir = \"{}\", which the agent makes; or, if nobody else needs this one, type: chmod 700 '{}'",
+        path.join("bodrelay").display(),
+        shown.to_string().replace('\'', "'\\''")
+    ))
 }
 
 /// Makes a folder; its access rights are those that it inherits.
 #[cfg(windows)]
-pub fn private_folder(path: &Path) -> io::Result<()> {
+pub fn private_folder(path: &Path, _: impl Fn(&str) -> bool) -> io::Result<()> {
     std::fs::create_dir_all(path)
+}
+
+/// Not looked at: access lists are no business of a mode.
+#[cfg(windows)]
+pub fn open_folder(_: &Path, _: impl Fn(&str) -> bool) -> Option<String> {
+    None
 }
 
 /// Whether users beside the owner may read a file.

@@ -135,6 +135,7 @@ fn each_remark_about_a_document_is_a_row_and_over_in_time() {
         ("HEADER_NOT_SENT", header("Nonsense", "x")),
         ("INSTANCES_DIFFER", header("Instances", "3")),
         ("MESSAGE_ID_TOO_LONG", header("MessageId", &"m".repeat(130))),
+        ("MESSAGE_ID_UNFIT", header("MessageId", "a\u{1b}[31mb")),
         ("NO_DOCUMENT_ID", xml("infor-nid:", "urn:") + no_id),
         ("SENDER_LOGICAL_ID_DIFFERS", xml("LogicalID>lid://acme.erp.plant1", "LogicalID>lid://acme.erp.plant2")),
         ("SEVERAL_INSTANCES", xml("</DataArea>", "<ItemMaster/></DataArea>")),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{FILE_LIMIT, Section, aside};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::notice::{Notice, Severity};
 use crate::platform;
 
@@ -50,6 +50,12 @@ fn look_now(config: &Config) -> Section {
             format!("{} may not be written", there.display()),
             "Give the agent's user write access to the folder (mode 0700, owned by that user).",
         ));
+    }
+    if let Some(trouble) = platform::open_folder(folder, config::is_state_file) {
+        section.finds(
+            finding("STATE_DIR_UNUSABLE", Severity::Error)
+                .says(trouble, "Do one of the two; the agent does not start before."),
+        );
     }
     if let Some(kind) = platform::network_file_system(there) {
         section.finds(finding("STATE_DIR_NOT_LOCAL", Severity::Error).says(

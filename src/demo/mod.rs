@@ -54,11 +54,14 @@ pub struct Settings {
 pub fn run(settings: &Settings) -> Result<Report> {
     let temporary = std::env::temp_dir().join(format!("bodrelay-demo-{}", std::process::id()));
     let folder = settings.keep.clone().unwrap_or(temporary);
-    ensure!(
-        !folder.join("site.db").exists(),
-        "{} holds a demo already; name an empty folder with --keep",
-        folder.display()
-    );
+    // Nothing of anybody is written over: the file of a real agent has this name, too.
+    for name in ["site.db", "bodrelay.toml", "demo.ionapi", "secret", "ledger.jsonl", "agent.log", "state"] {
+        ensure!(
+            !folder.join(name).exists(),
+            "{} holds {name}, which is left as it is; name an empty folder with --keep",
+            folder.display()
+        );
+    }
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let report = play(settings, &folder);

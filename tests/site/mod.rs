@@ -875,6 +875,12 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let status = Command::new("kill").arg("-HUP").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
     /// SIGTERM, and an orderly end.
     pub fn term(mut self) {
         let status = self.stop();
