@@ -16,6 +16,11 @@ pub struct MeanTime {
 }
 
 impl MeanTime {
+    /// In whole milliseconds; 0: very short, or not known.
+    pub fn millis(&self) -> i64 {
+        i64::try_from(self.mean / 1000).unwrap_or(i64::MAX)
+    }
+
     /// Takes one more time in.
     pub fn take(&mut self, time: Duration) {
         let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::collect::{CollectError, Collected, Found, Job, collect};
 use super::point::Point;
 use super::stuck::Item;
-use super::{BYTES_MAX, Event, Look, Mode, Outbound, Reserved, Then};
+use super::{Event, Look, Mode, Outbound, Reserved, Then};
 use crate::database::DatabaseError;
 use crate::domain::delivery::State;
 use crate::domain::ids::{LaneKey, derived_message_id};
@@ -44,8 +44,7 @@ impl Outbound {
         if point.next_scan_at > now || site.not_before > now || !self.may_collect(point) {
             return;
         }
-        // Half of what is left: other connection points may look at the same time.
-        let bytes = BYTES_MAX.saturating_sub(self.bytes_used) / 2;
+        let (bytes, alone) = (self.bytes_left(point), self.may_go_alone(point));
         let observing = point.settings.send_mode == SendMode::Observe;
         let after = if observing { point.observed_up_to } else { point.scanned_up_to };
         // What the holes are taken from a sweep goes over.
@@ -71,7 +70,7 @@ impl Outbound {
             admitting: if sweeps || woken { point.admitting().collect() } else { HashSet::default() },
             wanted: point.wanted.clone(),
             bytes,
-            alone: self.bytes_used == 0,
+            alone,
             rows: usize::try_from(point.settings.batch_rows).unwrap_or(usize::MAX),
             now,
             compose: (point.settings.composes && !observing).then(|| point.compose.clone()),
@@ -83,10 +82,11 @@ impl Outbound {
         // Whatever asks for a look from here on asks for the next one.
         point.next_scan_at = i64::MAX;
         point.bytes_reserved += bytes;
+        point.goes_alone = alone;
         point.woken &= observing;
         point.wanted.clear();
         let (settings, claim, wanted) = (job.settings.clone(), point.ownership.claim, job.wanted.clone());
-        self.bytes_used += bytes;
+        self.take_bytes(number, bytes);
         self.work.push(Box::pin(async move {
             Event::Collected(number, Box::new(Look { settings, claim, wanted, found: collect(job).await }))
         }));
@@ -140,20 +140,22 @@ impl Outbound {
 
     /// A look at the outbox is possible: nothing forbids it, none is under way, and there is room for what it finds.
     pub(super) fn may_collect(&self, point: &Point) -> bool {
-        let room = self.bytes_used <= BYTES_MAX - BYTES_MAX / 8 && self.admissions.len() < LOOK_AHEAD;
+        let room = self.admissions.len() < LOOK_AHEAD && self.has_bytes(point);
         let allowed = !(self.stopping || self.no_room || self.low_space);
         allowed && room && !point.collecting && point.ordering == 0 && point.is_active() && point.has_room()
     }
 
     /// The bytes that a look at the outbox kept for what it might find are free again.
-    pub(super) fn free_bytes(&mut self, number: PointNumber) {
-        let reserved = std::mem::take(&mut self.point(number).bytes_reserved);
-        self.bytes_used -= reserved;
+    pub(super) fn free_reserved(&mut self, number: PointNumber) {
+        let point = self.point(number);
+        point.goes_alone = false;
+        let reserved = std::mem::take(&mut point.bytes_reserved);
+        self.free_bytes(number, reserved);
     }
 
     /// A look has ended: what it found is admitted, or looked for again.
     pub(super) fn looked(&mut self, number: PointNumber, look: Look) {
-        self.free_bytes(number);
+        self.free_reserved(number);
         let Look { settings, claim, wanted, mut found } = look;
         if let Some(composed) = found.as_mut().ok().and_then(|collected| collected.composed.take()) {
             let point = self.point(number);
@@ -192,6 +194,7 @@ impl Outbound {
         let point = self.point(number);
         point.figures.last_poll_at = Some(clock);
         point.woken |= collected.woken;
+        point.bytes_wanted = collected.bytes_wanted;
         if collected.starts_again {
             tracing::warn!(
                 connection_point = point.name(),
@@ -393,7 +396,7 @@ impl Outbound {
         }
         let claim = self.point(number).ownership.claim;
         self.point(number).admission_begins(admission.entry_id, lane);
-        self.bytes_used += bytes;
+        self.take_bytes(number, bytes);
         let reserved = Reserved { entry_id: admission.entry_id, lane, begin, path, claim };
         (
             Some(Change::Admit(Box::new(admission))),
@@ -456,7 +459,7 @@ impl Outbound {
         point.admission_ended(reserved.entry_id, reserved.lane);
         if record.held_by.is_some() {
             point.may_be_unlogged = true;
-            self.bytes_used -= bytes;
+            self.free_bytes(number, bytes);
             return;
         }
         let now = record.seen_at;
@@ -468,14 +471,14 @@ impl Outbound {
             point.note_failure(&record);
             let freed = if record.holds { point.let_go_above(record.lane, record.entry_id) } else { 0 };
             point.start_unsettled_clock(now);
-            self.bytes_used -= bytes + freed;
+            self.free_bytes(number, bytes + freed);
             self.point(number).remember(*record, None, 0);
             return;
         }
         let (message, lane) = (record.message, record.lane);
         if !begun && point.refill.is_some_and(|above| record.entry_id > above) {
             let freed = point.comes_with_a_page(record.entry_id, lane);
-            self.bytes_used -= bytes + freed;
+            self.free_bytes(number, bytes + freed);
             return;
         }
         let (parcel, bytes, freed) = match reserved.claim == point.ownership.claim {
@@ -487,12 +490,12 @@ impl Outbound {
             point.occupy(lane);
             point.to_post.push_back(message);
         }
-        self.bytes_used -= freed;
+        self.free_bytes(number, freed);
     }
 
     /// The journal knew it already, or keeps it back.
     fn not_needed(&mut self, number: PointNumber, applied: &Applied, bytes: usize, reserved: &Reserved) {
-        self.bytes_used -= bytes;
+        self.free_bytes(number, bytes);
         if reserved.begin {
             self.free_slot(number, &reserved.path, reserved.entry_id);
         }
@@ -529,7 +532,7 @@ impl Outbound {
 
     /// The journal could not be written: the row is found again.
     pub(super) fn not_admitted(&mut self, number: PointNumber, bytes: usize, reserved: &Reserved) {
-        self.bytes_used -= bytes;
+        self.free_bytes(number, bytes);
         if reserved.begin {
             self.free_slot(number, &reserved.path, reserved.entry_id);
         }
@@ -615,22 +618,6 @@ impl Outbound {
             point.woken = true;
             point.look_soon(mode, 0);
         }
-    }
-
-    /// Bytes that wait for a long time are read again when their time comes.
-    pub(super) fn drop_parcels(&mut self, number: PointNumber, which: impl Fn(&super::point::Open) -> bool) {
-        let mut freed = 0;
-        let Point { messages, lanes, .. } = self.point(number);
-        for open in messages.values_mut() {
-            // One that is handed out may already be on its way to its post.
-            let waits = open.record.delivery.state == State::Pending
-                && !lanes.is_out(open.path.lane, open.record.entry_id);
-            if waits && open.parcel.is_some() && which(open) {
-                open.parcel = None;
-                freed += std::mem::take(&mut open.bytes);
-            }
-        }
-        self.bytes_used -= freed;
     }
 }
 

@@ -80,6 +80,8 @@ pub(super) struct Collected {
     pub holes: Option<Arc<Holes>>,
     /// Where the sweep over all rows goes on; `None`: none was made.
     pub sweep: Option<Sweep>,
+    /// Bytes of the first row, where not even that one fitted.
+    pub bytes_wanted: usize,
     /// There is more than fitted.
     pub more: bool,
     /// The table ended below the cursor: it was truncated or restored.
@@ -180,6 +182,9 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     ids.extend(&again);
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
+    if let Some(first) = ids.first().filter(|_| fitting == 0) {
+        collected.bytes_wanted = bytes_of(*first, &lengths);
+    }
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
     // What the journal is being told of, this look may not have seen.
     collected.headers_parked = !parked.headers.is_empty() || job.parking;
@@ -296,12 +301,16 @@ async fn sweep(job: &Job, from: Sweep, lengths: &mut BTreeMap<i64, i64>) -> Resu
     Ok(from.after_piece(newest, last, begun.elapsed()))
 }
 
+fn bytes_of(id: i64, lengths: &BTreeMap<i64, i64>) -> usize {
+    lengths.get(&id).map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0)) + OVERHEAD
+}
+
 /// How many of the ids, from the lowest, fit into the budget and the window.
 fn fit(ids: &[i64], lengths: &BTreeMap<i64, i64>, job: &Job) -> usize {
     let mut left = job.bytes;
     let mut count = 0;
     for id in ids.iter().take(job.rows) {
-        let bytes = lengths.get(id).map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0)) + OVERHEAD;
+        let bytes = bytes_of(*id, lengths);
         if bytes > left && !(count == 0 && job.alone) {
             break;
         }

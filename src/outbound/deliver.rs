@@ -161,7 +161,7 @@ impl Outbound {
         let Some(open) = point.messages.remove(&message) else { return };
         point.lanes.remove(open.path.lane, open.record.entry_id);
         point.may_be_unlogged = true;
-        self.bytes_used -= open.bytes;
+        self.free_bytes(number, open.bytes);
     }
 
     pub(super) fn not_begun(&mut self, number: PointNumber, message: i64) {
@@ -275,7 +275,8 @@ impl Outbound {
         let (path, entry_id) = (open.path, open.record.entry_id);
         let attempts = open.record.delivery.attempts;
         let document_type = open.record.document_type.clone();
-        self.bytes_used -= bytes;
+        self.free_bytes(number, bytes);
+        let point = &mut self.points[usize::from(number)];
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
         point.meter.tried(&posted.answer, meaning.class, duration_ms);
         if meaning.class == AnswerClass::Accepted {
@@ -367,7 +368,7 @@ impl Outbound {
         }
         point.give_back(path.lane);
         point.lanes.wait_until(path.lane, wait.filter(|_| again));
-        self.bytes_used -= freed;
+        self.free_bytes(number, freed);
     }
 
     pub(super) fn recorded(&mut self, number: PointNumber, message: i64, applied: &Applied) {
@@ -418,7 +419,7 @@ impl Outbound {
         let delivery = point.messages.get(&message).map(|open| open.record.delivery);
         if delivery.is_some_and(|delivery| !delivery.state.is_final() || delivery.settled) {
             let freed = point.messages.remove(&message).map_or(0, |open| open.bytes);
-            self.bytes_used -= freed;
+            self.free_bytes(number, freed);
             self.adopt(number, vec![message]);
         }
     }
@@ -458,10 +459,10 @@ impl Outbound {
 
     /// Reads rows again before a post: their bytes were not kept.
     fn read_again(&mut self, number: PointNumber, messages: Vec<(i64, i64)>) {
-        let point = &mut self.points[usize::from(number)];
+        let point = &self.points[usize::from(number)];
         let database = self.sites[point.site].database.clone();
         let settings = point.settings.clone();
-        let bytes = super::BYTES_MAX.saturating_sub(self.bytes_used) / 2;
+        let bytes = self.bytes_left(point);
         let known: Vec<_> = messages
             .iter()
             .filter_map(|(message, entry_id)| {
@@ -471,7 +472,8 @@ impl Outbound {
                 Some((*message, *entry_id, record.identity, flags))
             })
             .collect();
-        self.bytes_used += bytes;
+        self.take_bytes(number, bytes);
+        let point = self.point(number);
         point.read_reserved = bytes;
         point.loading = true;
         point.loading_claim = point.ownership.claim;
@@ -519,7 +521,8 @@ impl Outbound {
         let now = self.now();
         let site = self.point(number).site;
         self.point(number).loading = false;
-        self.bytes_used -= std::mem::take(&mut self.point(number).read_reserved);
+        let reserved = std::mem::take(&mut self.point(number).read_reserved);
+        self.free_bytes(number, reserved);
         let found = match result {
             Ok(found) => found,
             Err(error) => {
@@ -559,7 +562,7 @@ impl Outbound {
                 let bytes = parcel.payload.len();
                 open.bytes = bytes;
                 open.parcel = Some(parcel);
-                self.bytes_used += bytes;
+                self.take_bytes(number, bytes);
                 return self.begin(number, message, now);
             }
             Reread::NotNow => {

@@ -41,7 +41,7 @@ impl Outbound {
             points: points.collect(),
             endpoints: endpoints.collect(),
             journal: self.journal_meter,
-            payload_bytes: self.bytes_used,
+            payload_bytes: self.budget.used,
         }
     }
 }

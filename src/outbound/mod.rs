@@ -28,6 +28,7 @@ use crate::ims::{self, Client, Remark};
 use crate::journal::{Applies, Change, Commit, Journal, JournalError, Record};
 
 mod admit;
+mod bytes;
 mod collect;
 mod command;
 mod compose;
@@ -197,7 +198,9 @@ pub struct Outbound {
     by_name: HashMap<(usize, String), PointNumber>,
     scopes: Scopes,
     scope_names: HashMap<String, crate::journal::StoredScope>,
-    bytes_used: usize,
+    budget: bytes::Budget,
+    /// The connection point that is the first to start, in turn.
+    first: usize,
     changes: Vec<Change>,
     /// As long as `changes`.
     thens: Vec<Then>,
@@ -261,7 +264,8 @@ impl Outbound {
             by_name: HashMap::new(),
             scopes: Scopes::default(),
             scope_names,
-            bytes_used: 0,
+            budget: bytes::Budget::default(),
+            first: 0,
             changes: Vec::new(),
             thens: Vec::new(),
             admissions: VecDeque::new(),
@@ -525,8 +529,11 @@ impl Outbound {
     pub fn advance(&mut self) {
         let now = self.now();
         self.start_listening(now);
-        for number in 0..self.points.len() {
-            let Ok(number) = PointNumber::try_from(number) else { break };
+        self.share_bytes();
+        let count = self.points.len();
+        self.first = (self.first + 1) % count.max(1);
+        for turn in 0..count {
+            let Ok(number) = PointNumber::try_from((self.first + turn) % count) else { continue };
             self.points[usize::from(number)].lanes.wake(now);
             self.end_pause(number, now);
             self.follow_blackout(number, now);
@@ -535,6 +542,7 @@ impl Outbound {
                 continue;
             }
             self.start_inquiry(number, now);
+            self.let_bytes_go(number, now);
             self.start_posts(number, now);
             self.start_begins(number, now);
             self.start_refill(number);
@@ -602,6 +610,9 @@ impl Outbound {
             let waits_for_pace = !point.to_post.is_empty() && point.posting < point.settings.parallel_posts;
             if let Some(pace) = point.pace.filter(|_| waits_for_pace) {
                 at(pace.ready_at());
+            }
+            if self.may_let_go(point) {
+                at(point.let_go_at);
             }
             if self.may_collect(point) {
                 at(point.next_scan_at.max(site_at));

@@ -34,7 +34,7 @@ impl Outbound {
                 freed += std::mem::take(&mut open.bytes);
             }
         }
-        self.bytes_used -= freed;
+        self.free_bytes(number, freed);
     }
 
     /// A renewal was granted: nobody else had it meanwhile.
@@ -94,7 +94,7 @@ impl Outbound {
         for message in std::mem::take(&mut self.point(number).to_post) {
             let Some(open) = self.point(number).messages.get_mut(&message) else { continue };
             let freed = if open.parcel.take().is_some() { std::mem::take(&mut open.bytes) } else { 0 };
-            self.bytes_used -= freed;
+            self.free_bytes(number, freed);
             self.not_posted(number, message);
         }
     }

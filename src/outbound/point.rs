@@ -115,6 +115,13 @@ pub(super) struct Point {
     /// The journal is being read.
     pub recovering: bool,
     pub collecting: bool,
+    /// Payload bytes that it has or keeps, and when some are let go that cannot go soon.
+    pub bytes: usize,
+    pub let_go_at: i64,
+    /// Bytes of a row for which the last look had no room.
+    pub bytes_wanted: usize,
+    /// The look that is under way may take one document that is larger than what there is.
+    pub goes_alone: bool,
     /// Bytes that a look at the outbox keeps for what it may find.
     pub bytes_reserved: usize,
     /// The same, for reading rows again before their post.
@@ -256,6 +263,10 @@ impl Point {
             next_log_at: now,
             recovering: false,
             collecting: false,
+            bytes: 0,
+            let_go_at: 0,
+            bytes_wanted: 0,
+            goes_alone: false,
             bytes_reserved: 0,
             read_reserved: 0,
             loading: false,

@@ -170,7 +170,7 @@ impl Outbound {
             freed += open.bytes;
             point.is_back(open.path.lane, open.record.entry_id);
         }
-        self.bytes_used -= freed;
+        self.free_bytes(number, freed);
     }
 
     /// Writes what waits longer than a moment into the message log.
