@@ -11,11 +11,12 @@ use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
-    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, changes_nobody_composes, clock_differs,
-    hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, script_finding, try_queries,
+    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, ask_alike, changes_nobody_composes,
+    clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, script_finding,
+    try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
-use crate::domain::plan::{ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
+use crate::domain::plan::{Alike, ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
 use crate::domain::unserved::unserved;
 
 /// Waiting rows are counted up to this.
@@ -101,7 +102,10 @@ async fn look_in(
     if !tables(site, &survey, section) {
         return Ok(Vec::new());
     }
-    let control = database.control_read().await?;
+    let mut control = database.control_read().await?;
+    let mut alike = Alike::default();
+    ask_alike(database, &control, &mut alike).await;
+    control.alike = alike;
     let served_by = database.host_read().await?;
     hosts(site, &survey, &served_by, section);
     let mut plan =
@@ -223,6 +227,9 @@ fn settings(
             continue;
         }
         section.finds(refused.notice());
+    }
+    for notice in &plan.rules_refused {
+        section.finds(notice.clone());
     }
     // One that only receives sends nothing, and means it.
     let only_receives =

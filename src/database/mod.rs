@@ -27,6 +27,7 @@ mod queries;
 mod rows;
 mod said;
 mod script;
+mod sources;
 pub mod sqlite;
 pub mod statements;
 
@@ -36,6 +37,7 @@ pub use inbox::refused_row;
 pub use orphans::{changes_nobody_composes, rows_nobody_chooses};
 pub use queries::{lacks_queries, parts_of, query_refused, try_queries};
 pub use script::script_finding;
+pub use sources::ask_alike;
 
 /// What went wrong with the database, told by what the agent does next.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,9 @@ pub trait Database: Send + Sync {
 
     /// The configuration that the DBA wrote.
     async fn control_read(&self) -> Result<ControlTables>;
+
+    /// Whether a row of the outbox with one of these texts in a column can be chosen by the other.
+    async fn source_alike(&self, column: SourceColumn, one: &str, other: &str) -> Result<bool>;
 
     /// Commands in state `new` or `running`, lowest id first.
     async fn command_read(&self) -> Result<Vec<CommandRow>>;
@@ -259,6 +264,13 @@ pub struct Selection {
     pub logical_id: Option<String>,
     /// Rows created before are left alone.
     pub rows_from: Option<DateTime<Utc>>,
+}
+
+/// A column of the outbox by which rows are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceColumn {
+    TenantId,
+    LogicalId,
 }
 
 /// A page of ids: `after < C_ID <= up_to`, flag 0.
@@ -494,6 +506,8 @@ pub struct CommandRow {
     pub until_at: Option<DateTime<Utc>>,
     /// Of `confirm_error`; `lever_read` does not read it.
     pub reason_code: Option<String>,
+    /// Which cell cannot be read, and why.
+    pub unreadable: Option<String>,
 }
 
 /// A row of `bodrelay_host`.

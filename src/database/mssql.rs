@@ -19,7 +19,7 @@ use crate::domain::plan::ControlTables;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
     FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
-    QueryRow, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
 };
 use crate::domain::change::RowChange;
 use session::Session;
@@ -164,6 +164,10 @@ impl Database for Mssql {
 
     async fn control_read(&self) -> Result<ControlTables> {
         on!(self.control, "control_read", |session| control::control_read(session))
+    }
+
+    async fn source_alike(&self, column: SourceColumn, one: &str, other: &str) -> Result<bool> {
+        on!(self.control, "source_alike", |session| control::source_alike(session, column, one, other))
     }
 
     async fn command_read(&self) -> Result<Vec<CommandRow>> {

@@ -19,7 +19,7 @@ use crate::domain::plan::ControlTables;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, FindingRow, HostRow,
     Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked, QueryRow, Report, Result,
-    Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
+    Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
 };
 use crate::domain::change::RowChange;
 use listen::Listener;
@@ -184,6 +184,13 @@ impl Database for Postgres {
             "control_read",
             |session| async move { control::control_read(&session).await },
         )
+        .await
+    }
+
+    async fn source_alike(&self, column: SourceColumn, one: &str, other: &str) -> Result<bool> {
+        self.call(&self.control, "source_alike", |session| async move {
+            control::source_alike(&session, column, one, other).await
+        })
         .await
     }
 

@@ -26,7 +26,7 @@ use crate::sqlite_thread::SqliteThread;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
     FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
-    QueryRow, Report, Result, Scan, Selection, Settle, Settled, StatusRead, Survey, Variations,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
 };
 use crate::domain::change::RowChange;
 use trouble::Trouble;
@@ -301,6 +301,11 @@ impl Database for Sqlite {
 
     async fn control_read(&self) -> Result<ControlTables> {
         self.call("control_read", control::control_read).await
+    }
+
+    async fn source_alike(&self, column: SourceColumn, one: &str, other: &str) -> Result<bool> {
+        let texts = [one.to_owned(), other.to_owned()];
+        self.call("source_alike", move |connection| control::source_alike(connection, column, &texts)).await
     }
 
     async fn command_read(&self) -> Result<Vec<CommandRow>> {

@@ -61,6 +61,8 @@ statements! {
     REPORT_FINDING_OPEN = "report_finding_open";
     REPORT_FINDING_CLEAR = "report_finding_clear";
     REPORT_COMMAND = "report_command";
+    SOURCE_ALIKE_TENANT_ID = "source_alike_tenant_id";
+    SOURCE_ALIKE_LOGICAL_ID = "source_alike_logical_id";
     OUTBOX_HIGHEST = "outbox_highest";
     OUTBOX_SCAN = "outbox_scan";
     OUTBOX_SCAN_BY_LOGICAL_ID = "outbox_scan_by_logical_id";

@@ -1,9 +1,10 @@
 //! The control tables as settings that are known to be right: rows in, `ConnectionPoint`s and refusals out.
 //!
 //! One bad row yields one `Refused` with its reason and the others go on. A setting that this version does not carry
-//! out is refused, never ignored.
+//! out is refused, never ignored. What was accepted before keeps its last good settings until the new ones are good
+//! (`standing`); what is switched off or deleted ends at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,11 @@ use super::ids::DocumentType;
 use super::incoming::{DuplicateKey, InboundPlan, InboundRules, OlderVariation};
 use super::notice::{Notice, Severity};
 use super::schedule::{Cron, Schedule};
+
+mod overlap;
+mod standing;
+
+pub use overlap::{Alike, Pair};
 
 /// A row of `bodrelay_connection_point` as read. CHECKs in the table restate what is tested here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +58,10 @@ pub struct ConnectionPointRow {
     pub log_keep_days: i64,
     pub outbox_keep_hours: Option<i64>,
     pub refused_reason: Option<String>,
+    /// An agent has taken it over, or refused it, at some time.
+    pub was_applied: bool,
+    /// Which cell cannot be read, and why; the row is refused.
+    pub unreadable: Option<String>,
 }
 
 impl ConnectionPointRow {
@@ -82,6 +92,8 @@ pub struct DocumentRow {
     pub duplicate_key: String,
     pub older_variation: String,
     pub refused_reason: Option<String>,
+    /// Which cell cannot be read, and why; the row is refused.
+    pub unreadable: Option<String>,
 }
 
 /// A row of `bodrelay_status_rule` as read.
@@ -90,6 +102,8 @@ pub struct StatusRuleRow {
     pub connection_point: String,
     pub http_status: i64,
     pub answer_class: String,
+    /// Which cell cannot be read, and why; the row is refused.
+    pub unreadable: Option<String>,
 }
 
 /// The control tables of one database, as read in one transaction.
@@ -98,6 +112,8 @@ pub struct ControlTables {
     pub connection_points: Vec<ConnectionPointRow>,
     pub documents: Vec<DocumentRow>,
     pub status_rules: Vec<StatusRuleRow>,
+    /// Which sources the outbox does not tell apart.
+    pub alike: Alike,
 }
 
 /// Whether a connection point posts.
@@ -272,6 +288,8 @@ pub struct Plan {
     /// What those of them with receive_mode = 'on' receive, by name.
     pub inbound: BTreeMap<String, InboundPlan>,
     pub refused: Vec<Refused>,
+    /// Rules of HTTP statuses that are not taken, in words.
+    pub rules_refused: Vec<Notice>,
     /// Connection points of other locations: somebody else's, left alone without a word in their row.
     pub elsewhere: Vec<String>,
 }
@@ -320,38 +338,62 @@ impl Refused {
 impl Plan {
     /// Reads the tables. A bad row is refused with its reason, the rest goes on.
     pub fn read(tables: &ControlTables, surroundings: &Surroundings<'_>) -> Self {
+        Self::read_over(tables, surroundings, &Self::default())
+    }
+
+    /// The same where `before` is in force: what is refused now and was accepted then keeps its last good settings.
+    pub fn read_over(tables: &ControlTables, surroundings: &Surroundings<'_>, before: &Self) -> Self {
         let mut plan = Self::default();
         for row in &tables.connection_points {
             if row.location_name != surroundings.location {
                 plan.elsewhere.push(row.connection_point.clone());
                 continue;
             }
-            match connection_point(row, surroundings) {
-                Ok(mut point) => {
-                    let name = point.name.clone();
-                    let rows = |direction: &'static str| {
-                        let of_point = tables.documents.iter().filter(|row| row.connection_point == name);
-                        of_point.filter(move |row| row.direction == direction)
-                    };
-                    plan.refused.extend(read_documents(&mut point, rows("out")));
-                    if row.receive_mode == "on" {
-                        let (inbound, refused) = read_inbound(&point, rows("in"));
-                        plan.inbound.insert(name.clone(), inbound);
-                        plan.refused.extend(refused);
-                    }
-                    point.status_rules = status_rules(&point.name, &tables.status_rules);
-                    plan.connection_points.insert(point.name.clone(), point);
-                }
-                Err(reason) => plan.refused.push(Refused {
-                    connection_point: row.connection_point.clone(),
+            let last = before.connection_points.get(&row.connection_point);
+            let (point, reason) = match connection_point(row, surroundings) {
+                Ok(point) => (Some(point), None),
+                Err(reason) => standing::point(last, row, reason),
+            };
+            let name = row.connection_point.clone();
+            if let Some(reason) = reason {
+                plan.refused.push(Refused {
+                    connection_point: name,
                     document: None,
                     direction: "out",
                     reason,
-                }),
+                });
+            }
+            if let Some(point) = point {
+                plan.take(point, row, tables, before);
             }
         }
-        plan.refuse_overlaps();
+        plan.rules_refused = tables.status_rules.iter().filter_map(rule_refused).collect();
+        plan.settle_overlaps(tables, before);
         plan
+    }
+
+    /// A connection point with its documents and rules.
+    fn take(
+        &mut self,
+        mut point: ConnectionPoint,
+        row: &ConnectionPointRow,
+        tables: &ControlTables,
+        before: &Self,
+    ) {
+        let name = point.name.clone();
+        let rows = |direction: &'static str| {
+            let of_point = tables.documents.iter().filter(|row| row.connection_point == name);
+            of_point.filter(move |row| row.direction == direction)
+        };
+        let last = before.connection_points.get(&name);
+        self.refused.extend(read_documents(&mut point, rows("out"), last));
+        if row.receive_mode == "on" {
+            let (inbound, refused) = read_inbound(&point, rows("in"), before.inbound.get(&name));
+            self.inbound.insert(name.clone(), inbound);
+            self.refused.extend(refused);
+        }
+        point.status_rules = status_rules(&name, &tables.status_rules, last);
+        self.connection_points.insert(name, point);
     }
 
     /// Documents cannot be composed without the tables of a script that was not run.
@@ -378,51 +420,12 @@ impl Plan {
             });
         }
     }
-
-    /// Connection points whose choice of rows can overlap are all refused until one is changed: which of them a row
-    /// belongs to must never depend on who looks first.
-    fn refuse_overlaps(&mut self) {
-        let sending: Vec<_> =
-            self.connection_points.values().filter(|point| point.send_mode != SendMode::Off).collect();
-        let mut overlapping = BTreeMap::new();
-        for (index, one) in sending.iter().enumerate() {
-            for other in &sending[index + 1..] {
-                if may_share(&one.source_tenant_id, &other.source_tenant_id)
-                    && may_share(&one.source_logical_id, &other.source_logical_id)
-                {
-                    overlapping.insert(one.name.clone(), other.name.clone());
-                    overlapping.insert(other.name.clone(), one.name.clone());
-                }
-            }
-        }
-        for (name, other) in overlapping {
-            self.connection_points.remove(&name);
-            self.inbound.remove(&name);
-            self.refused.push(Refused {
-                connection_point: name,
-                document: None,
-                direction: "out",
-                reason: format!(
-                    "its choice of rows (source_tenant_id, source_logical_id) overlaps with that of {other}: a row \
-                     could be sent twice. Give both a source_tenant_id and source_logical_id that differ, or set \
-                     send_mode = 'off' for one"
-                ),
-            });
-        }
-    }
-}
-
-/// Whether two filters can choose the same row; `None` chooses all.
-fn may_share(one: &Option<String>, other: &Option<String>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one == other,
-        (None, _) | (_, None) => true,
-    }
 }
 
 type Reason<T> = std::result::Result<T, String>;
 
 fn connection_point(row: &ConnectionPointRow, surroundings: &Surroundings<'_>) -> Reason<ConnectionPoint> {
+    readable(row.unreadable.as_ref())?;
     word("receive_mode", &row.receive_mode, &[("off", ()), ("on", ())])?;
     let zone = time_zone(&row.time_zone)?;
     match surroundings.ions.get(&row.ion_name) {
@@ -561,46 +564,56 @@ fn after_failure(text: &str) -> Reason<AfterFailure> {
 fn read_documents<'a>(
     point: &mut ConnectionPoint,
     rows: impl Iterator<Item = &'a DocumentRow>,
+    last: Option<&ConnectionPoint>,
 ) -> Vec<Refused> {
     let mut refused = Vec::new();
+    let mut refuse = |document_type: DocumentType, reason: String| {
+        refused.push(Refused {
+            connection_point: point.name.clone(),
+            document: Some(document_type),
+            direction: "out",
+            reason,
+        });
+    };
     for row in rows {
         let document_type = DocumentType::new(&row.verb, &row.noun);
         match document(point, row) {
-            Ok(document) => {
-                point.documents.insert(document_type, document);
+            Ok(document) => _ = point.documents.insert(document_type, document),
+            Err(reason) => {
+                let stands = last.and_then(|last| last.documents.get(&document_type));
+                refuse(document_type.clone(), standing::said(reason, stands.is_some()));
+                if let Some(last) = stands {
+                    let document = Document { enabled: last.enabled && row.enabled, ..last.clone() };
+                    point.documents.insert(document_type, document);
+                }
             }
-            Err(reason) => refused.push(Refused {
-                connection_point: point.name.clone(),
-                document: Some(document_type),
-                direction: "out",
-                reason,
-            }),
         }
     }
     // A noun's verbs share its lanes, so they must be ordered alike.
-    let orders: BTreeMap<String, BTreeMap<DocumentType, OrderBy>> =
-        point.documents.iter().fold(BTreeMap::new(), |mut nouns, (document_type, document)| {
-            nouns
-                .entry(document_type.noun.clone())
-                .or_insert_with(BTreeMap::new)
-                .insert(document_type.clone(), document.order_by);
-            nouns
-        });
-    for types in orders.into_values() {
-        let first = types.values().next().copied();
-        if types.values().any(|order| Some(*order) != first) {
-            for document_type in types.into_keys() {
-                point.documents.remove(&document_type);
-                refused.push(Refused {
-                    connection_point: point.name.clone(),
-                    direction: "out",
-                    reason: format!(
-                        "order_by differs between the verbs of {}: make them equal",
-                        document_type.noun
-                    ),
-                    document: Some(document_type),
-                });
+    let nouns: BTreeSet<String> = point.documents.keys().map(|it| it.noun.clone()).collect();
+    for noun in nouns {
+        let types = point.documents.iter().filter(|(it, _)| it.noun == noun);
+        let orders: BTreeMap<DocumentType, OrderBy> =
+            types.map(|(it, doc)| (it.clone(), doc.order_by)).collect();
+        let first = orders.values().next().copied();
+        if orders.values().all(|order| Some(*order) == first) {
+            continue;
+        }
+        // The order that applies to the noun goes on; those that agree with it are not to blame.
+        let stands =
+            |it: &DocumentType| last.and_then(|last| last.documents.get(it)).map(|last| last.order_by);
+        let applies = orders.keys().find_map(stands);
+        for (document_type, order) in orders {
+            if Some(order) == applies {
+                continue;
             }
+            let reason = format!("order_by differs between the verbs of {noun}: make them equal");
+            let stays = stands(&document_type).is_some();
+            match point.documents.get_mut(&document_type).zip(applies) {
+                Some((document, applies)) if stays => document.order_by = applies,
+                _ => _ = point.documents.remove(&document_type),
+            }
+            refuse(document_type, standing::said(reason, stays));
         }
     }
     refused
@@ -610,21 +623,26 @@ fn read_documents<'a>(
 fn read_inbound<'a>(
     point: &ConnectionPoint,
     rows: impl Iterator<Item = &'a DocumentRow>,
+    last: Option<&InboundPlan>,
 ) -> (InboundPlan, Vec<Refused>) {
     let (mut documents, mut refused) = (BTreeMap::new(), Vec::new());
     for row in rows {
         let document_type = DocumentType::new(&row.verb, &row.noun);
         match inbound_rules(point, row) {
-            Ok(rules) if row.enabled => {
-                documents.insert(document_type, rules);
-            }
+            Ok(rules) if row.enabled => _ = documents.insert(document_type, rules),
             Ok(_) => {}
-            Err(reason) => refused.push(Refused {
-                connection_point: point.name.clone(),
-                document: Some(document_type),
-                direction: "in",
-                reason,
-            }),
+            Err(reason) => {
+                let stands = last.and_then(|last| last.documents.get(&document_type)).filter(|_| row.enabled);
+                refused.push(Refused {
+                    connection_point: point.name.clone(),
+                    document: Some(document_type.clone()),
+                    direction: "in",
+                    reason: standing::said(reason, stands.is_some()),
+                });
+                if let Some(rules) = stands {
+                    documents.insert(document_type, rules.clone());
+                }
+            }
         }
     }
     let largest = documents.values().map(|rules: &InboundRules| rules.max_document_bytes).max();
@@ -668,7 +686,12 @@ fn inbound_rules(point: &ConnectionPoint, row: &DocumentRow) -> Reason<InboundRu
     })
 }
 
+fn readable(unreadable: Option<&String>) -> Reason<()> {
+    unreadable.map_or(Ok(()), |what| Err(what.clone()))
+}
+
 fn bare_names(row: &DocumentRow) -> Reason<()> {
+    readable(row.unreadable.as_ref())?;
     for (column, text) in [("verb", &row.verb), ("noun", &row.noun)] {
         if text.is_empty() || text.contains(|c: char| c == '.' || c.is_whitespace()) {
             return Err(format!("{column} = '{text}': write the bare name, as in 'Sync' or 'SalesOrder'"));
@@ -704,27 +727,44 @@ fn document(point: &ConnectionPoint, row: &DocumentRow) -> Reason<Document> {
     })
 }
 
-/// The rules of '*' with the connection point's own laid over them; unreadable rows count as not there, and the
-/// table's CHECK keeps them out.
-fn status_rules(name: &str, rows: &[StatusRuleRow]) -> BTreeMap<u16, AnswerClass> {
-    let of = |wanted: &'static str| {
-        let name = name.to_owned();
-        rows.iter().filter(move |row| {
-            if wanted == "*" { row.connection_point == "*" } else { row.connection_point == name }
-        })
-    };
-    of("*")
-        .chain(of("own"))
-        .filter_map(|row| {
-            let class = match row.answer_class.as_str() {
-                "retry" => AnswerClass::Retry,
-                "reject" => AnswerClass::Reject,
-                "suspend" => AnswerClass::Suspend,
-                _ => return None,
-            };
-            Some((u16::try_from(row.http_status).ok()?, class))
-        })
-        .collect()
+/// The rules of '*' with the connection point's own laid over them. A bad one leaves the class that applied before, or
+/// of its status a retry: that loses nothing.
+fn status_rules(
+    name: &str,
+    rows: &[StatusRuleRow],
+    last: Option<&ConnectionPoint>,
+) -> BTreeMap<u16, AnswerClass> {
+    let mut rules = BTreeMap::new();
+    for wanted in ["*", name] {
+        for row in rows.iter().filter(|row| row.connection_point == wanted) {
+            let Ok(status) = u16::try_from(row.http_status) else { continue };
+            let class = answer_class(row).ok();
+            let stands =
+                || last.and_then(|last| last.status_rules.get(&status)).or(rules.get(&status)).copied();
+            let class = class.or_else(stands).unwrap_or(AnswerClass::Retry);
+            rules.insert(status, class);
+        }
+    }
+    rules
+}
+
+fn answer_class(row: &StatusRuleRow) -> Reason<AnswerClass> {
+    readable(row.unreadable.as_ref())?;
+    number::<u16>("http_status", row.http_status, 100, 999)?;
+    let classes = [AnswerClass::Retry, AnswerClass::Reject, AnswerClass::Suspend];
+    word("answer_class", &row.answer_class, &classes.map(|class| (class.as_str(), class)))
+}
+
+fn rule_refused(row: &StatusRuleRow) -> Option<Notice> {
+    let reason = answer_class(row).err()?;
+    let point = Some(row.connection_point.as_str()).filter(|name| *name != "*");
+    let subject = format!("status rule {}", row.http_status);
+    Some(Notice::new("SETTING_REFUSED", Severity::Error, point, subject).says(
+        format!(
+            "bodrelay_status_rule: {reason}. Until then the class that applied before goes on, or a retry"
+        ),
+        "Correct the row as the text says; the agent takes it at its next look.",
+    ))
 }
 
 fn word<T: Copy>(column: &str, text: &str, words: &[(&str, T)]) -> Reason<T> {
@@ -782,6 +822,8 @@ mod tests {
             log_keep_days: 30,
             outbox_keep_hours: None,
             refused_reason: None,
+            was_applied: false,
+            unreadable: None,
         }
     }
 
@@ -800,6 +842,7 @@ mod tests {
             duplicate_key: "message_id".into(),
             older_variation: "warn".into(),
             refused_reason: None,
+            unreadable: None,
         }
     }
 
@@ -851,6 +894,126 @@ mod tests {
         let plan =
             read(&ControlTables { connection_points: vec![row("one"), row("two")], ..Default::default() });
         assert_eq!(plan.connection_points.len(), 2);
+    }
+
+    fn read_over(tables: &ControlTables, before: &Plan) -> Plan {
+        let ions = BTreeMap::from([("default".to_owned(), "acme_tst".to_owned())]);
+        Plan::read_over(tables, &Surroundings { location: "PLANT1", ions: &ions }, before)
+    }
+
+    fn points(rows: Vec<ConnectionPointRow>) -> ControlTables {
+        ControlTables { connection_points: rows, ..Default::default() }
+    }
+
+    fn refused(plan: &Plan) -> Vec<&str> {
+        plan.refused.iter().map(|it| it.connection_point.as_str()).collect()
+    }
+
+    fn at(name: &str, source: &str) -> ConnectionPointRow {
+        ConnectionPointRow { source_logical_id: Some(source.into()), ..row(name) }
+    }
+
+    #[test]
+    fn what_works_goes_on_beside_one_that_overlaps() {
+        let running = vec![row("a"), row("b"), row("c"), row("d")];
+        let before = read(&points(running.clone()));
+        let newcomer = ConnectionPointRow { source_logical_id: None, ..row("new") };
+        let tables = points([running, vec![newcomer]].concat());
+        let mut plan = read_over(&tables, &before);
+        for _ in 0..3 {
+            assert_eq!(plan.connection_points.keys().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+            assert_eq!(refused(&plan), ["new"]);
+            assert!(plan.refused[0].reason.contains("overlaps with that of"), "{}", plan.refused[0].reason);
+            plan = read_over(&tables, &plan);
+        }
+        // The next process reads from the table what this one accepted.
+        let mut rows = tables.connection_points;
+        for row in &mut rows {
+            row.was_applied = true;
+            row.refused_reason = (row.connection_point == "new").then(|| "overlaps".into());
+        }
+        assert_eq!(refused(&read(&points(rows))), ["new"]);
+    }
+
+    #[test]
+    fn a_changed_choice_of_rows_never_takes_what_works() {
+        let before = read(&points(vec![at("a", "one"), at("b", "two")]));
+        let plan = read_over(&points(vec![at("a", "two"), at("b", "two"), at("c", "one")]), &before);
+        assert_eq!(plan.connection_points.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            plan.connection_points["a"].source_logical_id.as_deref(),
+            Some("one"),
+            "its last good one"
+        );
+        assert_eq!(refused(&plan), ["a", "c"]);
+        let reason = &plan.refused[0].reason;
+        assert!(reason.contains("the last good settings apply"), "{reason}");
+        // Both at once is no overlap.
+        let plan = read_over(&points(vec![at("a", "two"), at("b", "one")]), &before);
+        assert_eq!(refused(&plan), [""; 0]);
+        assert_eq!(plan.connection_points["a"].source_logical_id.as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn sources_that_the_outbox_does_not_tell_apart_overlap() {
+        let mut tables = points(vec![at("a", "lid://infor.erp.X"), at("b", "lid://infor.erp.x ")]);
+        let pair = ("lid://infor.erp.X".to_owned(), "lid://infor.erp.x ".to_owned());
+        assert_eq!(refused(&read(&tables)), ["a", "b"], "nobody was asked");
+        assert_eq!(Alike::doubtful([pair.1.as_str(), "lid://other", &pair.0].into_iter()), [pair.clone()]);
+        tables.alike.logical_ids.insert(pair.clone(), true);
+        assert_eq!(refused(&read(&tables)), ["a", "b"]);
+        tables.alike.logical_ids.insert(pair, false);
+        assert_eq!(refused(&read(&tables)), [""; 0]);
+    }
+
+    #[test]
+    fn a_bad_row_leaves_the_last_good_settings_in_force() {
+        let good = ControlTables {
+            documents: vec![document_row("a", "Sync", "document"), document_row("a", "Process", "document")],
+            status_rules: vec![StatusRuleRow {
+                connection_point: "*".into(),
+                http_status: 503,
+                answer_class: "suspend".into(),
+                unreadable: None,
+            }],
+            ..points(vec![row("a"), row("b")])
+        };
+        let before = read(&good);
+        let mut bad = good.clone();
+        bad.connection_points[0].poll_cron = Some("every now and then".into());
+        bad.connection_points[0].batch_rows = 7;
+        bad.documents[0].order_by = "none".into();
+        bad.documents[1].document_id_path = Some("//".into());
+        bad.status_rules[0].answer_class = "rety".into();
+        let mut plan = read_over(&bad, &before);
+        for _ in 0..3 {
+            assert_eq!(plan.connection_points, before.connection_points);
+            assert_eq!(refused(&plan), ["a", "a", "a"]);
+            assert!(plan.refused.iter().all(|it| it.reason.contains("the last good settings apply")));
+            assert_eq!(plan.rules_refused.len(), 1);
+            plan = read_over(&bad, &plan);
+        }
+        // Less is always taken.
+        bad.connection_points[0].send_mode = "observe".into();
+        bad.documents[1].enabled = false;
+        let plan = read_over(&bad, &plan);
+        assert_eq!(plan.connection_points["a"].send_mode, SendMode::Observe);
+        assert!(!plan.connection_points["a"].documents[&DocumentType::new("Process", "SalesOrder")].enabled);
+        bad.connection_points[0].send_mode = "off".into();
+        let plan = read_over(&bad, &plan);
+        assert_eq!(plan.connection_points["a"].send_mode, SendMode::Off);
+        bad.connection_points.remove(0);
+        assert_eq!(read_over(&bad, &plan).connection_points.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(read(&bad).rules_refused.len(), 1, "after a start, too");
+    }
+
+    #[test]
+    fn a_cell_that_cannot_be_read_refuses_its_row() {
+        let mut bad = row("a");
+        bad.unreadable = Some("send_rows_from holds no time".into());
+        let plan = read(&points(vec![bad, row("b")]));
+        assert_eq!(plan.connection_points.keys().collect::<Vec<_>>(), ["b"]);
+        assert!(plan.refused[0].reason.starts_with("send_rows_from holds no time"));
     }
 
     #[test]
@@ -913,6 +1076,7 @@ mod tests {
             connection_point: point.into(),
             http_status,
             answer_class: class.into(),
+            unreadable: None,
         };
         let status_rules = vec![
             rule("a", 412, "reject"),

@@ -12,13 +12,13 @@ use crate::clock::Clock;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
     CommandResult, CommandRow, Database, DatabaseError, FindingRow, HostRow, Owner, OwnerClaim, Report,
-    Selection, StatusRow, Survey, changes_nobody_composes, rows_nobody_chooses,
+    Selection, StatusRow, Survey, ask_alike, changes_nobody_composes, rows_nobody_chooses,
 };
 use crate::domain::command::Kind;
 use crate::domain::lease::{Lease, Renewal, Terms};
 use crate::domain::meter::{Unfinished, Waiting};
 use crate::domain::notice::{Notice, Severity};
-use crate::domain::plan::{ConnectionPointRow, ControlTables, Plan, Surroundings};
+use crate::domain::plan::{Alike, ConnectionPointRow, ControlTables, Plan, Surroundings};
 use crate::journal::{Journal, JournalError, KnownDatabase, KnownHost};
 
 mod claim;
@@ -166,6 +166,10 @@ pub struct Desk {
     /// A connection point took rows of an I/O Box then.
     surveyed_for_iobox: bool,
     owned: Owned,
+    /// The last settings that were good: what is refused now and was accepted then goes on with them.
+    in_force: Plan,
+    /// Which sources the outbox does not tell apart.
+    alike: Alike,
     /// Rows of connection points whose `applied_at` says that they are in force (or refused).
     applied: Vec<ConnectionPointRow>,
     /// Rows that the last round refused, as the outgoing path would report them.
@@ -281,6 +285,8 @@ impl Desk {
             surveyed_at: None,
             surveyed_for_iobox: false,
             owned: Owned::default(),
+            in_force: Plan::default(),
+            alike: Alike::default(),
             applied: Vec::new(),
             refused: BTreeMap::new(),
             is_twice: false,
@@ -341,6 +347,7 @@ impl Desk {
     /// Whatever comes back may be another database: it is looked at anew.
     fn doubt(&mut self) {
         self.raised_at = None;
+        self.alike = Alike::default();
         self.owned.doubt();
         self.inbound.owned.doubt();
     }
@@ -401,9 +408,12 @@ impl Desk {
         }
         heard.database_id = self.known.as_ref().map(|known| known.database_id);
         heard.in_doubt_before = self.known.as_ref().and_then(|known| known.in_doubt_before);
-        let tables = self.database.control_read().await?;
+        let mut tables = self.database.control_read().await?;
+        ask_alike(self.database.as_ref(), &tables, &mut self.alike).await;
+        tables.alike.clone_from(&self.alike);
         let surroundings = Surroundings { location: &self.identity.location, ions: &self.identity.ions };
-        let mut plan = Plan::read(&tables, &surroundings);
+        let mut plan = Plan::read_over(&tables, &surroundings, &self.in_force);
+        self.in_force.clone_from(&plan);
         self.look_at_sources(&tables, &mut plan, heard, now).await?;
         if heard.refused.is_none() {
             self.watch_hosts(&plan, &tables, now).await?;
@@ -587,6 +597,9 @@ impl Desk {
                 return Whose::Theirs;
             }
             return Whose::Answered("done", "the database is the accepted one".into());
+        }
+        if let Some(what) = &command.unreadable {
+            return refused(format!("{what}; then insert the command again"));
         }
         let kind = Kind::parse(&command.command);
         if kind.is_none() {
@@ -825,5 +838,5 @@ fn is_due(at: DateTime<Utc>, every: TimeDelta, now: DateTime<Utc>) -> bool {
 
 /// What the DBA wrote of a row, without what the agent did.
 fn bare(row: &ConnectionPointRow) -> ConnectionPointRow {
-    ConnectionPointRow { refused_reason: None, ..row.clone() }
+    ConnectionPointRow { refused_reason: None, was_applied: false, ..row.clone() }
 }

@@ -29,6 +29,11 @@ impl Desk {
         for ((name, document), reason) in self.reasons(said, plan) {
             let row = tables.connection_points.iter().find(|row| row.connection_point == name);
             let (Some(row), None, Some(known)) = (row, document, &self.known) else { continue };
+            // With its last good settings it is served, and says itself how it goes.
+            let is_elsewhere = said.refused_elsewhere.iter().any(|(refused, _)| *refused == name);
+            if plan.connection_points.contains_key(&name) && !is_elsewhere {
+                continue;
+            }
             let reported = said.points.iter().find(|point| point.connection_point == name);
             let mut report = match (reported, before.get(&name)) {
                 (Some(point), _) => point.clone(),
@@ -46,7 +51,8 @@ impl Desk {
             self.statuses.entry(name.clone()).or_default().turn(&report, now);
             self.refused.insert(name, report);
         }
-        let notices: Vec<Notice> = plan.refused.iter().map(Refused::notice).collect();
+        let notices: Vec<Notice> =
+            plan.refused.iter().map(Refused::notice).chain(plan.rules_refused.iter().cloned()).collect();
         self.findings.keep_of(&CODES, &notices);
         let logical_id = |name: &str| {
             let row = tables.connection_points.iter().find(|row| row.connection_point == name);

@@ -34,7 +34,7 @@ pub(super) async fn change_read(
     limit: i64,
 ) -> Result<Vec<RowChange>, Trouble> {
     let values: [&dyn ToSql; 3] = [&connection_point, &after, &limit.max(0)];
-    session.query(sql::CHANGE_READ, &values).await?.iter().map(rows::change).collect()
+    Ok(session.query(sql::CHANGE_READ, &values).await?.iter().map(rows::change).collect())
 }
 
 pub(super) async fn change_read_of_documents(
@@ -46,7 +46,7 @@ pub(super) async fn change_read_of_documents(
     session.empty().await?;
     stage::texts(session, document_ids).await?;
     let values: [&dyn ToSql; 2] = [&connection_point, &limit.max(0)];
-    session.query(sql::CHANGE_READ_OF_DOCUMENTS, &values).await?.iter().map(rows::change).collect()
+    Ok(session.query(sql::CHANGE_READ_OF_DOCUMENTS, &values).await?.iter().map(rows::change).collect())
 }
 
 pub(super) async fn change_strays(session: &mut Session) -> Result<Vec<(String, i64)>, Trouble> {
@@ -72,7 +72,7 @@ pub(super) async fn query_read(
     session: &mut Session,
     connection_point: &str,
 ) -> Result<Vec<QueryRow>, Trouble> {
-    session.query(sql::QUERY_READ, &[&connection_point]).await?.iter().map(rows::query).collect()
+    Ok(session.query(sql::QUERY_READ, &[&connection_point]).await?.iter().map(rows::query).collect())
 }
 
 pub(super) async fn query_checked(
@@ -97,7 +97,7 @@ pub(super) async fn variation_read(
     stage::texts(session, document_keys).await?;
     let now = session.query_row(sql::SURVEY_PRODUCT, &[]).await?.required_time(0)?;
     let rows = session.query(sql::VARIATION_READ, &[]).await?;
-    Ok(Variations { now, rows: rows.iter().map(rows::variation).collect::<Result<_, _>>()? })
+    Ok(Variations { now, rows: rows.iter().map(rows::variation).collect() })
 }
 
 /// The failure of a query comes as `Trouble::Query`.

@@ -2,8 +2,10 @@
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::mssql as sql;
-use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
-use crate::domain::plan::ControlTables;
+use crate::database::{
+    ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, SourceColumn, StatusRead,
+};
+use crate::domain::plan::{Alike, ControlTables};
 
 use super::session::{Row, Session};
 use super::trouble::Trouble;
@@ -16,7 +18,21 @@ pub(super) async fn control_read(session: &mut Session) -> Result<ControlTables,
         connection_points: all(session, sql::CONTROL_READ_CONNECTION_POINTS, rows::connection_point).await?,
         documents: all(session, sql::CONTROL_READ_DOCUMENTS, rows::document).await?,
         status_rules: all(session, sql::CONTROL_READ_STATUS_RULES, rows::status_rule).await?,
+        alike: Alike::default(),
     })
+}
+
+pub(super) async fn source_alike(
+    session: &mut Session,
+    column: SourceColumn,
+    one: &str,
+    other: &str,
+) -> Result<bool, Trouble> {
+    let statement = match column {
+        SourceColumn::TenantId => sql::SOURCE_ALIKE_TENANT_ID,
+        SourceColumn::LogicalId => sql::SOURCE_ALIKE_LOGICAL_ID,
+    };
+    session.query_row(statement, &[&one, &other]).await?.flag(0)
 }
 
 pub(super) async fn command_read(session: &mut Session) -> Result<Vec<CommandRow>, Trouble> {
@@ -46,9 +62,9 @@ pub(super) async fn history_read(session: &mut Session) -> Result<Vec<ChangeRow>
 async fn all<T>(
     session: &mut Session,
     statement: &'static str,
-    map: fn(&Row) -> Result<T, Trouble>,
+    map: fn(&Row) -> T,
 ) -> Result<Vec<T>, Trouble> {
-    session.query(statement, &[]).await?.iter().map(map).collect()
+    Ok(session.query(statement, &[]).await?.iter().map(map).collect())
 }
 
 pub(super) async fn host_claim(

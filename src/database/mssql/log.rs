@@ -33,7 +33,7 @@ pub(super) async fn search(session: &mut Session, filter: &LogFilter) -> Result<
     let mut values: Vec<&dyn tiberius::ToSql> =
         texts.iter().map(|text| text as &dyn tiberius::ToSql).collect();
     values.extend([&from as &dyn tiberius::ToSql, &to, &after_key, &limit]);
-    session.query(log_search!(sql, filter), &values).await?.iter().map(rows::log_row).collect()
+    Ok(session.query(log_search!(sql, filter), &values).await?.iter().map(rows::log_row).collect())
 }
 
 pub(super) async fn purge(

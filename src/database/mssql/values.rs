@@ -36,6 +36,10 @@ impl Cells for Row {
     fn time(&self, place: usize) -> Result<Option<DateTime<Utc>>, Trouble> {
         Ok(created(column(self, place)?).1)
     }
+
+    fn name(&self, place: usize) -> &str {
+        self.columns().get(place).map_or("a column", tiberius::Column::name)
+    }
 }
 
 fn whole(value: &ColumnData<'_>) -> Option<i64> {

@@ -38,7 +38,7 @@ pub(super) async fn change_read(
     session.begin_read().await?;
     let rows = session.query(sql::CHANGE_READ, &[&connection_point, &after, &limit.max(0)]).await?;
     session.commit().await?;
-    rows.iter().map(rows::change).collect()
+    Ok(rows.iter().map(rows::change).collect())
 }
 
 pub(super) async fn change_read_of_documents(
@@ -52,7 +52,7 @@ pub(super) async fn change_read_of_documents(
         .query(sql::CHANGE_READ_OF_DOCUMENTS, &[&connection_point, &document_ids, &limit.max(0)])
         .await?;
     session.commit().await?;
-    rows.iter().map(rows::change).collect()
+    Ok(rows.iter().map(rows::change).collect())
 }
 
 pub(super) async fn change_strays(session: &Session) -> Result<Vec<(String, i64)>, Trouble> {
@@ -78,7 +78,7 @@ pub(super) async fn query_read(session: &Session, connection_point: &str) -> Res
     session.begin_read().await?;
     let rows = session.query(sql::QUERY_READ, &[&connection_point]).await?;
     session.commit().await?;
-    rows.iter().map(rows::query).collect()
+    Ok(rows.iter().map(rows::query).collect())
 }
 
 pub(super) async fn query_checked(
@@ -107,7 +107,7 @@ pub(super) async fn variation_read(
     let now = session.query_one(sql::SURVEY_PRODUCT, &[]).await?.required_time(0)?;
     let rows = session.query(sql::VARIATION_READ, &[&document_keys]).await?;
     session.commit().await?;
-    Ok(Variations { now, rows: rows.iter().map(rows::variation).collect::<Result<_, _>>()? })
+    Ok(Variations { now, rows: rows.iter().map(rows::variation).collect() })
 }
 
 /// The failure of a query comes as `Trouble::Query`, so that its transaction is rolled back by whoever called.

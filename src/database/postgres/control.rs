@@ -4,8 +4,10 @@ use tokio_postgres::Row;
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
-use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
-use crate::domain::plan::ControlTables;
+use crate::database::{
+    ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, SourceColumn, StatusRead,
+};
+use crate::domain::plan::{Alike, ControlTables};
 
 use super::session::{Session, Value};
 use super::trouble::Trouble;
@@ -17,9 +19,26 @@ pub(super) async fn control_read(session: &Session) -> Result<ControlTables, Tro
         connection_points: all(session, sql::CONTROL_READ_CONNECTION_POINTS, rows::connection_point).await?,
         documents: all(session, sql::CONTROL_READ_DOCUMENTS, rows::document).await?,
         status_rules: all(session, sql::CONTROL_READ_STATUS_RULES, rows::status_rule).await?,
+        alike: Alike::default(),
     };
     session.commit().await?;
     Ok(tables)
+}
+
+pub(super) async fn source_alike(
+    session: &Session,
+    column: SourceColumn,
+    one: &str,
+    other: &str,
+) -> Result<bool, Trouble> {
+    let statement = match column {
+        SourceColumn::TenantId => sql::SOURCE_ALIKE_TENANT_ID,
+        SourceColumn::LogicalId => sql::SOURCE_ALIKE_LOGICAL_ID,
+    };
+    session.begin_read().await?;
+    let is_alike = session.query_one(statement, &[&clean(one), &clean(other)]).await?.try_get(0)?;
+    session.commit().await?;
+    Ok(is_alike)
 }
 
 pub(super) async fn command_read(session: &Session) -> Result<Vec<CommandRow>, Trouble> {
@@ -64,12 +83,8 @@ pub(super) async fn history_read(session: &Session) -> Result<Vec<ChangeRow>, Tr
     Ok(changes)
 }
 
-async fn all<T>(
-    session: &Session,
-    statement: &'static str,
-    map: fn(&Row) -> Result<T, Trouble>,
-) -> Result<Vec<T>, Trouble> {
-    session.query(statement, &[]).await?.iter().map(map).collect()
+async fn all<T>(session: &Session, statement: &'static str, map: fn(&Row) -> T) -> Result<Vec<T>, Trouble> {
+    Ok(session.query(statement, &[]).await?.iter().map(map).collect())
 }
 
 pub(super) async fn host_claim(

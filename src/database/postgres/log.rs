@@ -109,7 +109,7 @@ pub(super) async fn search(session: &Session, filter: &LogFilter) -> Result<Vec<
         )
         .await?;
     session.commit().await?;
-    rows.iter().map(rows::log_row).collect()
+    Ok(rows.iter().map(rows::log_row).collect())
 }
 
 pub(super) async fn purge(

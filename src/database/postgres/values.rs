@@ -48,6 +48,10 @@ impl Cells for Row {
     fn time(&self, column: usize) -> Result<Option<DateTime<Utc>>, Trouble> {
         Ok(self.try_get(column)?)
     }
+
+    fn name(&self, column: usize) -> &str {
+        self.columns().get(column).map_or("a column", |column| column.name())
+    }
 }
 
 /// A whole number in text; `None` where there is none.

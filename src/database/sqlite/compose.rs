@@ -44,7 +44,7 @@ pub(super) fn change_read(
 ) -> Result<Vec<RowChange>, Trouble> {
     let transaction = read(connection)?;
     all(&transaction, sql::CHANGE_READ, params![connection_point, after, limit.max(0)], |row| {
-        rows::change(row)
+        Ok(rows::change(row))
     })
 }
 
@@ -57,7 +57,7 @@ pub(super) fn change_read_of_documents(
     let transaction = read(connection)?;
     let ids = json_texts(document_ids);
     all(&transaction, sql::CHANGE_READ_OF_DOCUMENTS, params![connection_point, ids, limit.max(0)], |row| {
-        rows::change(row)
+        Ok(rows::change(row))
     })
 }
 
@@ -84,7 +84,7 @@ pub(super) fn query_read(
     connection_point: &str,
 ) -> Result<Vec<QueryRow>, Trouble> {
     let transaction = read(connection)?;
-    all(&transaction, sql::QUERY_READ, params![connection_point], |row| rows::query(row))
+    all(&transaction, sql::QUERY_READ, params![connection_point], |row| Ok(rows::query(row)))
 }
 
 pub(super) fn query_checked(
@@ -113,7 +113,7 @@ pub(super) fn variation_read(
     let transaction = read(connection)?;
     let now = transaction.query_row(sql::SURVEY_PRODUCT, [], |row| row.required_time(0))?;
     let rows = all(&transaction, sql::VARIATION_READ, params![json_texts(document_keys)], |row| {
-        rows::variation(row)
+        Ok(rows::variation(row))
     })?;
     Ok(Variations { now, rows })
 }

@@ -4,8 +4,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::database::rows::{self, Cells};
 use crate::database::statements::sqlite as sql;
-use crate::database::{ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, StatusRead};
-use crate::domain::plan::ControlTables;
+use crate::database::{
+    ChangeRow, CommandRow, FindingRow, HostRow, Owner, OwnerClaim, SourceColumn, StatusRead,
+};
+use crate::domain::plan::{Alike, ControlTables};
 
 use super::trouble::Trouble;
 use super::values::stamp;
@@ -15,35 +17,54 @@ pub(super) fn control_read(connection: &mut Connection) -> Result<ControlTables,
     let transaction = read(connection)?;
     Ok(ControlTables {
         connection_points: all(&transaction, sql::CONTROL_READ_CONNECTION_POINTS, |row| {
-            rows::connection_point(row)
+            Ok(rows::connection_point(row))
         })?,
-        documents: all(&transaction, sql::CONTROL_READ_DOCUMENTS, |row| rows::document(row))?,
-        status_rules: all(&transaction, sql::CONTROL_READ_STATUS_RULES, |row| rows::status_rule(row))?,
+        documents: all(&transaction, sql::CONTROL_READ_DOCUMENTS, |row| Ok(rows::document(row)))?,
+        status_rules: all(&transaction, sql::CONTROL_READ_STATUS_RULES, |row| Ok(rows::status_rule(row)))?,
+        alike: Alike::default(),
     })
 }
 
+/// An outbox that is not there, or has no such column, tells nothing apart.
+pub(super) fn source_alike(
+    connection: &mut Connection,
+    column: SourceColumn,
+    texts: &[String; 2],
+) -> Result<bool, Trouble> {
+    let transaction = read(connection)?;
+    let (name, statement) = match column {
+        SourceColumn::TenantId => (c"C_TENANT_ID", sql::SOURCE_ALIKE_TENANT_ID),
+        SourceColumn::LogicalId => (c"C_LOGICAL_ID", sql::SOURCE_ALIKE_LOGICAL_ID),
+    };
+    let of_table = |table| transaction.column_metadata(None, table, name);
+    let metadata = of_table(c"COR_OUTBOX_ENTRY").or_else(|_| of_table(c"bodrelay_outbox_entry"))?;
+    let collation = metadata.1.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut statement = transaction.prepare_cached(statement)?;
+    Ok(statement.query_row(params![texts[0], texts[1], collation], |row| row.get(0))?)
+}
+
 pub(super) fn command_read(connection: &mut Connection) -> Result<Vec<CommandRow>, Trouble> {
-    all(&read(connection)?, sql::COMMAND_READ, |row| rows::open_command(row))
+    all(&read(connection)?, sql::COMMAND_READ, |row| Ok(rows::open_command(row)))
 }
 
 pub(super) fn lever_read(connection: &mut Connection) -> Result<Vec<CommandRow>, Trouble> {
-    all(&read(connection)?, sql::LEVER_READ, |row| rows::command(row))
+    all(&read(connection)?, sql::LEVER_READ, |row| Ok(rows::command(row)))
 }
 
 pub(super) fn host_read(connection: &mut Connection) -> Result<Vec<HostRow>, Trouble> {
-    all(&read(connection)?, sql::HOST_READ, |row| rows::host(row))
+    all(&read(connection)?, sql::HOST_READ, |row| Ok(rows::host(row)))
 }
 
 pub(super) fn status_read(connection: &mut Connection) -> Result<Vec<StatusRead>, Trouble> {
-    all(&read(connection)?, sql::STATUS_READ, |row| rows::status(row))
+    all(&read(connection)?, sql::STATUS_READ, |row| Ok(rows::status(row)))
 }
 
 pub(super) fn finding_read(connection: &mut Connection) -> Result<Vec<FindingRow>, Trouble> {
-    all(&read(connection)?, sql::FINDING_READ, |row| rows::finding(row))
+    all(&read(connection)?, sql::FINDING_READ, |row| Ok(rows::finding(row)))
 }
 
 pub(super) fn history_read(connection: &mut Connection) -> Result<Vec<ChangeRow>, Trouble> {
-    all(&read(connection)?, sql::HISTORY_READ, |row| rows::setting_change(row))
+    all(&read(connection)?, sql::HISTORY_READ, |row| Ok(rows::setting_change(row)))
 }
 
 fn all<T>(

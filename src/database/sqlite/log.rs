@@ -88,7 +88,7 @@ pub(super) fn search(connection: &mut Connection, filter: &LogFilter) -> Result<
             filter.after_key,
             filter.limit.max(0)
         ],
-        |row| rows::log_row(row),
+        |row| Ok(rows::log_row(row)),
     )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -48,6 +48,10 @@ impl Cells for Row<'_> {
     fn time(&self, column: usize) -> Result<Option<DateTime<Utc>>> {
         Ok(self.text(column)?.as_deref().and_then(read_time))
     }
+
+    fn name(&self, column: usize) -> &str {
+        self.as_ref().column_name(column).unwrap_or("a column")
+    }
 }
 
 /// Reads the forms in which applications write a time, as SQLite's own functions do with the modifier 'auto': ISO
