@@ -218,6 +218,8 @@ struct Agent<'a> {
     logical_ids: BTreeMap<String, usize>,
     refused_elsewhere: Vec<Vec<(String, String)>>,
     notices: Vec<Notice>,
+    /// What each database is still to be told.
+    untold: Vec<Vec<Notice>>,
     misconfigured: bool,
     disk_filling: bool,
     unreachable: Vec<bool>,
@@ -315,6 +317,7 @@ impl<'a> Agent<'a> {
             unreachable: vec![false; desks.len()],
             receiving: vec![BTreeSet::new(); desks.len()],
             losses: vec![0; desks.len()],
+            untold: vec![Vec::new(); desks.len()],
             receiver,
             desks,
             rounds: FuturesUnordered::new(),
@@ -466,12 +469,15 @@ impl<'a> Agent<'a> {
         /// A database that does not answer any more does not keep the process.
         const PATIENCE: Duration = Duration::from_secs(10);
         let last = async {
-            while let Some((index, desk, heard)) = self.rounds.next().await {
-                self.hear(index, desk, heard)?;
-            }
+            let under_way = |desk: &Option<Desk>| desk.is_none();
+            let mut ends: Vec<bool> = self.desks.iter().map(under_way).collect();
             self.start_rounds(true);
             while let Some((index, desk, heard)) = self.rounds.next().await {
                 self.hear(index, desk, heard)?;
+                // That was the round that was under way: now comes its last one.
+                if std::mem::take(&mut ends[index]) {
+                    self.start_round(index, true);
+                }
             }
             Ok::<_, anyhow::Error>(())
         };
@@ -502,95 +508,87 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// A round at every database whose last one has ended.
+    /// A round at every database whose last one has ended; one that does not answer delays no other.
     fn start_rounds(&mut self, stopping: bool) {
         self.check_space();
-        let inbound = || match self.mode {
-            Mode::Once => Receiving::NotNow,
-            Mode::Run => Receiving::NoListener,
-        };
-        let mut said: Vec<Said> =
-            self.desks.iter().map(|_| Said { stopping, inbound: inbound(), ..Said::default() }).collect();
-        if self.desks.iter().any(Option::is_none) {
-            // Somebody's round is under way: what there is to say waits for all of them.
-            return;
-        }
-        for status in self.outbound.take_statuses() {
-            said[status.site].points.push(PointReport {
-                connection_point: status.connection_point,
-                point_id: status.point_id,
-                state: status.state,
-                reason: status.reason,
-                in_flight: status.in_flight,
-                is_counted: status.is_counted,
-                is_gone: status.is_gone,
-                is_meant_to_send: status.is_meant_to_send,
-                lacks_documents: status.lacks_documents,
-                paused_since: status.paused_since,
-                is_new: status.is_new,
-                selection: status.selection,
-                accepted_more: status.figures.accepted_more,
-                failed_more: status.figures.failed_more,
-                last_accepted_at: status.figures.last_accepted_at,
-                last_failure_at: status.figures.last_failure_at,
-                last_failure: status.figures.last_failure,
-                last_poll_at: status.figures.last_poll_at,
-                next_poll_at: status.next_poll_at,
-            });
-        }
         self.notices.extend(self.outbound.take_notices());
         self.notices.extend(self.teller.take_notices());
-        self.tell_received(&mut said);
+        if let Some(receiver) = &self.receiver {
+            self.notices.extend(receiver.take_notices());
+        }
         for notice in std::mem::take(&mut self.notices) {
-            for (index, said) in said.iter_mut().enumerate() {
-                if self.concerns(index, &notice, said) {
-                    said.notices.push(notice.clone());
-                }
+            for kept in &mut self.untold {
+                keep(kept, &notice);
             }
         }
-        for (site, point, verb, noun, accepted) in self.outbound.take_accepted_documents() {
-            said[site].accepted_documents.push((point, verb, noun, accepted));
-        }
-        for (site, result) in self.outbound.take_command_results() {
-            said[site].command_results.push(result);
-        }
-        for (index, mut said) in said.into_iter().enumerate() {
-            said.refused_elsewhere.clone_from(&self.refused_elsewhere[index]);
-            said.disowned = std::mem::take(&mut self.disowned[index]);
-            if let Some(mut desk) = self.desks[index].take() {
-                self.rounds.push(Box::pin(async move {
-                    let heard = desk.round(said).await;
-                    (index, desk, heard)
-                }));
-            }
+        for index in 0..self.desks.len() {
+            self.start_round(index, stopping);
         }
     }
 
+    fn start_round(&mut self, index: usize, stopping: bool) {
+        let Some(mut desk) = self.desks[index].take() else { return };
+        let inbound = match self.mode {
+            Mode::Once => Receiving::NotNow,
+            Mode::Run => Receiving::NoListener,
+        };
+        let mut said = Said { stopping, inbound, ..Said::default() };
+        said.points.extend(self.outbound.take_statuses(index).into_iter().map(|status| PointReport {
+            connection_point: status.connection_point,
+            point_id: status.point_id,
+            state: status.state,
+            reason: status.reason,
+            in_flight: status.in_flight,
+            is_counted: status.is_counted,
+            is_gone: status.is_gone,
+            is_meant_to_send: status.is_meant_to_send,
+            lacks_documents: status.lacks_documents,
+            paused_since: status.paused_since,
+            is_new: status.is_new,
+            selection: status.selection,
+            accepted_more: status.figures.accepted_more,
+            failed_more: status.figures.failed_more,
+            last_accepted_at: status.figures.last_accepted_at,
+            last_failure_at: status.figures.last_failure_at,
+            last_failure: status.figures.last_failure,
+            last_poll_at: status.figures.last_poll_at,
+            next_poll_at: status.next_poll_at,
+        }));
+        self.tell_received(index, &mut said);
+        let untold = std::mem::take(&mut self.untold[index]);
+        said.notices = untold.into_iter().filter(|notice| self.concerns(index, notice, &said)).collect();
+        said.accepted_documents = self.outbound.take_accepted_documents(index);
+        said.command_results = self.outbound.take_command_results(index);
+        said.refused_elsewhere.clone_from(&self.refused_elsewhere[index]);
+        said.disowned = std::mem::take(&mut self.disowned[index]);
+        self.rounds.push(Box::pin(async move {
+            let heard = desk.round(said).await;
+            (index, desk, heard)
+        }));
+    }
+
     /// What the receiver has to say, and what has to be known before its database is written to again.
-    fn tell_received(&mut self, said: &mut [Said]) {
+    fn tell_received(&mut self, index: usize, said: &mut Said) {
         let Some(receiver) = &self.receiver else { return };
-        self.notices.extend(receiver.take_notices());
-        let mut received = receiver.take_received();
-        for (index, said) in said.iter_mut().enumerate() {
-            said.was_lost = self.heard[index] > 0 && receiver.waits_to_meet(index);
-            self.losses[index] = receiver.losses(index);
-            let waiting = i64::try_from(receiver.waiting(index)).unwrap_or(i64::MAX);
-            let reports = self.receiving[index].iter().map(|name| {
-                let of_point = received.remove(&(index, name.clone())).unwrap_or_default();
-                InboundReport {
-                    connection_point: name.clone(),
-                    stored_more: of_point.stored_more,
-                    duplicates_more: of_point.duplicates_more,
-                    refused_more: of_point.refused_more,
-                    in_flight: waiting,
-                    last_stored_at: of_point.last_stored_at,
-                    last_refused_at: of_point.last_refused_at,
-                    last_refused: of_point.last_refusal,
-                    trouble: of_point.trouble,
-                }
-            });
-            said.inbound = Receiving::Said(reports.collect());
-        }
+        let mut received = receiver.take_received(index);
+        said.was_lost = self.heard[index] > 0 && receiver.waits_to_meet(index);
+        self.losses[index] = receiver.losses(index);
+        let waiting = i64::try_from(receiver.waiting(index)).unwrap_or(i64::MAX);
+        let reports = self.receiving[index].iter().map(|name| {
+            let of_point = received.remove(name).unwrap_or_default();
+            InboundReport {
+                connection_point: name.clone(),
+                stored_more: of_point.stored_more,
+                duplicates_more: of_point.duplicates_more,
+                refused_more: of_point.refused_more,
+                in_flight: waiting,
+                last_stored_at: of_point.last_stored_at,
+                last_refused_at: of_point.last_refused_at,
+                last_refused: of_point.last_refusal,
+                trouble: of_point.trouble,
+            }
+        });
+        said.inbound = Receiving::Said(reports.collect());
     }
 
     /// A finding goes to the database of its connection point; one without goes to all.
@@ -675,9 +673,10 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
-    /// The same tenant and logical id in two databases: the one that the configuration file names later is refused,
-    /// whichever is heard first.
-    fn refuse_doubled(&mut self, index: usize, plan: &mut crate::domain::plan::Plan) {
+    /// The same tenant and logical id in two databases: the one that works goes on, and the newcomer is refused. At a
+    /// start the one that the configuration file names later is, whichever is heard first.
+    fn refuse_doubled(&mut self, index: usize, plan: &mut Plan) {
+        let starts = self.heard.iter().any(|rounds| *rounds < 2);
         self.logical_ids.retain(|_, site| *site != index);
         self.refused_elsewhere[index].clear();
         let logical_ids = &mut self.logical_ids;
@@ -686,14 +685,12 @@ impl<'a> Agent<'a> {
         plan.connection_points.retain(|name, point| {
             let key = format!("{} {}", point.tenant_id, point.logical_id);
             match logical_ids.get(&key) {
-                Some(other) if *other < index => {
-                    refused.push((
-                        name.clone(),
-                        format!(
-                            "logical_id {} is also used in database {}: one of them must have another",
-                            point.logical_id, databases[*other].name
-                        ),
-                    ));
+                Some(other) if *other < index || !starts => {
+                    let reason = format!(
+                        "logical_id {} is also used in database {}: one of them must have another",
+                        point.logical_id, databases[*other].name
+                    );
+                    refused.push((name.clone(), reason));
                     false
                 }
                 Some(_) | None => {
@@ -735,6 +732,16 @@ impl<'a> Agent<'a> {
         }
         self.disk_filling = used.is_some_and(|used| used > DISK_USED_MAX);
     }
+}
+
+/// Keeps what a database that does not answer is told later: of each finding the last word.
+fn keep(kept: &mut Vec<Notice>, notice: &Notice) {
+    let is_same = |it: &Notice| {
+        (it.code, &it.connection_point, &it.subject)
+            == (notice.code, &notice.connection_point, &notice.subject)
+    };
+    kept.retain(|it| !is_same(it));
+    kept.push(notice.clone());
 }
 
 /// Waits for the receiver to have something to look at; for ever, where there is none.

@@ -27,6 +27,8 @@ pub(super) trait Cells {
     /// A time; `None` where it is NULL or no time.
     fn time(&self, column: usize) -> Result<Option<DateTime<Utc>>, Self::Error>;
 
+    fn is_null(&self, column: usize) -> bool;
+
     /// A number that is always there: -1 where it is not.
     fn number(&self, column: usize) -> Result<i64, Self::Error> {
         self.integer(column).map(|number| number.unwrap_or(-1))
@@ -88,7 +90,7 @@ impl<'a, C: Cells> Reader<'a, C> {
 
     fn integer(&self, column: usize) -> Option<i64> {
         let number = self.row.integer(column).unwrap_or(None);
-        if number.is_none() && !matches!(self.row.text(column), Ok(None)) {
+        if number.is_none() && !self.row.is_null(column) {
             self.spoilt(column, &format!("holds no whole number{}: write one", self.shown(column)));
         }
         number
@@ -106,7 +108,7 @@ impl<'a, C: Cells> Reader<'a, C> {
     fn time(&self, column: usize) -> Option<DateTime<Utc>> {
         match self.row.time(column) {
             Ok(Some(time)) if (1900..=9999).contains(&time.year()) => return Some(time),
-            Ok(None) if matches!(self.row.text(column), Ok(None)) => {}
+            Ok(None) if self.row.is_null(column) => {}
             _ => {
                 let why = format!(
                     "holds no time of the years 1900 to 9999{}: write one, or NULL for none ('infinity' is none)",

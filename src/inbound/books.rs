@@ -121,8 +121,10 @@ impl Books {
         std::mem::take(&mut self.pages().notices).into_values().collect()
     }
 
-    pub fn take_received(&self) -> BTreeMap<(usize, String), Received> {
-        std::mem::take(&mut self.pages().received)
+    pub fn take_received(&self, site: usize) -> BTreeMap<String, Received> {
+        let mut pages = self.pages();
+        let of_site = pages.received.extract_if(.., |(of, _), _| *of == site);
+        of_site.map(|((_, name), received)| (name, received)).collect()
     }
 
     pub fn meter(&self) -> ReceivedMeter {

@@ -261,9 +261,9 @@ impl Receiver {
         self.shared.writers.get(site).map_or(0, |writer| writer.standing.waiting())
     }
 
-    /// What happened at each connection point since the last call; by the number of its database and its name.
-    pub fn take_received(&self) -> BTreeMap<(usize, String), Received> {
-        self.shared.books.take_received()
+    /// What happened at each connection point of a database since the last call, by name.
+    pub fn take_received(&self, site: usize) -> BTreeMap<String, Received> {
+        self.shared.books.take_received(site)
     }
 
     pub fn measure(&self) -> ReceivedReading {

@@ -116,9 +116,9 @@ impl Outbound {
         !self.command_results.is_empty()
     }
 
-    /// What there is to say of commands since the last call: site and what goes into the table.
-    pub fn take_command_results(&mut self) -> Vec<(usize, CommandResult)> {
-        std::mem::take(&mut self.command_results)
+    /// What there is to say of a database's commands since the last call, for the table.
+    pub fn take_command_results(&mut self, site: usize) -> Vec<CommandResult> {
+        self.command_results.extract_if(.., |(of, _)| *of == site).map(|(_, result)| result).collect()
     }
 
     /// The table says that the command is done.

@@ -10,7 +10,6 @@ use crate::domain::waiting::Scope;
 /// One connection point's state and figures since the last look.
 #[derive(Debug, Clone)]
 pub struct PointStatus {
-    pub site: usize,
     pub connection_point: String,
     pub point_id: i64,
     /// As `bodrelay_status.state` says it.
@@ -47,17 +46,18 @@ pub struct Totals {
 }
 
 impl Outbound {
-    /// State and figures of every connection point; the figures start again from nothing.
-    pub fn take_statuses(&mut self) -> Vec<PointStatus> {
+    /// State and figures of every connection point of a database; the figures start again from nothing.
+    pub fn take_statuses(&mut self, site: usize) -> Vec<PointStatus> {
         let mut statuses = Vec::with_capacity(self.points.len());
-        for index in 0..self.points.len() {
+        for index in
+            (0..self.points.len()).filter(|index| self.points[*index].site == site).collect::<Vec<_>>()
+        {
             let (state, reason) = self.state_of(index);
             let point = &mut self.points[index];
             let figures = point.figures.clone();
             point.figures.accepted_more = 0;
             point.figures.failed_more = 0;
             statuses.push(PointStatus {
-                site: point.site,
                 connection_point: point.name().to_owned(),
                 point_id: point.point_id,
                 state,
@@ -84,9 +84,10 @@ impl Outbound {
         statuses
     }
 
-    /// What ION said of document types: site, connection point, verb, noun, accepted.
-    pub fn take_accepted_documents(&mut self) -> Vec<(usize, String, String, String, Option<bool>)> {
-        std::mem::take(&mut self.accepted_documents)
+    /// What ION said of document types of a database: connection point, verb, noun, accepted.
+    pub fn take_accepted_documents(&mut self, site: usize) -> Vec<(String, String, String, Option<bool>)> {
+        let of_site = self.accepted_documents.extract_if(.., |(of, ..)| *of == site);
+        of_site.map(|(_, point, verb, noun, accepted)| (point, verb, noun, accepted)).collect()
     }
 
     /// How the work stands.

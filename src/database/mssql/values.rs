@@ -37,6 +37,14 @@ impl Cells for Row {
         Ok(created(column(self, place)?).1)
     }
 
+    fn is_null(&self, place: usize) -> bool {
+        match column(self, place) {
+            Ok(ColumnData::String(text)) => text.is_none(),
+            Ok(value) => whole(value).is_none() && created(value).0.is_empty(),
+            Err(_) => false,
+        }
+    }
+
     fn name(&self, place: usize) -> &str {
         self.columns().get(place).map_or("a column", tiberius::Column::name)
     }

@@ -49,8 +49,25 @@ impl Cells for Row {
         Ok(self.try_get(column)?)
     }
 
+    fn is_null(&self, column: usize) -> bool {
+        matches!(self.try_get::<_, Option<Anything>>(column), Ok(None))
+    }
+
     fn name(&self, column: usize) -> &str {
         self.columns().get(column).map_or("a column", |column| column.name())
+    }
+}
+
+/// A value of any type that is there.
+struct Anything;
+
+impl FromSql<'_> for Anything {
+    fn from_sql(_: &Type, _: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 

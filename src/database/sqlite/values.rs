@@ -49,6 +49,10 @@ impl Cells for Row<'_> {
         Ok(self.text(column)?.as_deref().and_then(read_time))
     }
 
+    fn is_null(&self, column: usize) -> bool {
+        matches!(self.get_ref(column), Ok(ValueRef::Null))
+    }
+
     fn name(&self, column: usize) -> &str {
         self.as_ref().column_name(column).unwrap_or("a column")
     }
