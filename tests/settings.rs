@@ -62,6 +62,7 @@ fn one_that_overlaps_stops_only_itself() {
     site.wait_for(&flag(second), "1");
     assert_eq!(site.ask(&refused("CP1")), "NULL");
     assert_eq!(site.ask("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'"), "running");
+    assert_eq!(site.check(), (1, vec!["ROWS_OVERLAP".to_owned()]));
     // The next process goes by what this one wrote.
     assert_eq!(running.term(), 2, "a setting is refused");
     let third = site.write_row("Sync.SalesOrder", "SO-3", "");
