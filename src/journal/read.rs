@@ -283,6 +283,25 @@ impl Journal {
         .await
     }
 
+    /// Rows parked for a reason above an id, lowest first.
+    pub async fn parked_after(
+        &self,
+        point_id: i64,
+        reason: &'static str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Parked>> {
+        self.query(move |connection| {
+            connection
+                .prepare_cached(sql::PARKED_AFTER)?
+                .query_map(params![point_id, reason, after, limit], |row| {
+                    Ok(Parked { entry_id: row.get(0)?, first_seen: row.get(1)?, header_count: row.get(2)? })
+                })?
+                .collect()
+        })
+        .await
+    }
+
     /// Parked rows that are to be judged again, lowest first.
     pub async fn woken(&self, point_id: i64, limit: i64) -> Result<Vec<i64>> {
         self.numbers(sql::PARKED_WOKEN, (point_id, limit)).await

@@ -78,6 +78,7 @@ pub(super) const NOUN_ORDER_WRITE: &str = include_str!("../../sql/journal/agent/
 pub(super) const PARKED_DELETE: &str = include_str!("../../sql/journal/agent/parked_delete.sql");
 pub(super) const PARKED_FOLLOW: &str = include_str!("../../sql/journal/agent/parked_follow.sql");
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
+pub(super) const PARKED_AFTER: &str = include_str!("../../sql/journal/agent/parked_after.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
 pub(super) const PARKED_RANGE: &str = include_str!("../../sql/journal/agent/parked_range.sql");
 pub(super) const PARKED_SUSPENDED: &str = include_str!("../../sql/journal/agent/parked_suspended.sql");

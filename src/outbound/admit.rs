@@ -64,6 +64,7 @@ impl Outbound {
             unlisted_again: point.unlisted_again.clone(),
             known_up_to: point.known_up_to,
             headers_parked: point.headers_parked,
+            headers_from: point.headers_from,
             parking: point.parking > 0,
             sweep: sweeps.then_some(point.sweep),
             woken,
@@ -228,6 +229,7 @@ impl Outbound {
             .iter()
             .any(|found| matches!(found.judged.verdict, Verdict::Park(Park::HeadersMissing(_))));
         point.headers_parked = collected.headers_parked || point.waits_for_headers;
+        point.headers_from = collected.headers_from;
         if !collected.starts_again {
             // A cursor that was set back meanwhile stays where it was set, and the holes are not those below it.
             point.holes = collected.holes.filter(|_| collected.after == point.scanned_up_to);

@@ -25,8 +25,9 @@ use crate::journal::{Journal, JournalError};
 const SWEEP_PAGE: i64 = 5_000;
 /// The newest ids that every sweep goes over.
 const SWEEP_NEWEST: i64 = 50_000;
-/// Rows parked for missing headers that a pass looks at again.
+/// Rows parked for missing headers that a pass looks at again, and their bytes: others are not to wait for them.
 const HEADERS_AGAIN: i64 = 200;
+const HEADERS_BYTES: usize = 1024 * 1024;
 
 /// What to look for.
 pub(super) struct Job {
@@ -47,6 +48,8 @@ pub(super) struct Job {
     pub known_up_to: i64,
     /// Rows may be parked for missing headers.
     pub headers_parked: bool,
+    /// The last of them that was looked at again; the next ones come first.
+    pub headers_from: i64,
     /// The journal is being told of such rows.
     pub parking: bool,
     /// Parked rows may have to be judged again.
@@ -94,6 +97,8 @@ pub(super) struct Collected {
     pub composed: Option<compose::Outcome>,
     /// Rows are parked for missing headers, or were, or may be.
     pub headers_parked: bool,
+    /// The last of those that was looked at again.
+    pub headers_from: i64,
     /// More parked rows may have to be judged again.
     pub woken: bool,
     /// Types that nobody lists, where a sweep was made.
@@ -180,6 +185,7 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
         again.extend(woken.into_iter().filter(|id| !job.admitting.contains(id)));
     }
     ids.extend(&again);
+    collected.headers_from = judge_without_headers(&job, &mut ids, &parked, &again, &mut collected).await?;
     let ids: Vec<i64> = ids.into_iter().collect();
     let fitting = fit(&ids, &lengths, &job);
     if let Some(first) = ids.first().filter(|_| fitting == 0) {
@@ -188,7 +194,8 @@ pub(super) async fn collect(job: Job) -> Result<Collected, CollectError> {
     let mut left: BTreeSet<i64> = ids[fitting..].iter().copied().collect();
     // What the journal is being told of, this look may not have seen.
     collected.headers_parked = !parked.headers.is_empty() || job.parking;
-    left.extend(judge(&job, &ids[..fitting], &parked, &again, &mut collected).await?);
+    left.extend(judge(&job, &ids[..fitting], job.bytes, &parked, &again, &mut collected).await?);
+    collected.judged.sort_by_key(|found| found.judged.entry_id);
     // What found no room comes round again.
     left.retain(|id| !parked.unlisted.contains_key(id));
     // The cursor stops before the first row that did not fit; what is below it is not forgotten.
@@ -250,8 +257,30 @@ async fn without_headers(job: &Job) -> Result<HashMap<i64, i64>, JournalError> {
     if !job.headers_parked {
         return Ok(HashMap::new());
     }
-    let parked = job.journal.parked(job.point_id, "headers", None, HEADERS_AGAIN).await?;
+    let page = async |after| job.journal.parked_after(job.point_id, "headers", after, HEADERS_AGAIN).await;
+    let mut parked = page(job.headers_from).await?;
+    if parked.is_empty() && job.headers_from != i64::MIN {
+        parked = page(i64::MIN).await?;
+    }
     Ok(parked.into_iter().map(|parked| (parked.entry_id, parked.first_seen)).collect())
+}
+
+/// Judges rows that are parked for missing headers, and takes them out of `ids`: what finds no room in their own share of
+/// the bytes comes round again, and keeps nothing else waiting. Answers where the next look goes on.
+async fn judge_without_headers(
+    job: &Job,
+    ids: &mut BTreeSet<i64>,
+    parked: &Parked,
+    again: &BTreeSet<i64>,
+    collected: &mut Collected,
+) -> Result<i64, DatabaseError> {
+    let mut theirs: Vec<i64> = parked.headers.keys().copied().filter(|id| !job.wanted.contains(id)).collect();
+    theirs.sort_unstable();
+    ids.retain(|id| !parked.headers.contains_key(id) || job.wanted.contains(id));
+    theirs.truncate(job.rows);
+    let left = judge(job, &theirs, HEADERS_BYTES.min(job.bytes), parked, again, collected).await?;
+    let judged = theirs.iter().rev().find(|id| !left.contains(id));
+    Ok(judged.copied().unwrap_or(i64::MIN))
 }
 
 /// The page above the cursor and what has come into the holes below it, of one moment; and whether there is no page, since
@@ -289,6 +318,11 @@ async fn sweep(job: &Job, from: Sweep, lengths: &mut BTreeMap<i64, i64>) -> Resu
             last.filter(|_| i64::try_from(page.entries.len()).is_ok_and(|rows| rows >= SWEEP_PAGE)),
         )
     };
+    // The cursor begins at 0, and an application may count from below.
+    let mut below = i64::MIN;
+    while let Some(last) = page(below, 0).await? {
+        below = last;
+    }
     let newest = job.after.saturating_sub(SWEEP_NEWEST).max(0);
     let mut after = newest;
     while let Some(last) = page(after, job.after).await? {
@@ -339,6 +373,7 @@ async fn judge_all(entries: Vec<Entry>, settings: Arc<ConnectionPoint>) -> Vec<(
 async fn judge(
     job: &Job,
     ids: &[i64],
+    bytes: usize,
     parked: &Parked,
     again: &BTreeSet<i64>,
     collected: &mut Collected,
@@ -346,7 +381,7 @@ async fn judge(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let loaded = job.database.outbox_load(ids, job.bytes).await?;
+    let loaded = job.database.outbox_load(ids, bytes).await?;
     if !again.is_empty() {
         let waiting: BTreeSet<i64> = loaded
             .entries
@@ -355,8 +390,8 @@ async fn judge(
             .map(|entry| entry.entry_id)
             .chain(loaded.not_loaded.iter().copied())
             .collect();
-        collected.unparked =
-            ids.iter().copied().filter(|id| again.contains(id) && !waiting.contains(id)).collect();
+        let let_go = ids.iter().copied().filter(|id| again.contains(id) && !waiting.contains(id));
+        collected.unparked.extend(let_go);
     }
     for (entry, mut judged) in judge_all(loaded.entries, job.settings.clone()).await {
         let parked_since = parked.headers.get(&entry.entry_id).copied();

@@ -101,6 +101,8 @@ pub(super) struct Point {
     pub woken: bool,
     /// Rows wait for headers that may still come.
     pub waits_for_headers: bool,
+    /// The last row parked for missing headers that was looked at again.
+    pub headers_from: i64,
     /// The journal may have such rows.
     pub headers_parked: bool,
     /// Such rows that the journal is being told of.
@@ -254,6 +256,7 @@ impl Point {
             sweep: Sweep::default(),
             wanted: BTreeSet::new(),
             waits_for_headers: false,
+            headers_from: i64::MIN,
             woken: true,
             headers_parked: true,
             parking: 0,
