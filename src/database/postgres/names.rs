@@ -60,6 +60,8 @@ pub(super) struct Names {
     /// There is no I/O Box, and every connection point composes: the outbox is ours.
     pub(super) own_outbox: bool,
     replacements: Vec<(String, String)>,
+    /// Where our tables are, quoted.
+    control_schema: String,
 }
 
 impl Names {
@@ -89,9 +91,19 @@ impl Names {
             payload.is_some_and(|column| column.type_name != "bytea")
         };
         let (inbox_is_text, outbox_is_text) = (is_text("cor_inbox_entry"), is_text("cor_outbox_entry"));
-        let own_outbox = composes_only(client, &tables).await?;
+        let own_outbox = composes_only(client, &tables, control_schema).await?;
         let replacements = replacements(&tables, own_outbox);
-        Ok(Self { schemas, tables, twice, inbox_is_text, outbox_is_text, own_outbox, replacements })
+        let control_schema = quoted(control_schema);
+        Ok(Self {
+            schemas,
+            tables,
+            twice,
+            inbox_is_text,
+            outbox_is_text,
+            own_outbox,
+            replacements,
+            control_schema,
+        })
     }
 
     /// Whether the outbox has `C_LOGICAL_ID`; a box that is not there at all is told by the statement itself.
@@ -105,7 +117,7 @@ impl Names {
     }
 
     pub(super) fn fill(&self, statement: &str) -> String {
-        let mut filled = statement.to_owned();
+        let mut filled = qualified(statement, &self.control_schema);
         for (place, name) in &self.replacements {
             if filled.contains(place.as_str()) {
                 filled = filled.replace(place.as_str(), name);
@@ -115,8 +127,30 @@ impl Names {
     }
 }
 
+/// Our tables with their schema, wherever a statement names one: it depends on nobody's search path.
+fn qualified(statement: &str, schema: &str) -> String {
+    let mut parts = statement.split("bodrelay_");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let before = whole.trim_end();
+        let is_table = before.len() < whole.len()
+            && ["FROM", "JOIN", "INTO", "UPDATE"].iter().any(|word| before.ends_with(word));
+        if is_table {
+            whole.push_str(schema);
+            whole.push('.');
+        }
+        whole.push_str("bodrelay_");
+        whole.push_str(part);
+    }
+    whole
+}
+
 /// No I/O Box is there, and nobody asks for its rows.
-async fn composes_only(client: &Client, tables: &BTreeMap<String, Table>) -> Result<bool, Trouble> {
+async fn composes_only(
+    client: &Client,
+    tables: &BTreeMap<String, Table>,
+    control_schema: &str,
+) -> Result<bool, Trouble> {
     let is_there = |name: &str| tables.contains_key(name);
     if is_there("cor_outbox_entry")
         || !is_there("bodrelay_outbox_entry")
@@ -124,7 +158,8 @@ async fn composes_only(client: &Client, tables: &BTreeMap<String, Table>) -> Res
     {
         return Ok(false);
     }
-    let row = client.query_one(sql::SURVEY_SOURCES, &[]).await?;
+    let sources = qualified(sql::SURVEY_SOURCES, &quoted(control_schema));
+    let row = client.query_one(&sources, &[]).await?;
     Ok(row.try_get::<_, i64>(0)? == 0 && row.try_get::<_, i64>(1)? > 0)
 }
 

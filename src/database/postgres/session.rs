@@ -1,23 +1,25 @@
 //! One session at the server: how it is opened and set up, its prepared statements, its transactions.
 //!
-//! Behind a pooler in transaction mode (`pooled`) each transaction may meet another session: nothing then outlives it, no
-//! setting, no prepared statement, no lock.
+//! Behind a pooler in transaction mode (`pooled`, or found to be one) each transaction may meet another session: nothing
+//! then outlives it, no setting, no prepared statement, no lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseSettings, Encrypt};
 use crate::database::said::name_of;
 use crate::database::statements::postgres_session as sql;
 
-use super::names::{Names, quoted};
+use super::names::Names;
 use super::trouble::Trouble;
 use super::{LOCK_TIMEOUT, encryption, lock};
 
@@ -28,11 +30,16 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Address {
     pub(super) settings: DatabaseSettings,
     agent_host: String,
+    found_pooled: AtomicBool,
 }
 
 impl Address {
     pub(super) fn new(settings: &DatabaseSettings, agent_host: &str) -> Self {
-        Self { settings: settings.clone(), agent_host: agent_host.to_owned() }
+        Self {
+            settings: settings.clone(),
+            agent_host: agent_host.to_owned(),
+            found_pooled: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn statement_timeout(&self) -> Duration {
@@ -75,32 +82,100 @@ impl Address {
         Ok(config)
     }
 
-    /// What each session is set to. Nothing depends on the server's own formats, time zone or search path. Plans are made
-    /// for the values at hand: a filter that is NULL is not looked at only where the planner sees that it is. The server's
-    /// parallel workers are left to the application.
-    fn set_up(&self) -> String {
+    /// What our statements run under. Nothing depends on the server's own formats or time zone, and the role's search path
+    /// stays as it is: a trigger of the site may need it. Plans are made for the values at hand: a filter that is NULL is not
+    /// looked at only where the planner sees that it is. The server's parallel workers are left to the application.
+    fn settings(&self) -> Vec<(&'static str, String)> {
         let (statement, locks) = (self.statement_timeout().as_millis(), self.lock_timeout().as_millis());
-        let mut settings = vec![
-            format!("statement_timeout = {statement}"),
-            format!("lock_timeout = {locks}"),
-            format!("idle_in_transaction_session_timeout = {statement}"),
-            "plan_cache_mode = force_custom_plan".to_owned(),
-            "max_parallel_workers_per_gather = 0".to_owned(),
-            "TimeZone = 'UTC'".to_owned(),
-            "DateStyle = 'ISO, YMD'".to_owned(),
-            "standard_conforming_strings = on".to_owned(),
-            format!("search_path = {}, pg_temp", quoted(&self.settings.control_schema)),
-        ];
-        if self.settings.pooled {
-            return settings.iter().map(|setting| format!("; SET LOCAL {setting}")).collect();
+        vec![
+            ("statement_timeout", statement.to_string()),
+            ("lock_timeout", locks.to_string()),
+            ("idle_in_transaction_session_timeout", statement.to_string()),
+            (PLAN_CACHE, PLANS.to_owned()),
+            ("max_parallel_workers_per_gather", "0".to_owned()),
+            ("TimeZone", "UTC".to_owned()),
+            ("DateStyle", "ISO,YMD".to_owned()),
+            ("standard_conforming_strings", "on".to_owned()),
+        ]
+    }
+
+    /// For a session of our own, with which it begins. A pooler refuses or ignores them: none is left on a session that
+    /// somebody else gets next.
+    fn options(&self) -> String {
+        let keepalives =
+            [("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
+        let keepalives = keepalives.map(|(name, value)| (name, value.to_owned()));
+        self.settings().iter().chain(&keepalives).map(|(name, value)| format!("-c {name}={value} ")).collect()
+    }
+
+    /// For a transaction on a session that others use, too.
+    fn local_settings(&self) -> String {
+        let settings = self.settings();
+        let own = settings.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'"));
+        // Somebody else may have left another one.
+        own.chain(["; SET LOCAL search_path = DEFAULT".to_owned()]).collect()
+    }
+
+    /// Sessions are shared: as the DBA says, or as one of them showed.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.settings.pooled || self.found_pooled.load(Ordering::Relaxed)
+    }
+
+    /// A pooler was found that `pooled` does not speak of.
+    pub(super) fn is_unexpectedly_pooled(&self) -> bool {
+        self.is_pooled() && !self.settings.pooled
+    }
+
+    fn finds_a_pooler(&self) {
+        if !self.found_pooled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                database = self.settings.name,
+                "host names a pooler: nothing is set for longer than a transaction; say pooled = true in [[database]]"
+            );
         }
-        settings.extend(
-            ["tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3"]
-                .map(str::to_owned),
-        );
-        settings.iter().map(|setting| format!("SET {setting};")).collect()
+    }
+
+    async fn connect(&self, config: &Config) -> Result<(Client, Option<MakeRustlsConnect>), Trouble> {
+        // The task of a connection ends by itself when the client is dropped or the connection is lost; what it says
+        // then, the operation under way hears, too.
+        if self.is_encrypted() {
+            let encryption = encryption::of(&self.settings).map_err(Trouble::Setting)?;
+            let (client, connection) = config.connect(encryption.clone()).await.map_err(Trouble::Connect)?;
+            tokio::spawn(connection);
+            return Ok((client, Some(encryption)));
+        }
+        let (client, connection) = config.connect(NoTls).await.map_err(Trouble::Connect)?;
+        tokio::spawn(connection);
+        Ok((client, None))
+    }
+
+    /// A session of our own has our settings from its start. Where it has not, or they were refused, others use it, too.
+    async fn open(&self, purpose: &str) -> Result<(Client, Option<MakeRustlsConnect>), Trouble> {
+        let plain = self.config(purpose)?;
+        if !self.is_pooled() {
+            let mut config = plain.clone();
+            config.options(self.options());
+            match self.connect(&config).await {
+                Ok((client, encryption)) => {
+                    // Without a prepared statement, which a pooler could lose.
+                    let said = client.simple_query(&format!("SHOW {PLAN_CACHE}")).await?;
+                    let is = |it: &SimpleQueryMessage| matches!(it, SimpleQueryMessage::Row(row) if row.get(0) == Some(PLANS));
+                    if said.iter().any(is) {
+                        return Ok((client, encryption));
+                    }
+                }
+                Err(Trouble::Connect(error)) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {}
+                Err(trouble) => return Err(trouble),
+            }
+            self.finds_a_pooler();
+        }
+        self.connect(&plain).await
     }
 }
+
+/// The setting by which a session of our own is known, and our value: nobody else's default.
+const PLAN_CACHE: &str = "plan_cache_mode";
+const PLANS: &str = "force_custom_plan";
 
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// For some hundred rows by key. A table that was filled since the server last counted it (a burst into an empty outbox)
@@ -151,44 +226,23 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(address: &Address, purpose: &str) -> Result<Self, Trouble> {
-        let config = address.config(purpose)?;
-        let encryption = match address.is_encrypted() {
-            true => Some(encryption::of(&address.settings).map_err(Trouble::Setting)?),
-            false => None,
-        };
-        // The task of a connection ends by itself when the client is dropped or the connection is lost; what it says
-        // then, the operation under way hears, too.
-        let client = match encryption.clone() {
-            Some(encryption) => {
-                let (client, connection) = config.connect(encryption).await.map_err(Trouble::Connect)?;
-                tokio::spawn(connection);
-                client
-            }
-            None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(Trouble::Connect)?;
-                tokio::spawn(connection);
-                client
-            }
-        };
-        let pooled = address.settings.pooled;
+        let (client, encryption) = address.open(purpose).await?;
+        let pooled = address.is_pooled();
         if pooled {
             // Somebody else may have left another search path on this session.
             client.batch_execute(&format!("{BEGIN_READ}; SET LOCAL search_path = DEFAULT")).await?;
         }
         let schemas = match &address.settings.iobox_schema {
             Some(schema) => vec![schema.clone()],
-            // Before the set-up: the search path that the DBA gave this role and database.
+            // The search path that the DBA gave this role and database.
             None => client.query_one("SELECT current_schemas(false)::text[]", &[]).await?.try_get(0)?,
         };
-        if !pooled {
-            client.batch_execute(&address.set_up()).await?;
-        }
         let names = Names::read(&client, schemas, &address.settings.control_schema).await?;
         if pooled {
             client.batch_execute("COMMIT").await?;
         }
         Ok(Self {
-            each_begins_with: pooled.then(|| address.set_up()),
+            each_begins_with: pooled.then(|| address.local_settings()),
             cancel: client.cancel_token(),
             client,
             encryption,
