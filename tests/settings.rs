@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agent::{Site, wait};
+use bodrelay::config::DatabaseSettings;
+use bodrelay::database::postgres::Postgres;
+use bodrelay::database::{Database as _, Settle};
 use cluster::Cluster;
 
 fn finding(code: &str) -> String {
@@ -156,6 +159,64 @@ fn sources_that_the_outbox_takes_for_equal_overlap() {
     assert_eq!(site.stored(), 1);
 }
 
+#[test]
+fn rows_that_nobody_sees_are_told() {
+    let site = Site::new();
+    site.once(0);
+    assert_eq!(site.ask(&finding("ROWS_UNSEEN")), "0");
+    let (odd, none) =
+        (site.write_row("Sync.SalesOrder", "SO-1", ""), site.write_row("Sync.SalesOrder", "SO-2", ""));
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 2 WHERE C_ID = {odd}"));
+    site.exec(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = NULL WHERE C_ID = {none}"));
+    assert!(site.check().1.contains(&"ROWS_UNSEEN".to_owned()));
+    site.once(0);
+    let text = site.ask("SELECT finding_text FROM bodrelay_finding WHERE code = 'ROWS_UNSEEN'");
+    assert!(
+        text.starts_with("2 of the newest rows") && text.contains(&format!("C_ID {none}: NULL")),
+        "{text}"
+    );
+    site.exec("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE coalesce(C_WAS_PROCESSED, 2) = 2");
+    site.once(0);
+    assert_eq!(site.ask(&finding("ROWS_UNSEEN")), "0");
+    assert_eq!(site.stored(), 2);
+}
+
+#[test]
+fn ids_below_one_are_sent() {
+    let site = Site::new();
+    let ids: Vec<i64> = (0..3).map(|n| site.write_row("Sync.SalesOrder", &format!("SO-{n}"), "")).collect();
+    site.exec(&format!(
+        "PRAGMA foreign_keys = OFF; UPDATE COR_OUTBOX_ENTRY SET C_ID = -7 WHERE C_ID = {0}; UPDATE COR_OUTBOX_HEADERS \
+         SET C_OUTBOX_ID = -7 WHERE C_OUTBOX_ID = {0}; UPDATE COR_OUTBOX_ENTRY SET C_ID = 0 WHERE C_ID = {1}; UPDATE \
+         COR_OUTBOX_HEADERS SET C_OUTBOX_ID = 0 WHERE C_OUTBOX_ID = {1}",
+        ids[0], ids[1]
+    ));
+    site.once(0);
+    assert_eq!(site.ask("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 1"), "3");
+    site.once(0);
+    assert_eq!(site.stored(), 3);
+}
+
+/// More bytes than a look may load.
+#[test]
+fn rows_that_wait_for_headers_keep_nothing_else_waiting() {
+    let site = Site::new();
+    site.exec("UPDATE bodrelay_connection_point SET headers_grace_seconds = 86400");
+    let padding = "x".repeat(100_000);
+    for n in 0..150 {
+        site.write_row("Sync.SalesOrder", &format!("SO-{n}"), &padding);
+    }
+    site.exec("CREATE TABLE kept AS SELECT * FROM COR_OUTBOX_HEADERS; DELETE FROM COR_OUTBOX_HEADERS");
+    site.once(75);
+    let id = site.write_row("Sync.SalesOrder", "SO-new", "");
+    site.once(75);
+    assert_eq!(site.ask(&flag(id)), "1");
+    site.exec("DELETE FROM COR_OUTBOX_HEADERS; INSERT INTO COR_OUTBOX_HEADERS SELECT * FROM kept");
+    let _running = site.start();
+    site.wait_for("SELECT count(*) FROM COR_OUTBOX_ENTRY WHERE C_WAS_PROCESSED = 0", "0");
+    assert_eq!(site.stored(), 151);
+}
+
 /// A way to a server that can stop to forward without closing anything.
 struct Link {
     folder: tempfile::TempDir,
@@ -247,4 +308,138 @@ async fn a_database_that_does_not_answer_delays_no_other() {
     running.term();
     assert_eq!(site.ask("SELECT state FROM bodrelay_host"), "stopped");
     link.sticks(false);
+}
+
+async fn postgres() -> (String, tokio_postgres::Client) {
+    let database = Cluster::shared().database().await;
+    let client = Cluster::shared().connect(&database).await;
+    cluster::install(&client).await;
+    (database, client)
+}
+
+async fn value(client: &tokio_postgres::Client, sql: &str) -> String {
+    cluster::rows(client, sql).await[0][0].clone()
+}
+
+/// The application's own UPDATE works by the search path of its role and database: so must ours.
+#[tokio::test]
+async fn a_trigger_of_the_site_keeps_its_search_path() {
+    let (name, client) = postgres().await;
+    client
+        .batch_execute(&format!(
+            "CREATE SCHEMA app; CREATE TABLE app.audit (id bigint); CREATE FUNCTION app.note() RETURNS trigger LANGUAGE \
+             plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.c_id); RETURN NEW; END $$; CREATE TRIGGER note AFTER \
+             UPDATE ON public.cor_outbox_entry FOR EACH ROW EXECUTE FUNCTION app.note(); INSERT INTO \
+             public.cor_outbox_entry (c_id, c_xml) VALUES (1, '<x/>'); ALTER DATABASE {name} SET search_path = app, public"
+        ))
+        .await
+        .unwrap();
+    let database = Postgres::new(&Cluster::shared().settings(&name), "h1");
+    assert_eq!(database.survey().await.unwrap().problems, []);
+    database.control_read().await.unwrap();
+    let settle = Settle { accepted: vec![1], ..Settle::default() };
+    database.outbox_settle(&settle).await.unwrap();
+    assert_eq!(value(&client, "SELECT c_was_processed FROM public.cor_outbox_entry").await, "1");
+    assert_eq!(value(&client, "SELECT count(*) FROM app.audit").await, "1");
+}
+
+/// Whoever has the sessions next finds them as they were, though nobody said that they are shared.
+#[tokio::test]
+async fn a_pooler_that_nobody_named_keeps_no_setting() {
+    let (name, client) = postgres().await;
+    client
+        .batch_execute("INSERT INTO public.cor_outbox_entry (c_id, c_xml) VALUES (1, '<x/>')")
+        .await
+        .unwrap();
+    let Some(pooler) = Cluster::shared().pooler(&name, 1) else {
+        eprintln!("skipped, because pgbouncer is not installed here");
+        return;
+    };
+    let settings = DatabaseSettings {
+        host: Some("127.0.0.1".into()),
+        port: Some(pooler.port),
+        ..Cluster::shared().settings(&name)
+    };
+    let database = Postgres::new(&settings, "h1");
+    let survey = database.survey().await.unwrap();
+    assert!(survey.advice.iter().any(|it| it.what.contains("pooler")), "{:?}", survey.advice);
+    database.control_read().await.unwrap();
+    let settle = Settle { accepted: vec![1], ..Settle::default() };
+    database.outbox_settle(&settle).await.unwrap();
+    assert_eq!(value(&client, "SELECT c_was_processed FROM public.cor_outbox_entry").await, "1");
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(pooler.port).user("postgres").dbname(&name);
+    let (other, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for (setting, default) in [("statement_timeout", "0"), ("plan_cache_mode", "auto"), ("lock_timeout", "0")]
+    {
+        let said = other.simple_query(&format!("SHOW {setting}")).await.unwrap();
+        let is = said.iter().any(
+            |it| matches!(it, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(default)),
+        );
+        assert!(is, "{setting} is not {default} any more");
+    }
+    assert_eq!(pooler.statements_left(), 0);
+}
+
+#[tokio::test]
+async fn a_role_that_sees_or_may_write_nothing_is_told() {
+    let (name, client) = postgres().await;
+    let role = format!("agent_{name}");
+    client
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA bodrelay TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA \
+             bodrelay TO {role}; GRANT SELECT, UPDATE ON public.cor_outbox_entry, public.cor_outbox_headers TO {role}; \
+             GRANT SELECT ON public.cor_inbox_entry, public.cor_inbox_headers TO {role}; INSERT INTO \
+             bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, receive_mode) VALUES \
+             ('CP1', 'PLANT1', 'ACME_TST', 'lid://infor.ims.x', 'on'); INSERT INTO public.cor_outbox_entry (c_id, c_xml, \
+             c_was_processed) VALUES (-3, '<x/>', NULL), (2, '<x/>', 5), (3, '<x/>', 0), (4, '<x/>', 9)"
+        ))
+        .await
+        .unwrap();
+    let settings = DatabaseSettings { user: Some(role.clone()), ..Cluster::shared().settings(&name) };
+    let database = Postgres::new(&settings, "h1");
+    let unseen = database.outbox_unseen().await.unwrap();
+    assert_eq!((unseen.odd_flags, unseen.hidden), (vec![(-3, None), (2, Some("5".into()))], None));
+    client.batch_execute("ALTER TABLE public.cor_outbox_entry ENABLE ROW LEVEL SECURITY").await.unwrap();
+    let hidden = database.outbox_unseen().await.unwrap().hidden.unwrap();
+    assert!(hidden.contains("no policy lets this role SELECT and UPDATE"), "{hidden}");
+    client
+        .batch_execute(&format!("CREATE POLICY p ON public.cor_outbox_entry TO {role} USING (true)"))
+        .await
+        .unwrap();
+    assert_eq!(database.outbox_unseen().await.unwrap().hidden, None);
+    let lacks: Vec<String> =
+        database.survey().await.unwrap().inbound_problems.into_iter().map(|problem| problem.what).collect();
+    let may_not = |table: &str| format!("the agent may not INSERT into \"public\".\"{table}\"");
+    assert_eq!(lacks, [may_not("cor_inbox_entry"), may_not("cor_inbox_headers")]);
+    client
+        .batch_execute(&format!("GRANT INSERT ON public.cor_inbox_entry, public.cor_inbox_headers TO {role}"))
+        .await
+        .unwrap();
+    assert_eq!(database.survey().await.unwrap().inbound_problems, []);
+}
+
+#[tokio::test]
+async fn infinity_refuses_its_row_only() {
+    let (name, client) = postgres().await;
+    client
+        .batch_execute(
+            "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
+             send_rows_from) VALUES ('A', 'P', 'T', 'lid://a', 'infinity'), ('B', 'P', 'T', 'lid://b', '2026-01-01Z'), \
+             ('C', 'P', 'T', 'lid://c', '294276-01-01Z'); INSERT INTO bodrelay_command (command, connection_point, \
+             until_at) VALUES ('pause', 'A', '-infinity'), ('pause', 'B', NULL); INSERT INTO bodrelay_finding (code, \
+             severity, subject, finding_text, remedy, since, last_seen_at, host, acknowledged_at, acknowledged_until) \
+             VALUES ('X', 'info', 's', 't', 'r', now(), now(), 'h1', now(), 'infinity')",
+        )
+        .await
+        .unwrap();
+    let database = Postgres::new(&Cluster::shared().settings(&name), "h1");
+    let points = database.control_read().await.unwrap().connection_points;
+    let spoilt: Vec<bool> = points.iter().map(|row| row.unreadable.is_some()).collect();
+    assert_eq!(spoilt, [true, false, true], "{points:?}");
+    let commands = database.command_read().await.unwrap();
+    assert!(commands[0].unreadable.as_ref().unwrap().starts_with("until_at holds no time"));
+    assert_eq!(commands[1].unreadable, None);
+    assert_eq!(database.finding_read().await.unwrap().len(), 1);
 }

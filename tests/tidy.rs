@@ -543,6 +543,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("ROWS_WITHOUT_HEADERS", "remarks.rs documents_that_are_odd_are_told"),
     ("ROW_CHANGED_AFTER_SEND", "remarks.rs a_row_that_changed_after_its_post_is_told"),
     ("ROW_COMMITTED_LATE", "postgres.rs a_row_that_commits_late_is_sent_late"),
+    ("ROWS_UNSEEN", "settings.rs rows_that_nobody_sees_are_told"),
     ("SAME_VARIATION_DIFFERS", "conformance/inbox.rs a_documents_own_key_makes_a_duplicate"),
     ("SCOPES_NOT_GRANTED", "ims/remarks.rs scopes_that_are_not_granted_are_told"),
     ("SCRIPT_MISSING", "remarks.rs tables_of_another_version_are_told"),

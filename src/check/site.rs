@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
     Database, DatabaseError, HostRow, LogFilter, Selection, Survey, ask_alike, changes_nobody_composes,
-    clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, script_finding,
-    try_queries,
+    clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, rows_unseen,
+    script_finding, try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Alike, ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
@@ -134,6 +134,12 @@ async fn look_in(
         Ok(notice) => section.finds(notice),
         Err(error) => section
             .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody chooses", &error) }),
+    }
+    match rows_unseen(database).await {
+        Ok(notice) if notice.text.is_empty() => {}
+        Ok(notice) => section.finds(notice),
+        Err(error) => section
+            .finds(Notice { severity: Severity::Warning, ..unreachable("rows that nobody sees", &error) }),
     }
     if let Err(error) = reported::look(database, section).await {
         section.finds(Notice { severity: Severity::Warning, ..unreachable("bodrelay_finding", &error) });

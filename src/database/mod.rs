@@ -30,6 +30,7 @@ mod script;
 mod sources;
 pub mod sqlite;
 pub mod statements;
+mod unseen;
 
 pub use compose::{BatchRow, Composed, Composition, PartQuery, QueryChecked, QueryRow, Variations};
 pub use hosts::{HOST_CODES, clock_differs, hosts_in_trouble, is_silent};
@@ -38,6 +39,7 @@ pub use orphans::{changes_nobody_composes, rows_nobody_chooses};
 pub use queries::{lacks_queries, parts_of, query_refused, try_queries};
 pub use script::script_finding;
 pub use sources::ask_alike;
+pub use unseen::rows_unseen;
 
 /// What went wrong with the database, told by what the agent does next.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +136,9 @@ pub trait Database: Send + Sync {
 
     /// Ids of rows at 0 in an id range, lowest first.
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page>;
+
+    /// What of the outbox no scan sees, as far as that can be told of the newest rows.
+    async fn outbox_unseen(&self) -> Result<Unseen>;
 
     /// The rows of these ids, lowest first, whatever their flag, with headers; ids that are gone are left out. Stops
     /// when the payloads would pass `max_bytes`, but gives one row at least.
@@ -322,6 +327,19 @@ pub struct Page {
     /// The highest `C_ID` of the whole table, read in the same snapshot before the page; 0 when it is empty.
     pub highest: i64,
 }
+
+/// Rows that nobody sees, so that they would wait for ever.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// Rows whose flag is none of 0, 1 and 9, lowest first, with that flag; `UNSEEN_MAX` at most.
+    pub odd_flags: Vec<(i64, Option<String>)>,
+    /// What hides rows from this agent, in words.
+    pub hidden: Option<String>,
+}
+
+/// Ids, from the highest, among which `outbox_unseen` looks, and rows that it names at most.
+const UNSEEN_IDS: i64 = 50_000;
+const UNSEEN_MAX: i64 = 1_000;
 
 /// What `outbox_load` read.
 #[derive(Debug, Clone, Default)]

@@ -19,7 +19,8 @@ use crate::domain::plan::ControlTables;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
     FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
-    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Unseen,
+    Variations,
 };
 use crate::domain::change::RowChange;
 use session::Session;
@@ -226,6 +227,10 @@ impl Database for Mssql {
 
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {
         on!(self.reading, "outbox_scan", |session| outbox::scan(session, scan))
+    }
+
+    async fn outbox_unseen(&self) -> Result<Unseen> {
+        on!(self.reading, "outbox_unseen", |session| outbox::unseen(session))
     }
 
     async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {

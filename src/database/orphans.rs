@@ -28,8 +28,13 @@ pub async fn rows_nobody_chooses(
     if choices.is_empty() || choices.contains(&all) {
         return Ok(notice);
     }
-    let scan =
-        |selection: Selection, up_to| Scan { selection, after: 0, up_to, limit: PAGE, ..Scan::default() };
+    let scan = |selection: Selection, up_to| Scan {
+        selection,
+        after: i64::MIN,
+        up_to,
+        limit: PAGE,
+        ..Scan::default()
+    };
     let page = database.outbox_scan(&scan(all, i64::MAX)).await?;
     let mut nobodys: BTreeSet<i64> = page.entries.iter().map(|entry| entry.entry_id).collect();
     let Some(last) = nobodys.last().copied() else { return Ok(notice) };

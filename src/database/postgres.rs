@@ -19,7 +19,7 @@ use crate::domain::plan::ControlTables;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, FindingRow, HostRow,
     Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked, QueryRow, Report, Result,
-    Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
+    Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Unseen, Variations,
 };
 use crate::domain::change::RowChange;
 use listen::Listener;
@@ -276,6 +276,11 @@ impl Database for Postgres {
             .await
     }
 
+    async fn outbox_unseen(&self) -> Result<Unseen> {
+        self.call(&self.reading, "outbox_unseen", |session| async move { outbox::unseen(&session).await })
+            .await
+    }
+
     async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {
         self.call(&self.reading, "outbox_load", |session| async move {
             outbox::load(&session, entry_ids, max_bytes).await
@@ -315,7 +320,7 @@ impl Database for Postgres {
 
     async fn outbox_changed(&self) -> Result<()> {
         let told = |trouble: Trouble| trouble.told(&self.name, "outbox_changed", &self.address);
-        if self.address.settings.pooled {
+        if self.address.is_pooled() {
             // Told once, and asked again when it could have been mended.
             return Err(told(Trouble::Mend {
                 what: "pooled = true: a pooler in transaction mode passes no NOTIFY on".into(),

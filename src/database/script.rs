@@ -31,3 +31,13 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
         None
     }
 }
+
+/// A table that received documents go into, and the agent may not write to.
+pub(super) fn may_not_insert(table: &str) -> super::Problem {
+    super::Problem {
+        what: format!("the agent may not INSERT into {table}"),
+        remedy: format!(
+            "receiving needs it (receive_mode = 'on'): GRANT SELECT, INSERT ON {table} to it (grants.sql)"
+        ),
+    }
+}

@@ -26,7 +26,8 @@ use crate::sqlite_thread::SqliteThread;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
     FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
-    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Variations,
+    QueryRow, Report, Result, Scan, Selection, Settle, Settled, SourceColumn, StatusRead, Survey, Unseen,
+    Variations,
 };
 use crate::domain::change::RowChange;
 use trouble::Trouble;
@@ -360,6 +361,10 @@ impl Database for Sqlite {
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {
         let scan = scan.clone();
         self.call("outbox_scan", move |connection| outbox::scan(connection, &scan)).await
+    }
+
+    async fn outbox_unseen(&self) -> Result<Unseen> {
+        self.call("outbox_unseen", outbox::unseen).await
     }
 
     async fn outbox_load(&self, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded> {

@@ -36,6 +36,7 @@ statements! {
     SURVEY_PRODUCT = "survey_product";
     SURVEY_SCRIPT = "survey_script";
     SURVEY_RECEIVES = "survey_receives";
+    SURVEY_RIGHTS = "survey_rights";
     CONTROL_READ_CONNECTION_POINTS = "control_read_connection_points";
     CONTROL_READ_DOCUMENTS = "control_read_documents";
     CONTROL_READ_STATUS_RULES = "control_read_status_rules";
@@ -64,6 +65,8 @@ statements! {
     SOURCE_ALIKE_TENANT_ID = "source_alike_tenant_id";
     SOURCE_ALIKE_LOGICAL_ID = "source_alike_logical_id";
     OUTBOX_HIGHEST = "outbox_highest";
+    OUTBOX_UNSEEN = "outbox_unseen";
+    OUTBOX_HIDDEN = "outbox_hidden";
     OUTBOX_SCAN = "outbox_scan";
     OUTBOX_SCAN_BY_LOGICAL_ID = "outbox_scan_by_logical_id";
     OUTBOX_GAPS = "outbox_gaps";

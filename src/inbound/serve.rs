@@ -388,8 +388,10 @@ async fn take(shared: &Arc<Shared>, head: &Parts, body: Incoming, asked: &Asked<
 }
 
 fn unready() -> Refusal {
-    Refusal::later("NOT_READY", "the database cannot be written to now: send it again", RETRY_SECONDS)
+    Refusal::later(NOT_READY, "the database cannot be written to now: send it again", RETRY_SECONDS)
 }
+
+const NOT_READY: &str = "NOT_READY";
 
 /// What the operator should hear of a refusal.
 fn remark(shared: &Shared, head: &Parts, refused: &Refused) {
@@ -399,7 +401,8 @@ fn remark(shared: &Shared, head: &Parts, refused: &Refused) {
     let message_id = refused.message_id.as_deref().unwrap_or_default();
     // What comes again is not lost: its reason has its own line.
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
-        if let Some((site, point)) = &refused.point {
+        // Why a database cannot be written to, its writer has said.
+        if let Some((site, point)) = refused.point.as_ref().filter(|_| refusal.code != NOT_READY) {
             shared.books.asked_again(*site, point, &refusal.text);
         }
         tracing::debug!(code = %refusal.code, document_name = name, message_id, tenant, "ION was asked to send again");

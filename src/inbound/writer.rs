@@ -272,7 +272,7 @@ impl Pen {
                     }
                 }
             }
-            Err(error) => self.lost(&error, documents.len()),
+            Err(error) => self.lost(&error, &documents),
         }
         answers.append(&mut waiting);
         answers
@@ -320,7 +320,7 @@ impl Pen {
                 Outcome::Unfit
             }
             Err(error) => {
-                self.lost(&error, 1);
+                self.lost(&error, std::slice::from_ref(document));
                 Outcome::Later
             }
         }
@@ -347,11 +347,14 @@ impl Pen {
         answer
     }
 
-    fn lost(&self, error: &DatabaseError, documents: usize) {
+    fn lost(&self, error: &DatabaseError, documents: &[Incoming]) {
         self.standing.lose();
+        for document in documents {
+            self.books.asked_again(self.site, &document.connection_point, &error.to_string());
+        }
         tracing::warn!(
             database = self.name,
-            documents,
+            documents = documents.len(),
             error = %error,
             "nothing was stored: ION is told to send again, and the control tables are read first"
         );

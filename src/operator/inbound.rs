@@ -110,6 +110,13 @@ struct Memory {
     said: InboundReport,
 }
 
+impl Inbound {
+    /// What receiving needs may have changed: a right may have been taken away.
+    pub(super) fn looks_again(&mut self) {
+        self.looked = None;
+    }
+}
+
 impl Desk {
     /// Keeps what the receiver says until it is written.
     pub(super) fn take_in_received(&mut self, said: &Said) {
@@ -275,7 +282,7 @@ impl Desk {
         let found = &self.inbound.problems;
         let lacks = Notice::new("INBOX_LACKS", Severity::Error, None, self.name.clone()).says(
             found.join("; "),
-            "Run the script that is named; until then ION is asked to send again later (503). Sending goes on.",
+            "Run the script or the GRANT that is named; until then ION is asked to send again later (503). Sending goes on.",
         );
         let holds = !found.is_empty();
         self.findings.hold(lacks, holds, now);

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
     CommandResult, CommandRow, Database, DatabaseError, FindingRow, HostRow, Owner, OwnerClaim, Report,
-    Selection, StatusRow, Survey, ask_alike, changes_nobody_composes, rows_nobody_chooses,
+    Selection, StatusRow, Survey, ask_alike, changes_nobody_composes, rows_nobody_chooses, rows_unseen,
 };
 use crate::domain::command::Kind;
 use crate::domain::lease::{Lease, Renewal, Terms};
@@ -183,6 +185,8 @@ pub struct Desk {
     findings_read_at: Option<DateTime<Utc>>,
     /// When it was last looked for rows that nobody chooses.
     orphans_at: Option<DateTime<Utc>>,
+    /// Such a look that is under way.
+    looking: Option<JoinHandle<[Result<Notice, DatabaseError>; 3]>>,
     statuses: HashMap<String, Memory>,
     results: Vec<CommandResult>,
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
@@ -271,6 +275,7 @@ impl Desk {
             inbound: Inbound::default(),
             findings_read_at: None,
             orphans_at: None,
+            looking: None,
             identity,
             started_at,
             known: None,
@@ -348,6 +353,7 @@ impl Desk {
     fn doubt(&mut self) {
         self.raised_at = None;
         self.alike = Alike::default();
+        self.inbound.looks_again();
         self.owned.doubt();
         self.inbound.owned.doubt();
     }
@@ -429,15 +435,7 @@ impl Desk {
         if self.findings_read_at.is_none_or(|at| is_due(at, BEAT, now)) {
             self.read_findings(now).await?;
         }
-        if self.orphans_at.is_none_or(|at| is_due(at, ORPHANS_EVERY, now)) && !said.stopping {
-            self.orphans_at = Some(now);
-            let notice = rows_nobody_chooses(self.database.as_ref(), &tables).await?;
-            let holds = !notice.text.is_empty();
-            self.findings.hold(notice, holds, now);
-            let notice = changes_nobody_composes(self.database.as_ref(), self.script).await?;
-            let holds = !notice.text.is_empty();
-            self.findings.hold(notice, holds, now);
-        }
+        self.look_aside(said.stopping, &tables, now).await;
         let beat = said.stopping || self.beat_at.is_none_or(|at| is_due(at, BEAT, now));
         let report = self.report(said, &plan, &tables, heard.refused.as_deref(), beat, now).await?;
         let ended = report.commands.iter().filter(|result| result.state != "running");
@@ -447,6 +445,43 @@ impl Desk {
         heard.closed_commands = closed;
         heard.plan = Some(plan);
         Ok(())
+    }
+
+    /// Looks through the outbox for what nobody sends, beside the rounds: heartbeat, pause and resume never wait for it.
+    async fn look_aside(&mut self, stopping: bool, tables: &ControlTables, now: DateTime<Utc>) {
+        /// The last round of `once` may be the second one.
+        const PATIENCE: Duration = Duration::from_secs(2);
+        if !stopping
+            && self.looking.is_none()
+            && self.orphans_at.is_none_or(|at| is_due(at, ORPHANS_EVERY, now))
+        {
+            self.orphans_at = Some(now);
+            let (database, tables, script) = (self.database.clone(), tables.clone(), self.script);
+            self.looking = Some(tokio::spawn(async move {
+                [
+                    rows_nobody_chooses(database.as_ref(), &tables).await,
+                    changes_nobody_composes(database.as_ref(), script).await,
+                    rows_unseen(database.as_ref()).await,
+                ]
+            }));
+        }
+        let Some(looking) = &mut self.looking else { return };
+        let looked = match stopping || looking.is_finished() {
+            true => tokio::time::timeout(PATIENCE, looking).await,
+            false => return,
+        };
+        self.looking = None;
+        for found in looked.into_iter().flatten().flatten() {
+            match found {
+                Ok(notice) => {
+                    let holds = !notice.text.is_empty();
+                    self.findings.hold(notice, holds, now);
+                }
+                Err(error) => {
+                    tracing::warn!(database = self.name, error = %error, "what nobody sends is looked for again later");
+                }
+            }
+        }
     }
 
     /// The tables are looked at anew where a setting needs others of them, and now and then: whoever runs a script that was

@@ -10,7 +10,7 @@ use tiberius::ToSql;
 use crate::database::rows::Cells;
 use crate::database::statements::{mssql as sql, mssql_session as session_sql};
 use crate::database::{
-    Added, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
+    Added, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS, UNSEEN_MAX, Unseen,
 };
 use crate::domain::holes::Span;
 use crate::domain::message::{Entry, Payload};
@@ -144,6 +144,19 @@ async fn stage_ids(session: &mut Session, entry_ids: &[i64]) -> Result<(), Troub
     session.empty().await?;
     let ids: Vec<(i64, i16)> = entry_ids.iter().map(|id| (*id, 0)).collect();
     stage::ids(session, &ids).await
+}
+
+pub(super) async fn unseen(session: &mut Session) -> Result<Unseen, Trouble> {
+    let policy = session.query_row(sql::OUTBOX_HIDDEN, &[]).await?.text(0)?;
+    let rows = session.query(sql::OUTBOX_UNSEEN, &[&UNSEEN_IDS, &UNSEEN_MAX]).await?;
+    let odd_flags =
+        rows.iter().map(|row| Ok((row.number(0)?, row.text(1)?))).collect::<Result<_, Trouble>>()?;
+    let hidden = policy.map(|policy| {
+        format!(
+            "the security policy {policy} filters the rows of COR_OUTBOX_ENTRY: what it hides is not sent"
+        )
+    });
+    Ok(Unseen { odd_flags, hidden })
 }
 
 pub(super) async fn load(

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::database::rows::Cells;
+use crate::database::script::may_not_insert;
 use crate::database::statements::{mssql as sql, scripts};
 use crate::database::{Problem, Survey};
 
@@ -107,6 +108,11 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         missing(&found, &made_by(scripts::MSSQL_INBOUND), |_| Some(INBOUND_REMEDY), &mut inbound_problems);
         missing(&found, &inbox, unless_optional(INBOX_REMEDY), &mut inbound_problems);
         inbound_problems.extend(wrong_inbox_types(&found));
+        if inbound_problems.is_empty() {
+            for row in session.query(sql::SURVEY_RIGHTS, &[]).await? {
+                inbound_problems.push(may_not_insert(&row.required(0)?));
+            }
+        }
     }
     problems.extend(wrong_types(&found));
     if found.contains_key("COR_OUTBOX_ENTRY") && found.contains_key("COR_OUTBOX_HEADERS") {

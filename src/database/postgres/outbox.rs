@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::database::{
-    Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
+    Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS, UNSEEN_MAX, Unseen,
 };
 use crate::domain::holes::Transactions;
 use crate::domain::message::{Entry, Payload};
@@ -75,6 +75,23 @@ async fn filled(session: &Session, scan: &Scan) -> Result<Vec<Filled>, Trouble> 
         Ok(Filled { entry_id: row.try_get(0)?, is_chosen: row.try_get(1)?, payload_bytes: row.try_get(2)? })
     };
     rows.iter().map(filled).collect()
+}
+
+/// Row-level security is told first: what it hides, the other statement does not see either.
+pub(super) async fn unseen(session: &Session) -> Result<Unseen, Trouble> {
+    session.begin_read().await?;
+    let outbox = session.names.fill("{outbox_entry}");
+    let without: Option<String> = session.query_one(sql::OUTBOX_HIDDEN, &[&outbox]).await?.try_get(0)?;
+    let rows = session.query(sql::OUTBOX_UNSEEN, &[&UNSEEN_IDS, &UNSEEN_MAX]).await?;
+    session.commit().await?;
+    let odd_flags =
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.text(1)?))).collect::<Result<_, Trouble>>()?;
+    let hidden = without.map(|words| {
+        format!(
+            "row-level security is active on {outbox}, and no policy lets this role {words}: it sees no row"
+        )
+    });
+    Ok(Unseen { odd_flags, hidden })
 }
 
 fn has_logical_id(session: &Session) -> Result<(), Trouble> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::database::rows::Cells;
+use crate::database::script::may_not_insert;
 use crate::database::statements::{postgres as sql, scripts};
 use crate::database::{Problem, Survey};
 
@@ -51,6 +52,7 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
         missing(found, &made_by(scripts::POSTGRES_INBOUND), INBOUND_REMEDY, &mut inbound_problems);
         missing(found, &inbox, INBOX_REMEDY, &mut inbound_problems);
         inbound_problems.extend(wrong_types(found, INBOX_TYPES));
+        inbound_problems.extend(missing_rights(session, &names).await?);
     }
     problems.extend(wrong_types(found, OUTBOX_TYPES));
     problems.extend(names.twice.iter().map(|table| Problem {
@@ -58,6 +60,12 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
         remedy: "rename or drop the one that the application does not write to".into(),
     }));
     advice.extend(missing_indexes(session, &names).await?);
+    if address.is_unexpectedly_pooled() {
+        advice.push(Problem {
+            what: "host names a pooler: sessions are shared with others, and pooled is not set".into(),
+            remedy: "say pooled = true in [[database]], or let host and port name the server itself".into(),
+        });
+    }
     session.commit().await?;
     Ok(Survey {
         fingerprint: fingerprint(system, oid, &database, address),
@@ -163,6 +171,15 @@ const INBOX_TYPES: &[Fitting] = &[
     ("cor_inbox_headers", "c_header_key", TEXTS, "varchar(250)"),
     ("cor_inbox_headers", "c_header_value", TEXTS, "varchar(250)"),
 ];
+
+/// Tables that a received document is written to, and may not be.
+async fn missing_rights(session: &Session, names: &Names) -> Result<Vec<Problem>, Trouble> {
+    let tables = ["cor_inbox_entry", "cor_inbox_headers", "bodrelay_receipt", "bodrelay_received_document"];
+    let tables: Vec<String> =
+        tables.iter().filter_map(|name| names.tables.get(*name)).map(Table::quoted).collect();
+    let rows = session.query(sql::SURVEY_RIGHTS, &[&tables]).await?;
+    rows.iter().map(|row| Ok(may_not_insert(&row.required(0)?))).collect()
+}
 
 /// Types that the statements cannot work with.
 fn wrong_types(found: &BTreeMap<String, Table>, types: &[Fitting]) -> Vec<Problem> {

@@ -12,7 +12,8 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
 use crate::database::{
-    Added, AttemptRow, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled,
+    Added, AttemptRow, Backlog, Filled, Loaded, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS,
+    UNSEEN_MAX, Unseen,
 };
 use crate::domain::message::{Entry, Payload};
 
@@ -54,6 +55,18 @@ pub(super) fn scan(connection: &mut Connection, scan: &Scan) -> Result<Page, Tro
         gaps.reverse();
     }
     Ok(Page { entries, filled, gaps, transactions: None, highest })
+}
+
+pub(super) fn unseen(connection: &mut Connection) -> Result<Unseen, Trouble> {
+    let transaction = read(connection)?;
+    let mut odd_flags = Vec::new();
+    let mut take = |row: &Row<'_>| -> rusqlite::Result<()> {
+        odd_flags.push((row.get(0)?, row.text(1)?));
+        Ok(())
+    };
+    for_each(&transaction, sql::OUTBOX_UNSEEN, params![UNSEEN_IDS, UNSEEN_MAX], &mut take)?;
+    let hidden = prepare(&transaction, sql::OUTBOX_HIDDEN)?.query_row([], |row| row.get(0))?;
+    Ok(Unseen { odd_flags, hidden })
 }
 
 /// What has come into the holes. Where the application leaves numbers to SQLite nothing ever does: it has one writer at a

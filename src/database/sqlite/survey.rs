@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use crate::database::rows::Cells;
+use crate::database::script::may_not_insert;
 use crate::database::statements::{scripts, sqlite as sql};
 use crate::database::{Problem, Survey};
 use crate::domain::ids::Digest;
@@ -70,6 +71,11 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         };
         missing(&found, &inbox, optional, &mut inbound_problems);
         inbound_problems.extend(text_ids(&found, INBOX_IDS));
+        let mut statement = transaction.prepare(sql::SURVEY_RIGHTS)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            inbound_problems.push(may_not_insert(&row.required(0)?));
+        }
     }
     problems.extend(text_ids(&found, OUTBOX_IDS));
     advice.extend(missing_indexes(&found, &indexes(&transaction)?));
