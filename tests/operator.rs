@@ -1120,13 +1120,17 @@ fn refused_connection_points_say_why() {
     // While it runs, and in a way that concerns another one.
     site.exec("UPDATE bodrelay_connection_point SET source_logical_id = NULL WHERE connection_point = 'CP2'");
     site.wait_for(&finding("ROWS_OVERLAP"), "1");
-    for point in ["CP1", "CP2"] {
-        site.wait_for(&status_of(point, "state"), "misconfigured");
-    }
+    // Both go on with what was good.
+    let reason = "SELECT refused_reason LIKE '%last good settings apply%' FROM bodrelay_connection_point WHERE \
+                  connection_point = 'CP2'";
+    site.wait_for(reason, "1");
     site.exec("UPDATE bodrelay_connection_point SET tenant_id = 'OTHER_TST' WHERE connection_point = 'CP2'");
     site.wait_for(&no_finding("ROWS_OVERLAP"), "1");
-    site.wait_for(&status_of("CP1", "state"), "running");
-    site.wait_for(&status_of("CP2", "state_reason LIKE '%foreign tenant%'"), "1");
+    site.wait_for(&finding("SETTING_REFUSED"), "1");
+    site.wait_for(&reason.replace("last good", "foreign tenant%last good"), "1");
+    for point in ["CP1", "CP2"] {
+        assert_eq!(site.ask(&status_of(point, "state")), "running");
+    }
     assert_eq!(site.ask(&status_of("CP2", "accepted_total")), "1", "what was is not forgotten");
     site.exec("DELETE FROM bodrelay_connection_point WHERE connection_point = 'CP2'");
     site.wait_for(&status_of("CP2", "state"), "stopped");
