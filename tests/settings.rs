@@ -372,9 +372,15 @@ async fn a_pooler_that_nobody_named_keeps_no_setting() {
     config.host("127.0.0.1").port(pooler.port).user("postgres").dbname(&name);
     let (other, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    for (setting, default) in [("statement_timeout", "0"), ("plan_cache_mode", "auto"), ("lock_timeout", "0")]
-    {
-        let said = other.simple_query(&format!("SHOW {setting}")).await.unwrap();
+    let left = "SELECT count(*) FROM pg_prepared_statements";
+    let questions = [
+        ("SHOW statement_timeout", "0"),
+        ("SHOW plan_cache_mode", "auto"),
+        ("SHOW lock_timeout", "0"),
+        (left, "0"),
+    ];
+    for (ask, default) in questions {
+        let said = other.simple_query(ask).await.unwrap();
         let is = said.iter().any(
             |it| matches!(it, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some(default)),
         );
