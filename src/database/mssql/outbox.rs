@@ -10,7 +10,8 @@ use tiberius::ToSql;
 use crate::database::rows::Cells;
 use crate::database::statements::{mssql as sql, mssql_session as session_sql};
 use crate::database::{
-    Added, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS, UNSEEN_MAX, Unseen,
+    Added, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS,
+    UNSEEN_MAX, Unseen,
 };
 use crate::domain::holes::Span;
 use crate::domain::message::{Entry, Payload};

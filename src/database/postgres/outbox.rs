@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::database::{
-    Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled, UNSEEN_IDS, UNSEEN_MAX, Unseen,
+    Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
+    UNSEEN_IDS, UNSEEN_MAX, Unseen,
 };
 use crate::domain::holes::Transactions;
 use crate::domain::message::{Entry, Payload};
