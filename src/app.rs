@@ -639,6 +639,9 @@ impl<'a> Agent<'a> {
                     (None, Some(host)) => Some(Blocked::OwnedBy(host.clone())),
                     (None, None) => None,
                 };
+                if !heard.owned.contains(&(name.clone(), "out")) {
+                    self.outbound.disowned(index, &name);
+                }
                 self.outbound.set_blocked(index, &name, blocked);
             }
         }

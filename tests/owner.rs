@@ -94,3 +94,42 @@ fn an_owner_that_reads_seldom_stays_the_owner_on_postgres() {
 fn a_stopped_owner_wakes_and_sends_nothing_on_sqlite() {
     a_stopped_owner_wakes_and_sends_nothing(&Site::new());
 }
+
+/// The session of a stopped process keeps what it has locked: the server does not notice.
+#[test]
+fn a_stopped_owner_wakes_and_sends_nothing_on_postgres() {
+    a_stopped_owner_wakes_and_sends_nothing(&Site::on_postgres(Options::default()));
+}
+
+/// Whoever may read the tables can hold the lock behind a claim: he is named, and stops nothing.
+#[test]
+fn a_stranger_with_the_lock_is_named_and_stops_nothing() {
+    let site = Site::on_postgres(Options::default());
+    let server = site.server.as_ref().unwrap();
+    site.insert(&Entry::new("ITEM-1", 1));
+    site.drain();
+    let journal = site.text("SELECT owner_journal_id FROM bodrelay_status WHERE direction = 'out'").unwrap();
+    site.sql("CREATE ROLE stranger LOGIN");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stranger = runtime.block_on(async {
+        let mut config = tokio_postgres::Config::new();
+        config.host(server.cluster.folder.display().to_string()).port(server.cluster.port);
+        config.dbname(server.database()).user("stranger").application_name("curious");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let lock = format!("SELECT pg_advisory_lock(hashtextextended('bodrelay {journal} CP1 out', 0))");
+        client.batch_execute(&lock).await.unwrap();
+        client
+    });
+    let mut agent = site.start();
+    let row = site.insert(&Entry::new("ITEM-1", 2));
+    agent.until("it sends", || site.flag(row) == Some(1));
+    agent.until("it names the stranger", || site.has_open_finding("LOCK_HELD"));
+    let said = site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'LOCK_HELD'").unwrap();
+    assert!(said.contains("of login stranger (curious)"), "{said}");
+    agent.term();
+    drop((stranger, runtime));
+    let mut agent = site.start();
+    agent.until("it is over", || !site.has_open_finding("LOCK_HELD"));
+    agent.term();
+}

@@ -507,6 +507,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("LISTENER_OPEN", "receiver/callers.rs an_open_listener_is_said_loudly"),
     ("LISTENER_PLAIN", "receiver/callers.rs addresses_of_the_network_are_looked_at"),
     ("LIST_UNREADABLE", "operator.rs what_ion_answers_is_found_and_over"),
+    ("LOCK_HELD", "owner.rs a_stranger_with_the_lock_is_named_and_stops_nothing"),
     ("LOGICAL_ID_REFUSED", "operator.rs what_ion_answers_is_found_and_over"),
     ("LOGICAL_ID_TWICE", "operator.rs a_logical_id_in_two_databases_is_refused_in_the_second"),
     ("LOG_NOT_READ_WHOLE", "recovery.rs a_log_that_is_longer_than_a_start_reads_is_said_to_be"),

@@ -20,6 +20,7 @@ use crate::domain::plan::ControlTables;
 pub mod compose;
 mod hosts;
 mod inbox;
+mod locks;
 pub mod mssql;
 mod orphans;
 pub mod postgres;
@@ -576,7 +577,20 @@ pub struct OwnerClaim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Mine,
-    Other { host: String, heartbeat_at: DateTime<Utc> },
+    /// The same, though somebody who has no business with it holds the lock behind the claim.
+    MineBeside {
+        stranger: String,
+    },
+    Other {
+        host: String,
+        heartbeat_at: DateTime<Utc>,
+    },
+    /// This journal's, by the table; but another session of our login holds the lock: a copy of this agent, or a former
+    /// life of it whose end the server has not noticed.
+    Copy {
+        holder: String,
+        heartbeat_at: DateTime<Utc>,
+    },
 }
 
 /// What `control_report` writes; empty parts are not touched.

@@ -16,6 +16,7 @@ use crate::domain::message::Entry;
 use crate::domain::outside;
 use crate::domain::plan::ControlTables;
 
+use super::locks::Lockers;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, DatabaseError,
     FindingRow, HostRow, Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked,
@@ -58,6 +59,7 @@ pub struct Mssql {
     storing: Line,
     /// For DBAs' queries, which may take long.
     composing: Line,
+    lockers: Lockers,
     /// With the longest time that a query may have.
     composing_settings: DatabaseSettings,
 }
@@ -137,6 +139,7 @@ impl Mssql {
             control: Line::new("control"),
             storing: Line::new("inbox"),
             composing: Line::new("compose"),
+            lockers: Lockers::default(),
             composing_settings: DatabaseSettings {
                 statement_timeout_seconds: settings.statement_timeout_seconds.max(LONGEST_QUERY_SECONDS),
                 ..settings.clone()
@@ -200,7 +203,7 @@ impl Database for Mssql {
     }
 
     async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner> {
-        on!(self.control, "owner_claim", |session| control::owner_claim(session, claim))
+        on!(self.control, "owner_claim", |session| control::owner_claim(session, claim, &self.lockers))
     }
 
     async fn owner_renew(&self, connection_point: &str, direction: &str, journal_id: &str) -> Result<bool> {
@@ -222,7 +225,7 @@ impl Database for Mssql {
     }
 
     async fn control_report(&self, report: &Report) -> Result<Vec<bool>> {
-        on!(self.control, "control_report", |session| report::control_report(session, report))
+        on!(self.control, "control_report", |session| report::control_report(session, report, &self.lockers))
     }
 
     async fn outbox_scan(&self, scan: &Scan) -> Result<Page> {

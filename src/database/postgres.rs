@@ -16,6 +16,7 @@ use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::message::Entry;
 use crate::domain::plan::ControlTables;
 
+use super::locks::Lockers;
 use super::{
     Added, Backlog, BatchRow, ChangeRow, CommandRow, Composed, Composition, Database, FindingRow, HostRow,
     Loaded, LogFilter, LogRow, Owner, OwnerClaim, Page, PartQuery, QueryChecked, QueryRow, Report, Result,
@@ -55,6 +56,7 @@ pub struct Postgres {
     /// For DBAs' queries, which may take long.
     composing: Slot,
     listener: tokio::sync::Mutex<Option<Listener>>,
+    lockers: Lockers,
 }
 
 /// The session of one purpose; `None` before the first operation, while one is under way, and after a loss.
@@ -98,6 +100,7 @@ impl Postgres {
             storing: Slot::new("inbox"),
             composing: Slot::new("compose"),
             listener: tokio::sync::Mutex::default(),
+            lockers: Lockers::default(),
         }
     }
 
@@ -245,7 +248,7 @@ impl Database for Postgres {
 
     async fn owner_claim(&self, claim: &OwnerClaim) -> Result<Owner> {
         self.call(&self.control, "owner_claim", |session| async move {
-            control::owner_claim(&session, claim).await
+            control::owner_claim(&session, claim, &self.lockers).await
         })
         .await
     }
@@ -266,7 +269,7 @@ impl Database for Postgres {
 
     async fn control_report(&self, report: &Report) -> Result<Vec<bool>> {
         self.call(&self.control, "control_report", |session| async move {
-            report::control_report(&session, report).await
+            report::control_report(&session, report, &self.lockers).await
         })
         .await
     }

@@ -145,6 +145,7 @@ dialect!(
     BEGIN_SNAPSHOT = "begin_snapshot";
     END_QUERIES = "end_queries";
     OWNER_LOCK = "owner_lock";
+    OWNER_LOCK_HOLDER = "owner_lock_holder";
     OWNER_UNLOCK = "owner_unlock";
     OUTBOX_LOCKED = "outbox_locked";
     OUTBOX_HOLDERS = "outbox_holders";
@@ -160,6 +161,7 @@ dialect!(
     QUERY_PATH = "query_path";
     QUERY_TIMEOUT = "query_timeout";
     OWNER_LOCK = "owner_lock";
+    OWNER_LOCK_HOLDER = "owner_lock_holder";
     OWNER_UNLOCK = "owner_unlock";
     OUTBOX_HOLDERS = "outbox_holders";
     INBOX_LOCK = "inbox_lock";

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::owned::Owned;
 use super::{BEAT, Desk, RoundError, Said};
-use crate::database::{DatabaseError, Owner, Report, StatusRow, Survey};
+use crate::database::{DatabaseError, Report, StatusRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
 use crate::journal::Received;
@@ -217,30 +217,7 @@ impl Desk {
         if !self.inbound.owned.is_unsure(name) {
             return Ok(None);
         }
-        let claim = self.claim_of(name, "in");
-        let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "receiving");
-        match self.database.owner_claim(&claim).await? {
-            Owner::Mine => {
-                if self.inbound.owned.confirm(name) {
-                    self.findings.hold(notice, false, now);
-                }
-                Ok(None)
-            }
-            Owner::Other { host, heartbeat_at } => {
-                self.inbound.owned.lose(name);
-                let text = format!(
-                    "the agent of host {host} receives for this connection point (heartbeat {heartbeat_at}); what ION \
-                     sends here is answered with 503"
-                );
-                let remedy = format!(
-                    "Let ION call one of the two, and stop the other. An owner that has ended without a word lapses \
-                     after {} seconds.",
-                    self.identity.terms.lapse_seconds()
-                );
-                self.findings.take(notice.says(text, remedy), now);
-                Ok(Some(host))
-            }
-        }
+        self.take(name, "in", now).await
     }
 
     /// Gives up what is no longer received here, so that another agent can receive it at once.

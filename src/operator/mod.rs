@@ -550,32 +550,84 @@ impl Desk {
             if !self.owned.is_unsure(name) {
                 continue;
             }
-            let notice = Notice::new("OWNED_BY_ANOTHER", Severity::Error, Some(name), "connection point");
             let renewal = Renewal::about_to_be_sent(self.clock.steady(), self.identity.terms);
-            match self.database.owner_claim(&self.claim_of(name, "out")).await? {
-                Owner::Mine => {
-                    heard.leases.push((name.clone(), renewal.granted()));
-                    if self.owned.confirm(name) {
-                        self.findings.take(notice.clears(), now);
-                    }
-                }
-                Owner::Other { host, heartbeat_at } => {
-                    self.owned.lose(name);
-                    heard.owned_by.insert(name.clone(), host.clone());
-                    self.findings.take(
-                        notice.says(
-                            format!("the agent of host {host} owns this connection point (heartbeat {heartbeat_at}); nothing is sent from here"),
-                            format!(
-                                "Stop one of the two agents. An owner that has ended without a word lapses after {} seconds.",
-                                self.identity.terms.lapse_seconds()
-                            ),
-                        ),
-                        now,
-                    );
-                }
+            match self.take(name, "out", now).await? {
+                None => heard.leases.push((name.clone(), renewal.granted())),
+                Some(owner) => _ = heard.owned_by.insert(name.clone(), owner),
             }
         }
         Ok(())
+    }
+
+    /// Claims a direction of a connection point. `Some`: who has it instead.
+    async fn take(
+        &mut self,
+        name: &str,
+        direction: &'static str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<String>, RoundError> {
+        let (subject, what, stop) = match direction {
+            "in" => (
+                "receiving",
+                "what ION sends here is answered with 503",
+                "Let ION call one of the two, and stop the other.",
+            ),
+            _ => ("connection point", "nothing is sent from here", "Stop one of the two agents."),
+        };
+        let notice = |code, severity| Notice::new(code, severity, Some(name), subject);
+        let other = notice("OWNED_BY_ANOTHER", Severity::Error);
+        let lock = notice("LOCK_HELD", Severity::Warning);
+        let lapse = self.identity.terms.lapse_seconds();
+        let owner = self.database.owner_claim(&self.claim_of(name, direction)).await?;
+        let by = match owner {
+            Owner::Mine | Owner::MineBeside { .. } => {
+                if self.owned_in(direction).confirm(name) {
+                    self.findings.hold(other, false, now);
+                }
+                let lock = match owner {
+                    Owner::MineBeside { stranger } => lock.says(
+                        format!(
+                            "{stranger} holds the lock that backs this agent's claim. The claim stands without it: \
+                             sending goes on, only a copy of this agent would not be noticed at once"
+                        ),
+                        "Ask whose session that is; nobody but the agent has business with this lock.",
+                    ),
+                    _ => lock.clears(),
+                };
+                let holds = !lock.text.is_empty();
+                self.findings.hold(lock, holds, now);
+                return Ok(None);
+            }
+            Owner::Other { host, heartbeat_at } => {
+                self.findings.take(
+                    other.says(
+                        format!("the agent of host {host} owns this connection point (heartbeat {heartbeat_at}); {what}"),
+                        format!("{stop} An owner that has ended without a word lapses after {lapse} seconds."),
+                    ),
+                    now,
+                );
+                host
+            }
+            Owner::Copy { holder, heartbeat_at } => {
+                self.findings.take(
+                    other.says(
+                        format!(
+                            "{holder} holds the lock of this agent's own journal: a copy of this agent on another \
+                             machine, or a former life of it whose end the server has not noticed (heartbeat \
+                             {heartbeat_at}); {what}"
+                        ),
+                        format!(
+                            "Where it is a copy: stop it, and give it an empty state_dir and a host name of its own. Else \
+                             nothing: {lapse} seconds after that heartbeat it goes on by itself."
+                        ),
+                    ),
+                    now,
+                );
+                format!("another session of this journal: {holder}")
+            }
+        };
+        self.owned_in(direction).lose(name);
+        Ok(Some(by))
     }
 
     fn claim_of(&self, connection_point: &str, direction: &'static str) -> OwnerClaim {

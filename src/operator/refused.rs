@@ -87,8 +87,8 @@ impl Desk {
         let unsure = |name: &&String| self.owned.is_unsure(name);
         for name in self.refused.keys().filter(unsure).cloned().collect::<Vec<_>>() {
             match self.database.owner_claim(&self.claim_of(&name, "out")).await? {
-                Owner::Mine => _ = self.owned.confirm(&name),
-                Owner::Other { .. } => self.owned.lose(&name),
+                Owner::Mine | Owner::MineBeside { .. } => _ = self.owned.confirm(&name),
+                Owner::Other { .. } | Owner::Copy { .. } => self.owned.lose(&name),
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bodrelay::config::{DatabaseSettings, Encrypt};
 use bodrelay::database::postgres::Postgres;
 use bodrelay::database::statements::{postgres as sql, scripts};
-use bodrelay::database::{Database, DatabaseError, Scan, Selection, Settle};
+use bodrelay::database::{Database, DatabaseError, Owner, Scan, Selection, Settle};
 use bodrelay::domain::incoming::Stored;
 use tokio_postgres::Client;
 
@@ -253,6 +253,69 @@ async fn each_operation_outlives_its_session(pooled: bool) {
     assert_eq!(fixture.flags().await, [["2", "0"], ["3", "0"]], "1 was settled and purged, 2 was set back");
     assert_eq!(fixture.value("SELECT epoch FROM bodrelay_host").await, "2");
     assert_eq!(fixture.value("SELECT state FROM bodrelay_status").await, "stopped");
+}
+
+const HELD: &str = "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
+                    WHERE l.locktype = 'advisory' AND d.datname = current_database()";
+
+/// A session of ours that died without the server noticing keeps its lock; the next one claims all the same.
+#[tokio::test]
+async fn a_dead_session_of_ours_does_not_stop_a_claim() {
+    let fixture = PostgresFixture::fresh().await;
+    let database = fixture.open();
+    let claim = crate::conformance::control::claim("j1", "h1");
+    assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine);
+    let pid = fixture.value(HELD).await;
+    let kill =
+        |signal: &str| std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success();
+    assert!(kill("-STOP"), "the server's side of the session answers no more");
+    // Given up, and the session with it.
+    let unanswered =
+        tokio::time::timeout(std::time::Duration::from_secs(1), database.owner_claim(&claim)).await;
+    let again = match unanswered {
+        Err(_) => database.owner_claim(&claim).await,
+        Ok(answer) => answer,
+    };
+    assert!(kill("-CONT"));
+    assert_eq!(again.unwrap(), Owner::Mine);
+}
+
+/// Whoever may read the tables and knows how the lock is called can hold it: he is named, and stops nothing. Another
+/// session of our own login may be a living copy of this agent: that one is waited for, as long as for any other owner.
+#[tokio::test]
+async fn only_a_living_copy_with_the_lock_stops_a_claim() {
+    let fixture = PostgresFixture::fresh().await;
+    let claim = crate::conformance::control::claim("j1", "h1");
+    let folder = Cluster::shared().folder.display().to_string();
+    let hold = async |user: &str| {
+        let mut config = tokio_postgres::Config::new();
+        config.host(&folder).port(Cluster::shared().port).dbname(&fixture.database);
+        config.user(user).application_name("curious");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+            .batch_execute("SELECT pg_advisory_lock(hashtextextended('bodrelay j1 CP1 out', 0))")
+            .await
+            .unwrap();
+        client
+    };
+    fixture.exec("CREATE ROLE stranger_with_the_lock LOGIN").await;
+    let stranger = hold("stranger_with_the_lock").await;
+    let pid = fixture.value(HELD).await;
+    let owner = fixture.open().owner_claim(&claim).await.unwrap();
+    let Owner::MineBeside { stranger: said } = &owner else { panic!("{owner:?}") };
+    let session = format!("session {pid} of login stranger_with_the_lock (curious)");
+    assert!(said.starts_with(&session), "{said}");
+    drop(stranger);
+    while fixture.rows(HELD).await.len() > 0 {}
+    fixture.exec("DROP ROLE stranger_with_the_lock").await;
+
+    let _copy = hold("postgres").await;
+    let database = fixture.open();
+    let owner = database.owner_claim(&claim).await.unwrap();
+    assert!(matches!(&owner, Owner::Copy { holder, .. } if holder.contains("(curious)")), "{owner:?}");
+    fixture.exec("UPDATE bodrelay_status SET heartbeat_at = '2026-01-01T00:00:00Z'").await;
+    assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine, "it is silent");
 }
 
 /// With `pooled` nothing outlives a transaction: no setting, no prepared statement, no lock.

@@ -365,17 +365,57 @@ async fn a_claim_without_its_lock_is_taken_back() {
     };
     database.command_read().await.unwrap();
     site.server.forget();
-    let lock = |answer| Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(answer)]]);
+    let lock = |answer| {
+        let columns = vec![("granted", Type::Big), ("session_id", Type::Big)];
+        Answer::Rows(columns, vec![vec![Cell::Number(answer), Cell::Number(51)]])
+    };
+    let holder = |session, has_our_login| {
+        let columns = vec![
+            ("session_id", Type::Big),
+            ("said", Type::Text),
+            ("has_our_login", Type::Big),
+            ("comes_from_here", Type::Big),
+        ];
+        let row = vec![
+            Cell::Number(session),
+            Cell::Text("session 60 of login bodrelay"),
+            Cell::Number(has_our_login),
+            Cell::Number(0),
+        ];
+        Answer::Rows(columns, vec![row])
+    };
     let (refused, granted) = (lock(-1), lock(0));
-    site.server.answer("session:owner_lock", refused);
-    let owner = vec![("host", Type::Text), ("heartbeat_at", Type::DateTime2)];
-    let row = vec![Cell::Text("h1"), Cell::Raw(tds::datetime2())];
-    site.server.answer("agent:owner_read", Answer::Rows(owner, vec![row]));
-    let owner = database.owner_claim(&claim).await.unwrap();
-    assert!(matches!(&owner, Owner::Other { host, .. } if host == "h1"), "{owner:?}");
-    let order =
-        ["session:begin", "agent:owner_claim", "session:owner_lock", "session:rollback", "agent:owner_read"];
+    let columns = vec![("host", Type::Text), ("heartbeat_at", Type::DateTime2), ("has_lapsed", Type::Big)];
+    let owner = |has_lapsed| {
+        let row = vec![Cell::Text("h1"), Cell::Raw(tds::datetime2()), Cell::Number(has_lapsed)];
+        Answer::Rows(columns.clone(), vec![row])
+    };
+    // A living copy of the journal.
+    site.server.answer("session:owner_lock", refused.clone());
+    site.server.answer("session:owner_lock_holder", holder(60, 1));
+    site.server.answer("agent:owner_read", owner(0));
+    let found = database.owner_claim(&claim).await.unwrap();
+    assert!(matches!(&found, Owner::Copy { holder, .. } if holder.contains("session 60")), "{found:?}");
+    let order = [
+        "session:begin",
+        "agent:owner_claim",
+        "session:owner_lock",
+        "session:owner_lock_holder",
+        "session:rollback",
+        "session:begin",
+        "agent:owner_read",
+        "session:commit",
+    ];
     assert_eq!(site.server.names(), order);
+    // A stranger, and a copy that is silent.
+    site.server.answer("session:owner_lock", refused.clone());
+    site.server.answer("session:owner_lock_holder", holder(60, 0));
+    let found = database.owner_claim(&claim).await.unwrap();
+    assert!(matches!(&found, Owner::MineBeside { stranger } if stranger.contains("session 60")), "{found:?}");
+    site.server.answer("session:owner_lock", refused);
+    site.server.answer("session:owner_lock_holder", holder(60, 1));
+    site.server.answer("agent:owner_read", owner(1));
+    assert_eq!(database.owner_claim(&claim).await.unwrap(), Owner::Mine);
     // Granted, it is asked for once a session, and let go when the connection point is given up.
     site.server.answer("session:owner_lock", granted);
     site.server.forget();

@@ -313,7 +313,11 @@ fn usual(name: &str) -> Answer {
         | "agent:inbox_insert_1_0"
         | "agent:outbox_insert"
         | "agent:outbox_insert_1_0" => Answer::Rows(vec![("C_ID", Type::Big)], vec![vec![Cell::Number(7)]]),
-        "session:owner_lock" | "session:owner_unlock" | "session:inbox_lock" => {
+        "session:owner_lock" => Answer::Rows(
+            vec![("granted", Type::Big), ("session_id", Type::Big)],
+            vec![vec![Cell::Number(0), Cell::Number(51)]],
+        ),
+        "session:owner_unlock" | "session:inbox_lock" => {
             Answer::Rows(vec![("granted", Type::Big)], vec![vec![Cell::Number(0)]])
         }
         "agent:outbox_highest" => Answer::Rows(vec![("highest", Type::Big)], vec![vec![Cell::Number(0)]]),

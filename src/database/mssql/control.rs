@@ -1,5 +1,6 @@
 //! Reads the control tables, and claims what only one agent may have: the host's epoch, a connection point's direction.
 
+use crate::database::locks::{Lock, Lockers, owned};
 use crate::database::rows::{self, Cells};
 use crate::database::statements::mssql as sql;
 use crate::database::{
@@ -99,21 +100,54 @@ pub(super) async fn host_claim(
     Ok(changed > 0)
 }
 
-pub(super) async fn owner_claim(session: &mut Session, claim: &OwnerClaim) -> Result<Owner, Trouble> {
+pub(super) async fn owner_claim(
+    session: &mut Session,
+    claim: &OwnerClaim,
+    lockers: &Lockers,
+) -> Result<Owner, Trouble> {
+    let OwnerClaim { connection_point, direction, journal_id, lapse_seconds, .. } = claim;
+    session.begin().await?;
+    let mut holder = None;
+    if take(session, claim).await? {
+        let what = owned(journal_id, connection_point, direction);
+        match session.lock_while_it_lives(&what, lockers).await? {
+            Lock::Ours | Lock::Without(None) => {
+                session.commit().await?;
+                return Ok(Owner::Mine);
+            }
+            Lock::Without(Some(stranger)) => {
+                session.commit().await?;
+                return Ok(Owner::MineBeside { stranger });
+            }
+            Lock::Copy(said) => holder = Some((what, said)),
+        }
+    }
+    session.rollback().await?;
+    session.begin().await?;
+    let rows = session.query(sql::OWNER_READ, &[connection_point, direction, lapse_seconds]).await?;
+    // A copy that lives has its row, and renews its claim: one that is silent has lapsed as any owner.
+    let row = rows.first();
+    let is_silent = row.map_or(Ok(true), |row| row.flag(2))?;
+    let taken = holder.is_some() && is_silent && take(session, claim).await?;
+    session.commit().await?;
+    match (holder, row) {
+        (Some((what, _)), _) if taken => {
+            session.goes_without(what);
+            Ok(Owner::Mine)
+        }
+        (Some((_, holder)), Some(row)) => Ok(Owner::Copy { holder, heartbeat_at: row.required_time(1)? }),
+        (None, Some(row)) => Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? }),
+        (_, None) => Err(Trouble::NoRow),
+    }
+}
+
+/// Writes a claim into the table, where the row is free or this journal's.
+async fn take(session: &mut Session, claim: &OwnerClaim) -> Result<bool, Trouble> {
     let OwnerClaim { connection_point, direction, journal_id, host, agent_version, lapse_seconds } = claim;
     let values: [&dyn tiberius::ToSql; 6] =
         [connection_point, direction, journal_id, host, agent_version, lapse_seconds];
-    session.begin().await?;
-    let taken = session.execute(sql::OWNER_CLAIM, &values).await? > 0
-        || session.execute(sql::OWNER_INSERT, &values[..5]).await? > 0;
-    if taken && session.lock_while_it_lives(&owned(connection_point, direction)).await? {
-        session.commit().await?;
-        return Ok(Owner::Mine);
-    }
-    // A claim without its lock is none.
-    session.rollback().await?;
-    let row = session.query_row(sql::OWNER_READ, &values[..2]).await?;
-    Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
+    Ok(session.execute(sql::OWNER_CLAIM, &values).await? > 0
+        || session.execute(sql::OWNER_INSERT, &values[..5]).await? > 0)
 }
 
 pub(super) async fn owner_renew(
@@ -137,10 +171,5 @@ pub(super) async fn owner_release(
     session.begin().await?;
     session.execute(sql::OWNER_RELEASE, &[&connection_point, &direction, &journal_id]).await?;
     session.commit().await?;
-    session.unlock(&owned(connection_point, direction)).await
-}
-
-/// The name of the lock behind a claim.
-pub(super) fn owned(connection_point: &str, direction: &str) -> String {
-    format!("bodrelay {connection_point} {direction}")
+    session.unlock(&owned(journal_id, connection_point, direction)).await
 }

@@ -2,10 +2,10 @@
 
 use tiberius::ToSql;
 
+use crate::database::locks::{Lock, Lockers, owned};
 use crate::database::statements::mssql as sql;
 use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
-use super::control::owned;
 use super::session::Session;
 use super::trouble::Trouble;
 use super::values::{given, stamp, stamp_if};
@@ -13,7 +13,11 @@ use super::values::{given, stamp, stamp_if};
 /// A number that is not known, as a parameter: NULL would have no type (spec/mssql.md).
 const NOT_KNOWN: i64 = -1;
 
-pub(super) async fn control_report(session: &mut Session, report: &Report) -> Result<Vec<bool>, Trouble> {
+pub(super) async fn control_report(
+    session: &mut Session,
+    report: &Report,
+    lockers: &Lockers,
+) -> Result<Vec<bool>, Trouble> {
     session.begin().await?;
     if let Some(row) = &report.host {
         write_host(session, row).await?;
@@ -35,7 +39,7 @@ pub(super) async fn control_report(session: &mut Session, report: &Report) -> Re
     }
     let mut ours = Vec::with_capacity(report.statuses.len());
     for row in &report.statuses {
-        ours.push(write_status(session, row).await?);
+        ours.push(write_status(session, row, lockers).await?);
     }
     for row in &report.findings {
         write_finding(session, row).await?;
@@ -59,10 +63,10 @@ async fn write_host(session: &mut Session, row: &HostRow) -> Result<(), Trouble>
     session.execute(sql::REPORT_HOST, &values).await.map(drop)
 }
 
-/// Answers whether this journal owns the row, in the table and by its lock: an agent with a copy of the journal may have it.
-async fn write_status(session: &mut Session, row: &StatusRow) -> Result<bool, Trouble> {
-    let what = owned(&row.connection_point, row.direction);
-    if !session.lock_while_it_lives(&what).await? {
+/// Answers whether this journal owns the row, in the table, and no living copy of it has the lock.
+async fn write_status(session: &mut Session, row: &StatusRow, lockers: &Lockers) -> Result<bool, Trouble> {
+    let what = owned(&row.journal_id, &row.connection_point, row.direction);
+    if let Lock::Copy(_) = session.lock_while_it_lives(&what, lockers).await? {
         return Ok(false);
     }
     let backlog = row.backlog.as_ref();

@@ -12,6 +12,7 @@ use tiberius::{Client, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
+use crate::database::locks::{Holder, Lock, Lockers};
 use crate::database::rows::Cells;
 use crate::database::said::name_of;
 use crate::database::statements::mssql_session as sql;
@@ -28,6 +29,8 @@ pub(super) struct Session {
     texts: HashMap<usize, Arc<str>>,
     /// What this session has locked for its life.
     locks: HashSet<String>,
+    /// What is claimed though a silent session has it locked.
+    without: HashSet<String>,
     /// It has the tables of `inbox_tables.sql`.
     has_inbox_tables: bool,
 }
@@ -103,7 +106,14 @@ fn of(statement: &'static str) -> impl Fn(tiberius::error::Error) -> Trouble {
 
 impl Session {
     pub(super) fn new(client: Client<Compat<TcpStream>>, site: Site) -> Self {
-        Self { client, site, texts: HashMap::new(), locks: HashSet::new(), has_inbox_tables: false }
+        Self {
+            client,
+            site,
+            texts: HashMap::new(),
+            locks: HashSet::new(),
+            without: HashSet::new(),
+            has_inbox_tables: false,
+        }
     }
 
     /// The session's settings and tables. As batches: what sp_executesql sets or makes ends with it.
@@ -190,16 +200,44 @@ impl Session {
     }
 
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
-    pub(super) async fn lock_while_it_lives(&mut self, what: &str) -> Result<bool, Trouble> {
+    pub(super) async fn lock_while_it_lives(
+        &mut self,
+        what: &str,
+        lockers: &Lockers,
+    ) -> Result<Lock, Trouble> {
         if self.locks.contains(what) {
-            return Ok(true);
+            return Ok(Lock::Ours);
         }
         let row = self.query_row(sql::OWNER_LOCK, &[&what]).await?;
-        let granted = row.integer(0)?.is_some_and(|granted| granted >= 0);
-        if granted {
+        if row.integer(0)?.is_some_and(|granted| granted >= 0) {
+            lockers.add(row.integer(1)?.unwrap_or_default());
+            self.without.remove(what);
             self.locks.insert(what.to_owned());
+            return Ok(Lock::Ours);
         }
-        Ok(granted)
+        if self.without.contains(what) {
+            return Ok(Lock::Without(None));
+        }
+        // Where the login may not ask, the transaction is of no use any more, and nothing is known.
+        let held = match self.query(sql::OWNER_LOCK_HOLDER, &[&what]).await {
+            Ok(rows) => rows,
+            Err(trouble) if trouble.leaves_the_session_whole() => Vec::new(),
+            Err(trouble) => return Err(trouble),
+        };
+        let holder = |row: &Row| {
+            Ok::<_, Trouble>(Holder {
+                session: row.integer(0)?.unwrap_or_default(),
+                said: row.required(1)?,
+                has_our_login: row.flag(2)?,
+                comes_from_here: row.flag(3)?,
+            })
+        };
+        Ok(lockers.judge(held.first().map(holder).transpose()?))
+    }
+
+    /// A claim stands without its lock: whoever holds that was silent for long enough.
+    pub(super) fn goes_without(&mut self, what: String) {
+        self.without.insert(what);
     }
 
     /// Lets go of such a lock, where this session has it.

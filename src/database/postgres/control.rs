@@ -2,6 +2,7 @@
 
 use tokio_postgres::Row;
 
+use crate::database::locks::{Lock, Lockers, owned};
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
 use crate::database::{
@@ -120,30 +121,57 @@ pub(super) async fn host_claim(
     Ok(changed > 0)
 }
 
-pub(super) async fn owner_claim(session: &Session, claim: &OwnerClaim) -> Result<Owner, Trouble> {
-    let OwnerClaim { connection_point, direction, journal_id, host, agent_version, lapse_seconds } = claim;
+pub(super) async fn owner_claim(
+    session: &Session,
+    claim: &OwnerClaim,
+    lockers: &Lockers,
+) -> Result<Owner, Trouble> {
+    let OwnerClaim { connection_point, direction, journal_id, lapse_seconds, .. } = claim;
     session.begin_write().await?;
-    let taken = session
-        .execute(
-            sql::OWNER_CLAIM,
-            &[connection_point, direction, journal_id, host, agent_version, lapse_seconds],
-        )
-        .await?
-        > 0
-        || session
-            .execute(sql::OWNER_INSERT, &[connection_point, direction, journal_id, host, agent_version])
-            .await?
-            > 0;
-    if taken && session.lock_while_it_lives(&owned(connection_point, direction)).await? {
-        session.commit().await?;
-        return Ok(Owner::Mine);
+    let mut holder = None;
+    if take(session, claim).await? {
+        let what = owned(journal_id, connection_point, direction);
+        match session.lock_while_it_lives(&what, lockers).await? {
+            Lock::Ours | Lock::Without(None) => {
+                session.commit().await?;
+                return Ok(Owner::Mine);
+            }
+            Lock::Without(Some(stranger)) => {
+                session.commit().await?;
+                return Ok(Owner::MineBeside { stranger });
+            }
+            Lock::Copy(said) => holder = Some((what, said)),
+        }
     }
-    // A claim without its lock is none.
     session.rollback().await?;
-    session.begin_read().await?;
-    let row = session.query_one(sql::OWNER_READ, &[connection_point, direction]).await?;
+    session.begin_write().await?;
+    let rows = session.query(sql::OWNER_READ, &[connection_point, direction, lapse_seconds]).await?;
+    // A copy that lives has its row, and renews its claim: one that is silent has lapsed as any owner.
+    let row = rows.first();
+    let is_silent = row.map_or(Ok(true), |row| row.try_get::<_, i64>(2).map(|lapsed| lapsed != 0))?;
+    let taken = holder.is_some() && is_silent && take(session, claim).await?;
     session.commit().await?;
-    Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
+    match (holder, row) {
+        (Some((what, _)), _) if taken => {
+            session.goes_without(what);
+            Ok(Owner::Mine)
+        }
+        (Some((_, holder)), Some(row)) => Ok(Owner::Copy { holder, heartbeat_at: row.required_time(1)? }),
+        (None, Some(row)) => Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? }),
+        (_, None) => Err(Trouble::Mend {
+            what: format!("the row of {connection_point} in bodrelay_status went away during a claim"),
+            remedy: "nothing: the agent tries again by itself".into(),
+        }),
+    }
+}
+
+/// Writes a claim into the table, where the row is free or this journal's.
+async fn take(session: &Session, claim: &OwnerClaim) -> Result<bool, Trouble> {
+    let OwnerClaim { connection_point, direction, journal_id, host, agent_version, lapse_seconds } = claim;
+    let values: [Value<'_>; 6] =
+        [connection_point, direction, journal_id, host, agent_version, lapse_seconds];
+    Ok(session.execute(sql::OWNER_CLAIM, &values).await? > 0
+        || session.execute(sql::OWNER_INSERT, &values[..5]).await? > 0)
 }
 
 pub(super) async fn owner_renew(
@@ -167,10 +195,5 @@ pub(super) async fn owner_release(
     session.begin_write().await?;
     session.execute(sql::OWNER_RELEASE, &[&connection_point, &direction, &journal_id]).await?;
     session.commit().await?;
-    session.unlock(&owned(connection_point, direction)).await
-}
-
-/// The name of the lock behind a claim.
-pub(super) fn owned(connection_point: &str, direction: &str) -> String {
-    format!("bodrelay {connection_point} {direction}")
+    session.unlock(&owned(journal_id, connection_point, direction)).await
 }

@@ -3,15 +3,19 @@
 //! Done again after a COMMIT whose answer was lost, it says the same; only the totals of a status and the times that a
 //! finding was seen may then count one report twice.
 
+use crate::database::locks::{Lock, Lockers, owned};
 use crate::database::statements::postgres as sql;
 use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
-use super::control::owned;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use super::values::{clean, clean_if};
 
-pub(super) async fn control_report(session: &Session, report: &Report) -> Result<Vec<bool>, Trouble> {
+pub(super) async fn control_report(
+    session: &Session,
+    report: &Report,
+    lockers: &Lockers,
+) -> Result<Vec<bool>, Trouble> {
     session.begin_write().await?;
     if let Some(row) = &report.host {
         write_host(session, row).await?;
@@ -33,7 +37,7 @@ pub(super) async fn control_report(session: &Session, report: &Report) -> Result
     }
     let mut ours = Vec::with_capacity(report.statuses.len());
     for row in &report.statuses {
-        ours.push(write_status(session, row).await?);
+        ours.push(write_status(session, row, lockers).await?);
     }
     for row in &report.findings {
         write_finding(session, row).await?;
@@ -53,10 +57,10 @@ async fn write_host(session: &Session, row: &HostRow) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Answers whether this journal owns the row, in the table and by its lock: an agent with a copy of the journal may have it.
-async fn write_status(session: &Session, row: &StatusRow) -> Result<bool, Trouble> {
-    let what = owned(&row.connection_point, row.direction);
-    if !session.lock_while_it_lives(&what).await? {
+/// Answers whether this journal owns the row, in the table, and no living copy of it has the lock.
+async fn write_status(session: &Session, row: &StatusRow, lockers: &Lockers) -> Result<bool, Trouble> {
+    let what = owned(&row.journal_id, &row.connection_point, row.direction);
+    if let Lock::Copy(_) = session.lock_while_it_lives(&what, lockers).await? {
         return Ok(false);
     }
     let backlog = row.backlog.as_ref();

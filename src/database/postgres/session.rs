@@ -16,6 +16,7 @@ use tokio_postgres::{CancelToken, Client, Config, NoTls, Row, SimpleQueryMessage
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseSettings, Encrypt};
+use crate::database::locks::{Holder, Lock, Lockers};
 use crate::database::said::name_of;
 use crate::database::statements::postgres_session as sql;
 
@@ -219,6 +220,8 @@ pub(super) struct Session {
     prepared: Mutex<HashMap<&'static str, Statement>>,
     /// What this session has locked for its life.
     locks: Mutex<HashSet<String>>,
+    /// What is claimed though a silent session has it locked.
+    without: Mutex<HashSet<String>>,
     /// Behind a pooler: what each transaction begins with.
     each_begins_with: Option<String>,
     pub(super) names: Names,
@@ -248,6 +251,7 @@ impl Session {
             encryption,
             prepared: Mutex::default(),
             locks: Mutex::default(),
+            without: Mutex::default(),
             names,
         })
     }
@@ -281,16 +285,36 @@ impl Session {
     }
 
     /// Takes a lock that lives as long as this session, unless somebody else's session has it. Once: the server counts.
-    pub(super) async fn lock_while_it_lives(&self, what: &str) -> Result<bool, Trouble> {
+    pub(super) async fn lock_while_it_lives(&self, what: &str, lockers: &Lockers) -> Result<Lock, Trouble> {
         // A pooled session is given back, with the lock on it: the claim in the table stands alone there.
         if self.is_pooled() || lock(&self.locks).contains(what) {
-            return Ok(true);
+            return Ok(Lock::Ours);
         }
-        let granted: bool = self.query_one(sql::OWNER_LOCK, &[&what]).await?.try_get(0)?;
-        if granted {
+        let row = self.query_one(sql::OWNER_LOCK, &[&what]).await?;
+        if row.try_get(0)? {
+            lockers.add(row.try_get(1)?);
+            lock(&self.without).remove(what);
             lock(&self.locks).insert(what.to_owned());
+            return Ok(Lock::Ours);
         }
-        Ok(granted)
+        if lock(&self.without).contains(what) {
+            return Ok(Lock::Without(None));
+        }
+        let holder = |row: &Row| {
+            Ok::<_, Trouble>(Holder {
+                session: row.try_get(0)?,
+                said: row.try_get(1)?,
+                has_our_login: row.try_get(2)?,
+                comes_from_here: row.try_get(3)?,
+            })
+        };
+        let held = self.query(sql::OWNER_LOCK_HOLDER, &[&what]).await?;
+        Ok(lockers.judge(held.first().map(holder).transpose()?))
+    }
+
+    /// A claim stands without its lock: whoever holds that was silent for long enough.
+    pub(super) fn goes_without(&self, what: String) {
+        lock(&self.without).insert(what);
     }
 
     /// Lets go of such a lock, where this session has it.

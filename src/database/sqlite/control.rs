@@ -131,7 +131,7 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
         true => Owner::Mine,
         false => transaction
             .prepare_cached(sql::OWNER_READ)?
-            .query_row(params![connection_point, direction], |row| {
+            .query_row(params![connection_point, direction, lapse_seconds], |row| {
                 Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
             })?,
     };
