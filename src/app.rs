@@ -194,8 +194,6 @@ pub async fn run(
     Ok(ending)
 }
 
-/// Clocks that part by more within one turn of the loop have jumped.
-const JUMP_MS: i64 = 2_000;
 /// Percent of the disk of the state directory.
 const DISK_USED_MAX: u64 = 90;
 
@@ -208,8 +206,6 @@ struct Agent<'a> {
     /// `None` while its round is under way.
     desks: Vec<Option<Desk>>,
     rounds: FuturesUnordered<BoxFuture<'static, Round>>,
-    /// How far the time of day is ahead of the steady clock, in milliseconds.
-    clocks_apart: i64,
     renewals: Renewals,
     /// What a renewal found to be another agent's, until a round is told.
     disowned: Vec<Vec<Direction>>,
@@ -309,7 +305,6 @@ impl<'a> Agent<'a> {
             config,
             mode,
             outbound,
-            clocks_apart: 0,
             renewals,
             disowned: vec![Vec::new(); desks.len()],
             heard: vec![0; desks.len()],
@@ -363,7 +358,7 @@ impl<'a> Agent<'a> {
         self.watch.ready();
         loop {
             self.watch.turned();
-            self.look_at_clocks();
+            self.follow_clocks();
             self.renewals.start();
             self.outbound.advance();
             let wake = match deadline {
@@ -414,19 +409,15 @@ impl<'a> Agent<'a> {
     }
 
     fn sleep_for(&self) -> Duration {
-        let wait = self.outbound.next_wake() - SystemClock.now().timestamp_millis();
+        let wait = self.outbound.next_wake() - self.outbound.now();
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(1).clamp(1, 60_000));
         let wait = wait.min(self.renewals.wait());
         self.watch.alive_every().map_or(wait, |every| wait.min(every))
     }
 
-    /// Where the time of day and the steady clock part, one of them was set or this machine's time stood still: what was
-    /// proven before that is proven anew.
-    fn look_at_clocks(&mut self) {
-        let apart = SystemClock.now().timestamp_millis() - SystemClock.steady();
-        if (apart - self.clocks_apart).abs() > JUMP_MS {
-            tracing::warn!(milliseconds = apart - self.clocks_apart, "the time of day was set");
-            self.clocks_apart = apart;
+    /// Where the time of day was set, or this machine's time stood still, what was proven before that is proven anew.
+    fn follow_clocks(&mut self) {
+        if self.outbound.follow_clocks() {
             self.outbound.doubt_ownership();
             self.renewals.hurry_all();
         }

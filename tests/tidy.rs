@@ -466,6 +466,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("CHANGES_NOBODY_COMPOSES", "compose/agent.rs a_failing_query_fails_its_document_only"),
     ("CHANGES_REFUSED", "compose/agent.rs what_is_wrong_is_told_on_its_change"),
     ("CLOCK_DIFFERS", "conformance/guards.rs clocks_and_silent_agents_are_told"),
+    ("CLOCK_JUMPED", "clock.rs a_clock_that_is_set_back_stops_nothing"),
     ("CLOCK_OFF_ION", "ims/remarks.rs a_clock_that_is_off_is_told"),
     ("CONFIGURATION_WRONG", "operator.rs check_names_each_broken_thing"),
     ("CONNECTION_POINT_SUSPENDED", "operator.rs what_ion_refuses_is_found_and_over"),

@@ -85,7 +85,9 @@ impl Teller {
 
     /// Starts telling what is due, unless something is under way.
     pub fn advance(&mut self, now: i64) {
-        if self.under_way.is_some() || now < self.not_before {
+        // A wait from before the clock was set back is none.
+        let waits = now < self.not_before && self.not_before - now <= LONGEST_PAUSE_MS;
+        if self.under_way.is_some() || waits {
             return;
         }
         let Some(alert) = self.alerts.next(now) else { return };

@@ -137,6 +137,13 @@ impl Lanes {
         }
     }
 
+    /// The clock was set by so many ms: all that waits for a time waits as long as before.
+    pub fn move_by(&mut self, jump: i64) {
+        for (time, lane) in self.timed.clone() {
+            self.wait_until(lane, Some(time.saturating_add(jump)));
+        }
+    }
+
     /// When the next lane wakes (ms since 1970).
     pub fn next_wake(&self) -> Option<i64> {
         self.timed.first().map(|(time, _)| *time)

@@ -32,6 +32,11 @@ impl Pace {
         is_free
     }
 
+    /// The clock was set by so many ms.
+    pub fn move_by(&mut self, jump: i64) {
+        self.next = self.next.saturating_add(jump.saturating_mul(NANOS / 1000));
+    }
+
     /// When the next one may go out, ms since 1970.
     pub fn ready_at(&self) -> i64 {
         (self.next - self.burst).div_euclid(NANOS / 1000) + 1

@@ -289,6 +289,16 @@ impl Scopes {
             .collect()
     }
 
+    /// The clock was set by so many ms: all that waits waits as long as before.
+    pub fn move_by(&mut self, jump: i64) {
+        for trouble in self.troubles.values_mut() {
+            for time in [&mut trouble.not_before, &mut trouble.since] {
+                *time = time.saturating_add(jump);
+            }
+        }
+        self.changed.extend(self.troubles.keys());
+    }
+
     /// When the next wide scope's wait is over.
     pub fn next_due(&self) -> Option<i64> {
         if self.wide == 0 {

@@ -225,7 +225,8 @@ fn appears(row: &FindingRow) {
 }
 
 fn due(finding: &Finding, now: DateTime<Utc>) -> bool {
-    finding.changed || finding.row.seen_more > 0 && finding.written_at.is_none_or(|at| now - at >= AGAIN)
+    finding.changed
+        || finding.row.seen_more > 0 && finding.written_at.is_none_or(|at| super::is_due(at, AGAIN, now))
 }
 
 fn cut(text: &str, chars: usize) -> String {

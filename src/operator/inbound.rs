@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::owned::Owned;
-use super::{BEAT, Desk, RoundError, Said};
+use super::{BEAT, Desk, RoundError, Said, is_due};
 use crate::database::{DatabaseError, Report, StatusRow, Survey};
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
@@ -247,7 +247,7 @@ impl Desk {
             let is_due = match &self.inbound.looked {
                 None => true,
                 Some((looked, at)) => {
-                    looked != names || !self.inbound.problems.is_empty() && now - *at >= BEAT
+                    looked != names || !self.inbound.problems.is_empty() && is_due(*at, BEAT, now)
                 }
             };
             if is_due {
@@ -403,7 +403,9 @@ impl Desk {
 
     /// Forgets old receipts and documents, a piece a minute and connection point.
     async fn forget_received(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(), RoundError> {
-        if self.inbound.purged_at.is_some_and(|at| now - at < BEAT) || !self.inbound.problems.is_empty() {
+        if self.inbound.purged_at.is_some_and(|at| !is_due(at, BEAT, now))
+            || !self.inbound.problems.is_empty()
+        {
             return Ok(());
         }
         self.inbound.purged_at = Some(now);

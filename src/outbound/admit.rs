@@ -74,6 +74,7 @@ impl Outbound {
             alone,
             rows: usize::try_from(point.settings.batch_rows).unwrap_or(usize::MAX),
             now,
+            clock_since: point.clock_since,
             compose: (point.settings.composes && !observing).then(|| point.compose.clone()),
         };
         let point = self.point(number);

@@ -68,6 +68,8 @@ pub(super) struct Job {
     pub alone: bool,
     pub rows: usize,
     pub now: i64,
+    /// Since when the clock goes as it does now.
+    pub clock_since: i64,
     /// Documents are composed before the scan; what the last pass left.
     pub compose: Option<compose::Memory>,
 }
@@ -396,7 +398,10 @@ async fn judge(
     for (entry, mut judged) in judge_all(loaded.entries, job.settings.clone()).await {
         let parked_since = parked.headers.get(&entry.entry_id).copied();
         let grace = i64::try_from(job.settings.headers_grace.as_millis()).unwrap_or(i64::MAX);
-        let first_seen = parked_since.unwrap_or(job.now);
+        let first_seen = match parked_since {
+            Some(since) if since > job.now => job.clock_since,
+            since => since.unwrap_or(job.now),
+        };
         if let Verdict::Park(Park::HeadersMissing(names)) = &judged.verdict
             && job.now >= first_seen.saturating_add(grace)
         {

@@ -49,6 +49,11 @@ pub(super) struct Memory {
     limits: BTreeMap<DocumentType, usize>,
 }
 
+/// Its time has come, also where the clock was set back meanwhile.
+fn is_due(at: i64, every: i64, now: i64) -> bool {
+    now - at >= every || now < at
+}
+
 /// What came of a pass.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -79,7 +84,7 @@ pub(super) async fn pass(
     let limit = i64::from(point.batch_rows);
     let page = database.change_read(&point.name, outcome.memory.after, limit).await?;
     crash::point("after_change_read");
-    let look = !page.is_empty() || now - outcome.memory.queries_read_at >= QUERIES_EVERY_MS;
+    let look = !page.is_empty() || is_due(outcome.memory.queries_read_at, QUERIES_EVERY_MS, now);
     if look {
         outcome.memory.queries_read_at = now;
         let queries = database.query_read(&point.name).await?;
@@ -97,7 +102,7 @@ pub(super) async fn pass(
         // The tour begins again: a transaction that began early may commit late.
         None => outcome.memory.after = 0,
     }
-    if now - outcome.memory.purged_at >= PURGE_EVERY_MS {
+    if is_due(outcome.memory.purged_at, PURGE_EVERY_MS, now) {
         outcome.memory.purged_at = now;
         let before =
             DateTime::<Utc>::from_timestamp_millis(now - i64::from(point.log_keep_days) * 86_400_000);

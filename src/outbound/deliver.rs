@@ -244,7 +244,7 @@ impl Outbound {
         // are read again at once.
         let Some(parcel) = open.parcel.take() else { return self.not_posted(number, message) };
         point.posting += 1;
-        let started_at = self.clock.now().timestamp_millis();
+        let started_at = self.now();
         self.work.push(Box::pin(async move {
             let begun = tokio::time::Instant::now();
             let answer = tokio::time::timeout(proof.patience(), client.post(method, &parcel)).await;

@@ -29,6 +29,7 @@ use crate::journal::{Applies, Change, Commit, Journal, JournalError, Record};
 
 mod admit;
 mod bytes;
+mod clocks;
 mod collect;
 mod command;
 mod compose;
@@ -191,6 +192,8 @@ pub struct Outbound {
     host: String,
     mode: Mode,
     clock: Arc<dyn Clock>,
+    /// How far `now` is ahead of the steady clock, ms.
+    ahead: i64,
     journal: Journal,
     sites: Vec<Site>,
     endpoints: Vec<Endpoint>,
@@ -246,6 +249,7 @@ impl Outbound {
         Ok(Self {
             host: host.to_owned(),
             mode,
+            ahead: clock.now().timestamp_millis() - clock.steady(),
             clock,
             journal,
             sites,
@@ -674,10 +678,6 @@ impl Outbound {
         }
         self.notices.extend(std::mem::take(&mut self.remarks).into_values());
         std::mem::take(&mut self.notices)
-    }
-
-    fn now(&self) -> i64 {
-        self.clock.now().timestamp_millis()
     }
 
     fn point(&mut self, number: PointNumber) -> &mut Point {

@@ -71,6 +71,8 @@ pub(super) struct Point {
     pub point_id: i64,
     /// The journal was read: the point may work.
     pub recovered: bool,
+    /// Since when the clock goes as it does now: what is dated later is from another time.
+    pub clock_since: i64,
     /// Its row is in the plan.
     pub planned: bool,
     pub blocked: Option<Blocked>,
@@ -237,6 +239,7 @@ impl Point {
             settings,
             point_id: 0,
             recovered: false,
+            clock_since: now,
             planned: true,
             blocked: None,
             ownership: Ownership::default(),

@@ -1,5 +1,6 @@
 //! Waiting scopes under their names: stored in the journal, told to the operator, put back after a restart.
 
+use super::clocks::cut_wait;
 use super::{Outbound, Then};
 use crate::domain::ids::LaneKey;
 use crate::domain::notice::{Notice, Severity};
@@ -32,14 +33,16 @@ impl Outbound {
             let Some(scope) = self.scope_of(number, &name) else { continue };
             let Some(stored) = self.scope_names.remove(&name) else { continue };
             let Some(cause) = Cause::parse(&stored.cause) else { continue };
+            let now = self.now();
+            let not_before = cut_wait(stored.not_before, self.point(number).settings.backoff.max, now);
             let mut trouble =
-                Trouble::new(cause, stored.refusals, stored.not_before, stored.since, stored.text);
+                Trouble::new(cause, stored.refusals, not_before, stored.since.min(now), stored.text);
             trouble.lone = stored.lone;
             trouble.in_doubt_tries = stored.in_doubt_tries;
             trouble.passed = stored.passed;
             trouble.natural = stored.natural.as_deref().and_then(|name| self.scope_of(number, name));
             if let Scope::Lane(_, lane) = scope {
-                self.point(number).lanes.wait_until(lane, Some(stored.not_before));
+                self.point(number).lanes.wait_until(lane, Some(not_before));
             }
             self.scopes.restore(scope, trouble);
         }

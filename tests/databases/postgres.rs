@@ -307,7 +307,7 @@ async fn only_a_living_copy_with_the_lock_stops_a_claim() {
     let session = format!("session {pid} of login stranger_with_the_lock (curious)");
     assert!(said.starts_with(&session), "{said}");
     drop(stranger);
-    while fixture.rows(HELD).await.len() > 0 {}
+    while !fixture.rows(HELD).await.is_empty() {}
     fixture.exec("DROP ROLE stranger_with_the_lock").await;
 
     let _copy = hold("postgres").await;
