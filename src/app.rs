@@ -600,7 +600,7 @@ impl<'a> Agent<'a> {
         self.heard[index] += 1;
         self.watch.heard(index, &heard);
         let now = SystemClock.now().timestamp_millis();
-        self.teller.heard(index, std::mem::take(&mut heard.findings), now);
+        self.teller.heard(index, std::mem::take(&mut heard.findings), heard.knows_findings, now);
         if self.mode == Mode::Run && !self.outbound.is_stopping() {
             self.teller.advance(now);
         }
@@ -697,7 +697,9 @@ impl<'a> Agent<'a> {
 
     fn check_space(&mut self) {
         let folder = &self.config.agent.state_dir;
-        let free_mb = fs4::available_space(folder).map_or(u64::MAX, |bytes| bytes / (1024 * 1024));
+        // Unknown is as it was: no finding ends because nobody could look.
+        let Ok(free_bytes) = fs4::available_space(folder) else { return };
+        let free_mb = free_bytes / (1024 * 1024);
         let low = free_mb < self.config.agent.minimum_free_mb;
         let notice = Notice::new("DISK_NEARLY_FULL", Severity::Error, None, "state_dir");
         if low {
@@ -710,10 +712,10 @@ impl<'a> Agent<'a> {
             self.notices.push(notice.clears());
         }
         self.outbound.set_low_space(low);
-        let used = fs4::total_space(folder).ok().filter(|total| *total > 0).map(|total| {
-            let free = fs4::available_space(folder).unwrap_or(total);
-            100 - free.saturating_mul(100) / total
-        });
+        let used = fs4::total_space(folder)
+            .ok()
+            .filter(|total| *total > 0)
+            .map(|total| 100_u64.saturating_sub(free_bytes.saturating_mul(100) / total));
         let notice = Notice::new("DISK_FILLING", Severity::Warning, None, "state_dir");
         match used.filter(|used| *used > DISK_USED_MAX) {
             Some(used) => self.notices.push(notice.says(

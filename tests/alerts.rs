@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bodrelay::simulator::script::Fault;
+use bodrelay::simulator::script::{Fault, On};
 use serde_json::Value;
 use site::{Entry, Site};
 
@@ -169,6 +169,47 @@ fn once_tells_what_is_open_when_it_ends() {
         site.once();
     }
     assert_eq!(receiver.turns("MESSAGES_FAILED"), ["raised", "cleared"]);
+}
+
+/// Nobody who was not heard is well: a ping into the void, a run that does not try, a database that is away.
+#[test]
+fn what_is_down_is_not_told_as_over() {
+    let receiver = Receiver::start();
+    let site = receiver.site("");
+    site.sql("UPDATE bodrelay_connection_point SET backoff_step_seconds = 1, backoff_max_seconds = 1");
+    site.simulator.add_fault(Fault::refuse(500).on(On::Token).times(100_000));
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    let why_not = |run: &str| assert_eq!(receiver.turns("ION_UNREACHABLE"), ["raised"], "{run}");
+    assert_eq!(site.once(), 3);
+    why_not("the first run");
+    for _ in 0..3 {
+        // Within its wait, when it is over, and when there is nothing to send.
+        assert_eq!(site.once(), 3);
+        why_not("a run that waits");
+        let over =
+            "SELECT count(*) FROM scope WHERE not_before > CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+        let waits = || site.journal().query_row(over, [], |row| row.get::<_, i64>(0)).unwrap() > 0;
+        let deadline = std::time::Instant::now() + site::PATIENCE;
+        while waits() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        site.once();
+        why_not("a run that tries");
+    }
+    std::fs::rename(site.path("erp.db"), site.path("away.db")).unwrap();
+    assert_eq!(site.once(), 3);
+    why_not("a run that reads no table");
+    std::fs::rename(site.path("away.db"), site.path("erp.db")).unwrap();
+    site.once();
+    site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 9 WHERE C_ID = {row}"));
+    site.once();
+    why_not("a run with nothing to send");
+    site.sql(&format!("UPDATE COR_OUTBOX_ENTRY SET C_WAS_PROCESSED = 0 WHERE C_ID = {row}"));
+    site.simulator.clear_faults();
+    while site.flag(row) != Some(1) {
+        site.once();
+    }
+    assert_eq!(receiver.turns("ION_UNREACHABLE"), ["raised", "cleared"]);
 }
 
 /// Somebody who says so knows of it; the agent reads that, and does not tell.

@@ -34,8 +34,10 @@ pub struct Teller {
     host: String,
     location: String,
     databases: Vec<String>,
-    /// Open findings by database, `None` before it was heard.
-    found: Vec<Option<Vec<FindingRow>>>,
+    /// Open findings by database.
+    found: Vec<Vec<FindingRow>>,
+    /// By database, whether these are all: its table of findings was read in this life.
+    is_whole: Vec<bool>,
     alerts: Alerts,
     webhook: Option<Webhook>,
     under_way: Option<BoxFuture<'static, Tried>>,
@@ -54,7 +56,8 @@ impl Teller {
             host: config.agent.host.clone(),
             location: config.agent.location.clone(),
             databases: config.database.iter().map(|database| database.name.clone()).collect(),
-            found: vec![None; config.database.len()],
+            found: vec![Vec::new(); config.database.len()],
+            is_whole: vec![false; config.database.len()],
             webhook: Webhook::new(&settings)?,
             under_way: None,
             failures: 0,
@@ -63,12 +66,13 @@ impl Teller {
         })
     }
 
-    /// What a round at a database found.
-    pub fn heard(&mut self, index: usize, findings: Vec<FindingRow>, now: i64) {
-        self.found[index] = Some(findings);
+    /// What a round at a database found; `is_whole`: it knows what earlier lives found, so that nothing else is open.
+    pub fn heard(&mut self, index: usize, findings: Vec<FindingRow>, is_whole: bool, now: i64) {
+        self.found[index] = findings;
+        self.is_whole[index] = is_whole;
         let mut open = BTreeMap::new();
         for (name, rows) in self.databases.iter().zip(&self.found) {
-            for row in rows.iter().flatten() {
+            for row in rows {
                 let key = Key {
                     code: row.code.clone(),
                     connection_point: row.connection_point.clone(),
@@ -79,7 +83,7 @@ impl Teller {
                 open.insert(key, finding(row, now));
             }
         }
-        let is_whole = self.found.iter().all(Option::is_some);
+        let is_whole = self.is_whole.iter().all(|is_whole| *is_whole);
         self.alerts.observe(open, is_whole, now);
     }
 

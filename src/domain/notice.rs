@@ -57,6 +57,27 @@ pub fn is_event(code: &str) -> bool {
     EVENTS.contains(&code)
 }
 
+/// Codes of what can come and go within a second, as locks, gateways and disks do: each is over when it has been over for
+/// a while.
+const UNSTEADY: &[&str] = &[
+    "ADDRESS_WRONG",
+    "CREDENTIAL_REFUSED",
+    "DATABASE_UNAVAILABLE",
+    "DISK_FILLING",
+    "DISK_NEARLY_FULL",
+    "INACTIVE_IN_ION",
+    "ION_BUSY",
+    "ION_UNREACHABLE",
+    "JOURNAL_FULL",
+    "NOT_AN_IMS_ANSWER",
+    "TOKEN_REFUSED",
+];
+
+/// Whether what a code says can come and go within a second.
+pub fn is_unsteady(code: &str) -> bool {
+    UNSTEADY.contains(&code)
+}
+
 /// A finding as the part that noticed it says it. Its code is stable for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -68,8 +89,10 @@ pub struct Notice {
     pub subject: String,
     pub text: String,
     pub remedy: String,
-    /// It no longer holds.
+    /// It was seen not to hold any more; that nobody looked is not enough.
     pub cleared: bool,
+    /// It says nothing new: where it is open, it still is.
+    pub goes_on: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,6 +145,7 @@ impl Notice {
             text: String::new(),
             remedy: String::new(),
             cleared: false,
+            goes_on: false,
         }
     }
 
@@ -132,7 +156,13 @@ impl Notice {
         self
     }
 
-    /// It no longer holds.
+    /// Whoever left it open was right: nobody has seen it over.
+    pub fn still(mut self) -> Self {
+        self.goes_on = true;
+        self
+    }
+
+    /// It was seen not to hold any more.
     pub fn clears(mut self) -> Self {
         self.cleared = true;
         self

@@ -19,6 +19,16 @@ pub enum Accepted {
     Refused(Answer),
 }
 
+impl Accepted {
+    /// It says how the connection point stands: a list, or a refusal that means it; no gateway's word.
+    pub fn is_of_ion(&self) -> bool {
+        match self {
+            Self::Listed(_) | Self::Unreadable(_) => true,
+            Self::Refused(answer) => matches!(answer, Answer::Http { status: 401 | 403 | 412 | 503, .. }),
+        }
+    }
+}
+
 /// Every document name in an answer: `Verb.Noun` strings in lists, objects with a name, pairs of verb and noun, at any
 /// depth. An empty list of documents is a list; `None` is an answer in which nothing is found.
 ///

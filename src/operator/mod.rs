@@ -46,6 +46,9 @@ const SURVEY_EVERY: TimeDelta = TimeDelta::minutes(15);
 /// Waiting rows are counted up to this.
 const BACKLOG_CAP: i64 = 100_000;
 
+/// The most that `finding_read` answers.
+const FINDINGS_READ: usize = 500;
+
 /// Who this agent is.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -134,6 +137,8 @@ pub struct Heard {
     pub unfinished: BTreeMap<String, Unfinished>,
     /// What is open.
     pub findings: Vec<FindingRow>,
+    /// What earlier lives left open is among them.
+    pub knows_findings: bool,
     pub error: Option<String>,
     pub fatal: Option<JournalError>,
 }
@@ -183,6 +188,8 @@ pub struct Desk {
     findings: Findings,
     inbound: Inbound,
     findings_read_at: Option<DateTime<Utc>>,
+    /// All that the table has was read.
+    knows_findings: bool,
     /// When it was last looked for rows that nobody chooses.
     orphans_at: Option<DateTime<Utc>>,
     /// Such a look that is under way.
@@ -274,6 +281,7 @@ impl Desk {
             findings: Findings::new(&identity.host),
             inbound: Inbound::default(),
             findings_read_at: None,
+            knows_findings: false,
             orphans_at: None,
             looking: None,
             identity,
@@ -340,6 +348,7 @@ impl Desk {
         heard.owned = of(&self.owned, "out");
         heard.owned.extend(of(&self.inbound.owned, "in"));
         heard.findings = self.findings.open();
+        heard.knows_findings = self.knows_findings;
         heard.unfinished =
             self.statuses.iter().map(|(name, memory)| (name.clone(), memory.unfinished())).collect();
         heard
@@ -515,7 +524,9 @@ impl Desk {
 
     /// What an earlier life left open, and what a DBA has acknowledged.
     async fn read_findings(&mut self, now: DateTime<Utc>) -> Result<(), RoundError> {
-        self.findings.read(self.database.finding_read().await?);
+        let rows = self.database.finding_read().await?;
+        self.knows_findings = rows.len() < FINDINGS_READ;
+        self.findings.read(rows);
         self.findings_read_at = Some(now);
         Ok(())
     }

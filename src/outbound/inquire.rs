@@ -177,10 +177,12 @@ impl Outbound {
         let name = endpoint.name.clone();
         let found = findings::of_endpoint(&name, &inquiry.ping);
         let has_found = found.is_some();
-        // Whether it can be reached shows at the posts, and they are more than pings.
-        let found = found.filter(|notice| notice.code != "ION_UNREACHABLE");
-        endpoint.by_ping = found.as_ref().map(|notice| notice.code);
-        self.endpoint_changed(endpoint_number, found);
+        // Whether it can be reached shows at the posts, and they are more than pings: a ping that nobody answered says
+        // nothing, and takes nothing back.
+        if found.as_ref().is_none_or(|notice| notice.code != "ION_UNREACHABLE") {
+            endpoint.by_ping = found.as_ref().map(|notice| notice.code);
+            self.endpoint_changed(endpoint_number, found);
+        }
         if let Some(shown) = &inquiry.certificates_shown {
             self.notices.push(findings::certificate_unknown(&name, shown));
         } else if is_good(&inquiry.ping) {
@@ -205,10 +207,10 @@ impl Outbound {
             .into_iter()
             .chain(versions.and_then(|known| findings::of_versions(&settings, known)))
             .collect();
-        // What was not asked is as it was.
+        // What was not asked, or not answered, is as it was.
         let asked = |code: &&str| match *code {
             "VERSION_NOT_SUPPORTED" => versions.is_some(),
-            _ => matches!(inquiry.ping, Answer::Http { .. }),
+            _ => inquiry.accepted.is_of_ion(),
         };
         for code in findings::POINT_CODES.into_iter().filter(asked) {
             if !found.iter().any(|notice| notice.code == code) {

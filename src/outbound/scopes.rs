@@ -45,6 +45,15 @@ impl Outbound {
                 self.point(number).lanes.wait_until(lane, Some(not_before));
             }
             self.scopes.restore(scope, trouble);
+            // What was told of it holds until it is seen to be well, however long nobody tries.
+            let codes: &[&'static str] = match scope {
+                Scope::Lane(..) => &[],
+                Scope::Endpoint(_) => &findings::ENDPOINT_CODES,
+                Scope::ConnectionPoint(_) | Scope::DocumentType(..) => &CODES,
+            };
+            let still = codes.iter().map(|code| self.notice(scope, code).still());
+            let still: Vec<Notice> = still.collect();
+            self.notices.extend(still);
         }
     }
 
@@ -124,10 +133,15 @@ impl Outbound {
         found.unwrap_or_else(|| findings::away(&endpoint.name, &trouble.text))
     }
 
-    /// Raises what was found now, and takes back whatever neither posts nor ping say of an endpoint.
+    /// Raises what was found now, and takes back whatever neither posts nor ping say of an endpoint: after an answer of
+    /// ION's.
     pub(super) fn endpoint_changed(&mut self, number: EndpointNumber, found: Option<Notice>) {
         let endpoint = &self.endpoints[usize::from(number)];
         let open = [endpoint.by_posts, endpoint.by_ping];
+        // It waits since an earlier life, which told why: that is over when a post passes.
+        if endpoint.by_posts.is_none() && self.scopes.trouble(Scope::Endpoint(number)).is_some() {
+            return self.notices.extend(found);
+        }
         let over = findings::ENDPOINT_CODES.into_iter().filter(|code| !open.contains(&Some(*code)));
         let over: Vec<Notice> = over
             .map(|code| Notice::new(code, Severity::Error, None, endpoint.name.clone()).clears())
