@@ -12,6 +12,7 @@ use crate::app::{self, Ending, IfRunning, StateLock};
 use crate::check;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::database::DatabaseError;
 use crate::database::statements::scripts;
 use crate::domain::outside::printable_lines;
 use crate::outbound::Mode;
@@ -133,7 +134,11 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "bodrelay: {}", printable_lines(&format!("{error:#}")));
-            ExitCode::from(2)
+            let ending = match error.chain().any(|cause| cause.is::<DatabaseError>()) {
+                true => Ending::Unreachable,
+                false => Ending::Configuration,
+            };
+            ExitCode::from(ending.code())
         }
     }
 }
@@ -256,14 +261,19 @@ fn show_status(config: &Config, json: bool) -> Result<u8> {
 }
 
 fn describe(config: &Config, file: Option<&std::path::Path>) -> Result<u8> {
-    let page = runtime()?.block_on(describe::page(config, SystemClock.now()));
+    let (page, errors) = runtime()?.block_on(describe::page(config, SystemClock.now()));
     match file {
         Some(file) => {
             std::fs::write(file, page).with_context(|| format!("{} cannot be written", file.display()))?
         }
         None => print(&page)?,
     }
-    Ok(0)
+    told(&errors)
+}
+
+/// Why a database was not read, in the server's own words.
+fn not_read(error: DatabaseError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// Databases that could not be read.

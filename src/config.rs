@@ -301,6 +301,7 @@ impl Config {
         in_range("[agent] control_read_seconds", self.agent.control_read_seconds, 1, 3600)?;
         in_range("[agent] shutdown_seconds", self.agent.shutdown_seconds, 1, 3600)?;
         in_range("[agent] delivered_memory_days", self.agent.delivered_memory_days.into(), 1, 3650)?;
+        self.log.check()?;
         in_range("[agent] minimum_free_mb", self.agent.minimum_free_mb, 1, 1 << 30)?;
         if self.ion.is_empty() {
             bail!("no [[ion]]: say how ION is reached, at least credentials = \"NAME.ionapi\"");
@@ -315,6 +316,25 @@ impl Config {
         self.listen.iter().try_for_each(Listen::check)?;
         self.ion.iter().try_for_each(Ion::check)?;
         self.database.iter().try_for_each(DatabaseSettings::check)
+    }
+}
+
+impl Log {
+    /// A word that is no level would be taken for the name of a part of the program, and silence all others.
+    fn check(&self) -> Result<()> {
+        const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+        let is_level = |word: &str| LEVELS.iter().any(|level| word.trim().eq_ignore_ascii_case(level));
+        let mut words = self.level.split(',');
+        let is_first = words.next().is_some_and(is_level);
+        let is_rest = words.all(|word| word.split_once('=').is_some_and(|(_, level)| is_level(level)));
+        if !(is_first && is_rest) {
+            bail!(
+                "[log] level = {:?}: write error, warn, info, debug or trace (or one of them and more for parts, as in \
+                 \"info,bodrelay=debug\")",
+                self.level
+            );
+        }
+        Ok(())
     }
 }
 

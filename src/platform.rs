@@ -152,6 +152,35 @@ pub fn others_may_read(_: &Path) -> bool {
     false
 }
 
+/// Whether this user may make files in a folder (or write a file that is there), as far as rights tell.
+#[cfg(unix)]
+pub fn may_write(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    let access = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+    accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
+}
+
+/// As the read-only mark says; access lists are no business of a mode.
+#[cfg(windows)]
+pub fn may_write(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly())
+}
+
+/// The owner of a folder and this user, where they differ and this user may not change its rights for that.
+#[cfg(unix)]
+pub fn other_owner(path: &Path) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(path).ok()?.uid();
+    let own = rustix::process::geteuid();
+    (!own.is_root() && own.as_raw() != owner).then(|| (owner, own.as_raw()))
+}
+
+/// Rights are inherited there: the owner does not matter.
+#[cfg(windows)]
+pub fn other_owner(_: &Path) -> Option<(u32, u32)> {
+    None
+}
+
 /// Puts `bytes` in the place of a file: written beside it and renamed, so that a reader never sees half a file; nobody but
 /// the owner ever may open it.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {

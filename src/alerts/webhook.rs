@@ -1,7 +1,6 @@
 //! One alert as one POST of JSON to the address that the configuration names.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat};
@@ -9,7 +8,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{Alerts as Settings, MinTls};
+use crate::config::Alerts as Settings;
 use crate::domain::alert::{Alert, Turn};
 use crate::domain::notice::Severity;
 use crate::ims::Reach;
@@ -89,17 +88,8 @@ impl Webhook {
     /// `None`: the configuration names no address.
     pub fn new(settings: &Settings) -> Result<Option<Self>> {
         let Some(url) = &settings.webhook_url else { return Ok(None) };
-        let timeout = Duration::from_secs(settings.timeout_seconds);
-        let reach = Reach {
-            ca_file: settings.ca_file.as_deref(),
-            proxy: settings.proxy.as_ref(),
-            no_proxy: None,
-            min_tls: MinTls::Tls12,
-            connect_timeout: timeout,
-            request_timeout: timeout,
-        };
         Ok(Some(Self {
-            http: reach.client().context("[alerts]")?,
+            http: Reach::of_webhook(settings).client().context("[alerts]")?,
             url: url.parse().ok().context("[alerts] webhook_url is no URL")?,
             header_file: settings.webhook_header_file.clone(),
         }))

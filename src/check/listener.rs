@@ -1,20 +1,19 @@
 //! `[listen]` without listening: its address, its certificate and how long it holds, who may call.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{FILE_LIMIT, Section, aside};
+use super::{FILE_LIMIT, Section, aside, machine};
 use crate::config::{Config, Listen};
 use crate::domain::notice::{Notice, Severity};
 use crate::ims::listening::{self, Certificate, SUBJECT};
 
 /// `None`: there is no such section, so nothing is received.
-pub(super) async fn look(config: &Arc<Config>, now: DateTime<Utc>) -> Option<Section> {
+pub(super) async fn look(config: &Arc<Config>, is_running: bool, now: DateTime<Utc>) -> Option<Section> {
     let settings = config.listen.clone()?;
     let shown = settings.address;
-    let looked = aside(FILE_LIMIT, move || look_now(&settings, now)).await;
+    let looked = aside(FILE_LIMIT, move || look_now(&settings, is_running, now)).await;
     Some(looked.unwrap_or_else(|| {
         let mut section = Section::new("listener");
         section.finds(unusable(format!("the files of [listen] ({shown}) did not answer in time")));
@@ -22,7 +21,7 @@ pub(super) async fn look(config: &Arc<Config>, now: DateTime<Utc>) -> Option<Sec
     }))
 }
 
-fn look_now(settings: &Listen, now: DateTime<Utc>) -> Section {
+fn look_now(settings: &Listen, is_running: bool, now: DateTime<Utc>) -> Section {
     let mut section = Section::new("listener");
     section.sees(settings.address.to_string());
     let certificate = match (&settings.certificate_file, &settings.key_file) {
@@ -58,24 +57,11 @@ fn look_now(settings: &Listen, now: DateTime<Utc>) -> Section {
         listening::end(certificate.as_ref(), now),
     ];
     notices.into_iter().filter(|notice| !notice.cleared).for_each(|notice| section.finds(notice));
-    address(settings, &mut section);
+    machine::address(&mut section, SUBJECT, "[listen] address", settings.address, is_running);
     section
 }
 
 fn unusable(text: String) -> Notice {
     Notice::new("LISTENER_FILES_UNUSABLE", Severity::Error, None, SUBJECT)
         .says(text, "Correct the file that the text names; a running agent reads it again by itself.")
-}
-
-/// Somebody listens there: a running agent most likely, or whoever keeps it from starting.
-fn address(settings: &Listen, section: &mut Section) {
-    match TcpListener::bind(settings.address) {
-        Ok(_) => section.sees("nobody listens there now"),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => section.sees("somebody listens there"),
-        Err(error) => section.finds(Notice::new("LISTENER_ADDRESS_WRONG", Severity::Error, None, SUBJECT).says(
-            format!("nothing can listen on {}: {error}", settings.address),
-            "Write an address of this machine into [listen] address (0.0.0.0 for all of them), and a port that the \
-             agent's user may open (ports below 1024 need a right of their own).",
-        )),
-    }
 }

@@ -113,8 +113,10 @@ impl Report {
 /// Looks at everything. `databases` are those of the configuration, in its order.
 pub async fn run(config: &Config, databases: Vec<Arc<dyn Database>>, now: DateTime<Utc>) -> Report {
     let config = Arc::new(config.clone());
-    let mut sections = vec![file(&config), machine::look(config.clone()).await];
-    sections.extend(listener::look(&config, now).await);
+    let (machine, is_running) = machine::look(config.clone()).await;
+    let mut sections = vec![file(&config), machine];
+    sections.extend(machine::beside(config.clone(), is_running).await);
+    sections.extend(listener::look(&config, is_running, now).await);
     let credentials = ion::credentials(&config).await;
     let tenants: BTreeMap<String, String> = credentials
         .iter()

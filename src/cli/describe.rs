@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
+use super::not_read;
 use crate::app;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, Survey};
@@ -12,9 +13,9 @@ use crate::domain::outside::printable;
 use crate::domain::plan::{ConnectionPointRow, ControlTables};
 use crate::ims::credentials::Source;
 
-/// The page; databases that cannot be read are named in it.
-pub(super) async fn page(config: &Config, now: DateTime<Utc>) -> String {
-    let mut page = String::new();
+/// The page; databases that cannot be read are named in it, and beside it.
+pub(super) async fn page(config: &Config, now: DateTime<Utc>) -> (String, Vec<String>) {
+    let (mut page, mut errors) = (String::new(), Vec::new());
     let agent = &config.agent;
     put(&mut page, format_args!("# bodrelay at {}", cell(&agent.location)));
     put(&mut page, format_args!(""));
@@ -34,10 +35,12 @@ pub(super) async fn page(config: &Config, now: DateTime<Utc>) -> String {
         let database = app::database(settings, &agent.host);
         put(&mut page, format_args!("\n## Database {} ({})\n", cell(&settings.name), settings.kind.as_str()));
         if let Err(error) = of_database(&mut page, database.as_ref()).await {
-            put(&mut page, format_args!("It could not be read: {error}"));
+            let error = not_read(error);
+            put(&mut page, format_args!("It could not be read: {}", cell(&error)));
+            errors.push(error);
         }
     }
-    page
+    (page, errors)
 }
 
 fn put(page: &mut String, line: std::fmt::Arguments<'_>) {

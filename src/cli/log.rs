@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use comfy_table::Table;
 
+use super::not_read;
 use crate::app;
 use crate::config::Config;
 use crate::database::{Database, LogFilter, LogRow};
@@ -129,7 +130,7 @@ pub(super) async fn search(config: &Config, arguments: &LogArguments) -> Result<
         let database: Arc<dyn Database> = app::database(settings, &config.agent.host);
         match database.log_search(&filter).await {
             Ok(found) => rows.extend(found.into_iter().map(|row| (settings.name.clone(), row))),
-            Err(error) => errors.push(error.to_string()),
+            Err(error) => errors.push(not_read(error)),
         }
     }
     if !was_found {
@@ -137,14 +138,17 @@ pub(super) async fn search(config: &Config, arguments: &LogArguments) -> Result<
     }
     rows.sort_by(|(_, one), (_, other)| other.message_key.cmp(&one.message_key));
     rows.truncate(usize::try_from(arguments.limit).unwrap_or(usize::MAX));
-    let text = if arguments.json { lines(&rows) } else { table(&rows, arguments.limit) };
+    let text = match rows.is_empty() {
+        _ if arguments.json => lines(&rows),
+        // Those that fit may be where nobody could look.
+        true if !errors.is_empty() => String::new(),
+        true => "no messages fit\n".into(),
+        false => table(&rows, arguments.limit),
+    };
     Ok(Listing { text, errors })
 }
 
 fn table(rows: &[(String, LogRow)], limit: i64) -> String {
-    if rows.is_empty() {
-        return "no messages fit\n".into();
-    }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["seen (UTC)", "point", "C_ID", "document", "document id", "state", "why"]);

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::Table;
 
 use super::log::plain;
+use super::not_read;
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -21,17 +22,20 @@ pub(super) async fn show(config: &Config, json: bool) -> Shown {
     for settings in &config.database {
         match app::database(settings, &config.agent.host).status_read().await {
             Ok(found) => rows.extend(found.into_iter().map(|row| (settings.name.clone(), row))),
-            Err(error) => errors.push(error.to_string()),
+            Err(error) => errors.push(not_read(error)),
         }
     }
-    let text = if json { lines(&rows) } else { table(&rows, SystemClock.now()) };
+    let text = match rows.is_empty() {
+        _ if json => lines(&rows),
+        // Nobody knows what those would have said that were not read.
+        true if !errors.is_empty() => String::new(),
+        true => "no agent has said anything yet: bodrelay_status is empty\n".into(),
+        false => table(&rows, SystemClock.now()),
+    };
     Shown { text, errors }
 }
 
 fn table(rows: &[(String, StatusRead)], now: DateTime<Utc>) -> String {
-    if rows.is_empty() {
-        return "no agent has said anything yet: bodrelay_status is empty\n".into();
-    }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header([

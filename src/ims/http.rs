@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::MinTls;
+use crate::config::{Alerts, MinTls};
 
 /// Idle connections kept to one host: the most that a connection point may post in parallel.
 const IDLE_CONNECTIONS: usize = 256;
@@ -24,7 +24,20 @@ pub struct Reach<'a> {
     pub request_timeout: Duration,
 }
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
+    /// The receiver of alerts.
+    pub fn of_webhook(settings: &'a Alerts) -> Self {
+        let timeout = Duration::from_secs(settings.timeout_seconds);
+        Self {
+            ca_file: settings.ca_file.as_deref(),
+            proxy: settings.proxy.as_ref(),
+            no_proxy: None,
+            min_tls: MinTls::Tls12,
+            connect_timeout: timeout,
+            request_timeout: timeout,
+        }
+    }
+
     /// No retries, no redirects, no proxy that the environment names.
     pub fn client(&self) -> Result<reqwest::Client> {
         let min_tls = match self.min_tls {

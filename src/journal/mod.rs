@@ -29,6 +29,7 @@ mod statements;
 mod step;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use apply::{Admission, Applied, Attempt, Change, Commit, LoggedState, Note, Parking, Step};
 pub use backup::{Backup, backup};
@@ -37,6 +38,7 @@ pub use read::{Applies, CommandProgress, Counts, KnownPoint, Parked, Pause, Purg
 pub use received::Received;
 pub use record::Record;
 pub use site::{KnownDatabase, KnownHost};
+pub use verify::{Verified, verify};
 
 /// The version of the journal's shape that this agent writes.
 pub const VERSION: i64 = 9;
@@ -149,8 +151,17 @@ impl From<rusqlite::Error> for JournalError {
 
 /// Full disks and refused writes pass by themselves; everything else needs a person.
 fn failed(path: &Path, source: rusqlite::Error) -> JournalError {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DiskFull, SystemIoFailure};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure,
+    };
     let what = match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            return JournalError::Unusable {
+                path: path.to_owned(),
+                what: damaged(),
+                source: Some(source.into()),
+            };
+        }
         Some(DiskFull) => "the disk is full",
         Some(SystemIoFailure) => "the file cannot be written",
         Some(DatabaseBusy) => "another program has the file locked",
@@ -171,6 +182,15 @@ fn failed(path: &Path, source: rusqlite::Error) -> JournalError {
         };
     }
     JournalError::NoRoom { path: path.to_owned(), what, source }
+}
+
+/// What to do with a file that SQLite cannot read.
+fn damaged() -> String {
+    "it is damaged. Stop the agent, move journal.sqlite and the files journal.sqlite-wal and journal.sqlite-shm to another \
+     folder (keep them), and start the agent: with a copy that 'bodrelay backup' made in the place of journal.sqlite, or \
+     with none. Nothing is lost: what may have been sent since is marked in doubt (README.md, \"When things break\"). SQLite \
+     says"
+        .into()
 }
 
 /// Code, text and remedy, as their columns keep them.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::{Journal, JournalError, Result, VERSION, checkpoint, failed, statements};
+use super::{Journal, JournalError, Result, VERSION, checkpoint, damaged, failed, statements};
 use crate::sqlite_thread::SqliteThread;
 
 /// The journal as it was opened.
@@ -72,6 +72,8 @@ fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
     let wrap = |source| failed(path, source);
     let mut connection = Connection::open(path).map_err(wrap)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
+    // Before anything is changed of it.
+    refuse_unknown(&connection, path)?;
     connection.set_prepared_statement_cache_capacity(128);
     // Without it SQLite plans anew whenever a bound that an index range depends on changes: at every call.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(wrap)?;
@@ -89,6 +91,53 @@ fn open(path: &Path, now: i64) -> Result<(Connection, Uuid)> {
     let id = install(&mut connection, path, now)?;
     checkpoint::beside(&mut connection, path)?;
     Ok((connection, id))
+}
+
+/// Whether the file is a journal; `false`: there is nothing in it.
+///
+/// # Errors
+/// It is no database, another program's, or a later version's.
+pub(super) fn refuse_unknown(connection: &Connection, path: &Path) -> Result<bool> {
+    const TABLES: &str =
+        "SELECT count(*), count(*) FILTER (WHERE name = 'journal_version') FROM sqlite_schema";
+    let (tables, ours): (i64, i64) = connection
+        .query_row(TABLES, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(|source| failed(path, source))?;
+    if tables > 0 && ours == 0 {
+        return Err(JournalError::Unusable {
+            path: path.to_owned(),
+            what: "it is the database of another program; nothing was changed. Move it away, or give this agent a \
+                   state_dir of its own"
+                .into(),
+            source: None,
+        });
+    }
+    if ours == 0 {
+        // SQLite takes what is too short for a page for nothing, and would write over it.
+        let pages: i64 = connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .map_err(|source| failed(path, source))?;
+        let is_short = pages == 0 && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
+        return match is_short {
+            false => Ok(false),
+            true => Err(JournalError::Unusable {
+                path: path.to_owned(),
+                what: damaged(),
+                source: Some(anyhow::anyhow!("the file is shorter than one page")),
+            }),
+        };
+    }
+    let version: i64 = connection
+        .query_row(statements::BACKUP_VERSION, [], |row| row.get(0))
+        .map_err(|source| failed(path, source))?;
+    if version > VERSION {
+        let what = format!(
+            "it was written by a newer bodrelay (shape {version}, this one knows {VERSION}); nothing was changed. Start \
+             the newer bodrelay, or give this one a state_dir of its own"
+        );
+        return Err(JournalError::Unusable { path: path.to_owned(), what, source: None });
+    }
+    Ok(true)
 }
 
 /// Makes a new journal's tables, or checks those that are there.
@@ -117,12 +166,6 @@ fn install(connection: &mut Connection, path: &Path, now: i64) -> Result<Uuid> {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(wrap)?;
-    if version > VERSION {
-        return Err(unusable(format!(
-            "it was written by a newer bodrelay (shape {version}, this one knows {VERSION}); nothing was changed. \
-             Start the newer bodrelay, or give this one a state_dir of its own"
-        )));
-    }
     if version < VERSION {
         // In the one transaction with the number: an older journal becomes one of this shape, or stays as it is.
         for script in statements::SCRIPTS.iter().skip(usize::try_from(version).unwrap_or_default()) {
