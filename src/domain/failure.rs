@@ -22,9 +22,7 @@ impl Failure {
         Self {
             code: format!("HTTP_{http_status}").into(),
             text: format!("ION refused the document with HTTP {http_status}: {said}"),
-            remedy: "Mend what ION names in the row (or in ION), then resubmit: set C_WAS_PROCESSED to 0 for this \
-                     row, or insert the command 'resubmit'."
-                .into(),
+            remedy: "Mend what ION names in the row (or in ION), then resubmit.".into(),
         }
     }
 }
@@ -46,27 +44,27 @@ macro_rules! failure_codes {
 }
 
 failure_codes! {
-    EmptyPayload = "EMPTY_PAYLOAD", "Fill C_XML with the document, then set C_WAS_PROCESSED to 0.";
-    NotXml = "NOT_XML", "Write the document as XML into C_XML, then set C_WAS_PROCESSED to 0.";
-    XmlCutOff = "XML_CUT_OFF", "The document ends too early: look for a column or variable that is too short in the application, write the whole document, then set C_WAS_PROCESSED to 0.";
-    XmlMalformed = "XML_MALFORMED", "Mend the document at the given position, then set C_WAS_PROCESSED to 0.";
-    DtdNotAllowed = "DTD_NOT_ALLOWED", "Leave out the DOCTYPE and entity declarations: BODs have none. Then set C_WAS_PROCESSED to 0.";
-    NotUtf8 = "NOT_UTF8", "Write the document as UTF-8 bytes (not the server's code page), then set C_WAS_PROCESSED to 0.";
-    TwoNounTypes = "TWO_NOUN_TYPES", "Send each noun in a document of its own, then set C_WAS_PROCESSED to 0.";
-    RootMismatch = "ROOT_MISMATCH", "The root element must be verb and noun written together, as in SyncSalesOrder, and hold that verb and that noun. Mend the document, then set C_WAS_PROCESSED to 0.";
-    BodTypeContradicts = "BODTYPE_CONTRADICTS", "Make the header BODType and the document agree (Verb.Noun), then set C_WAS_PROCESSED to 0.";
-    HeaderContradicts = "HEADER_CONTRADICTS", "Make the named header and the document agree, or leave the header out; then set C_WAS_PROCESSED to 0.";
-    HeaderInvalid = "HEADER_INVALID", "Correct the named header's value, then set C_WAS_PROCESSED to 0.";
-    HeaderMissing = "HEADER_MISSING", "Insert the named header into COR_OUTBOX_HEADERS in the same transaction as the entry, then set C_WAS_PROCESSED to 0.";
-    NoHeaders = "NO_HEADERS", "Insert the headers into COR_OUTBOX_HEADERS in the same transaction as the entry (TenantId, MessageId, BODType, FromLogicalId, ToLogicalId), then set C_WAS_PROCESSED to 0.";
-    ForeignNamespace = "FOREIGN_NAMESPACE", "Use the namespace that bodrelay_document.namespace gives for this type, or set that column to the document's namespace (NULL: any); then set C_WAS_PROCESSED to 0.";
-    LogicalIdMalformed = "LOGICAL_ID_MALFORMED", "A logical id reads lid://provider.product.instance, at most 250 characters; lid://default only as the receiver. Correct it, then set C_WAS_PROCESSED to 0.";
-    DoesNotInflate = "DOES_NOT_INFLATE", "The header Compression says DEFLATE, but C_XML does not inflate: leave the header out or write deflated bytes; then set C_WAS_PROCESSED to 0.";
-    TooLarge = "TOO_LARGE", "Split the document into a batch of smaller ones (BatchId, BatchSequence, BatchSize), or raise max_document_bytes if ION accepts more for your tenant; then set C_WAS_PROCESSED to 0.";
-    IdTooLong = "ID_TOO_LONG", "Shorten the named id to the length that ION allows, then set C_WAS_PROCESSED to 0.";
-    TooManyCustomHeaders = "TOO_MANY_CUSTOM_HEADERS", "ION takes three Custom_ headers at most and drops the rest without a word: remove the others, then set C_WAS_PROCESSED to 0.";
-    MessageIdReused = "MESSAGE_ID_REUSED", "Give the row a MessageId of its own, or leave the header out (the agent then derives one); then set C_WAS_PROCESSED to 0.";
+    EmptyPayload = "EMPTY_PAYLOAD", "Fill C_XML with the document.";
+    NotXml = "NOT_XML", "Write the document as XML into C_XML.";
+    XmlCutOff = "XML_CUT_OFF", "The document ends too early: look for a column or variable that is too short in the application, write the whole document.";
+    XmlMalformed = "XML_MALFORMED", "Mend the document at the given position.";
+    DtdNotAllowed = "DTD_NOT_ALLOWED", "Leave out the DOCTYPE and entity declarations: BODs have none.";
+    NotUtf8 = "NOT_UTF8", "Write the document as UTF-8 bytes (not the server's code page).";
+    TwoNounTypes = "TWO_NOUN_TYPES", "Send each noun in a document of its own.";
+    RootMismatch = "ROOT_MISMATCH", "The root element must be verb and noun written together, as in SyncSalesOrder, and hold that verb and that noun. Mend the document.";
+    BodTypeContradicts = "BODTYPE_CONTRADICTS", "Make the header BODType and the document agree (Verb.Noun).";
+    HeaderContradicts = "HEADER_CONTRADICTS", "Make the named header and the document agree, or leave the header out.";
+    HeaderInvalid = "HEADER_INVALID", "Correct the named header's value.";
+    HeaderMissing = "HEADER_MISSING", "Insert the named header into COR_OUTBOX_HEADERS in the same transaction as the entry.";
+    NoHeaders = "NO_HEADERS", "Insert the headers into COR_OUTBOX_HEADERS in the same transaction as the entry (TenantId, MessageId, BODType, FromLogicalId, ToLogicalId).";
+    ForeignNamespace = "FOREIGN_NAMESPACE", "Use the namespace that bodrelay_document.namespace gives for this type, or set that column to the document's namespace (NULL: any).";
+    LogicalIdMalformed = "LOGICAL_ID_MALFORMED", "A logical id reads lid://provider.product.instance, at most 250 characters; lid://default only as the receiver. Correct it.";
+    DoesNotInflate = "DOES_NOT_INFLATE", "The header Compression says DEFLATE, but C_XML does not inflate: leave the header out or write deflated bytes.";
+    TooLarge = "TOO_LARGE", "Split the document into a batch of smaller ones (BatchId, BatchSequence, BatchSize), or raise max_document_bytes if ION accepts more for your tenant.";
+    IdTooLong = "ID_TOO_LONG", "Shorten the named id to the length that ION allows.";
+    TooManyCustomHeaders = "TOO_MANY_CUSTOM_HEADERS", "ION takes three Custom_ headers at most and drops the rest without a word: remove the others.";
+    MessageIdReused = "MESSAGE_ID_REUSED", "Give the row a MessageId of its own, or leave the header out (the agent then derives one).";
     ForThisDocumentOnly = "FOR_THIS_DOCUMENT_ONLY", "Other documents pass, this one does not: look up the answer's text in ION, mend the row or ION, then resubmit.";
     InDoubt = "IN_DOUBT", "ION may have this document: look for its message id in ION (Message Tracking). If it is there, discard the message; if not, resubmit it.";
-    RowUnreadable = "ROW_UNREADABLE", "Correct the named column of the row, then set C_WAS_PROCESSED to 0.";
+    RowUnreadable = "ROW_UNREADABLE", "Correct the named column of the row.";
 }

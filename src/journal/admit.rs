@@ -106,7 +106,7 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, gathered: &mut 
     }
     if let Some(same) = same {
         let record = Box::new(resubmit(tx, admission, &around, same, gathered)?);
-        return Ok(Applied::Admitted { record, superseded, released });
+        return Ok(Applied::Admitted { record, superseded, released, again: true });
     }
     let hash = message_id_hash(message_id);
     if given && delivered.iter().any(|(_, delivered)| *delivered == Some(hash)) {
@@ -117,7 +117,7 @@ pub(super) fn admit(tx: &Transaction<'_>, admission: &Admission, gathered: &mut 
         failure = around.id_of.map(|other| id_taken(admission, other));
     }
     let record = Box::new(insert(tx, admission, &around, (message_id, given), failure, gathered)?);
-    Ok(Applied::Admitted { record, superseded, released })
+    Ok(Applied::Admitted { record, superseded, released, again: false })
 }
 
 /// What there is of the row already, where that decides: nothing new is admitted.
@@ -175,7 +175,8 @@ pub(super) fn resend(tx: &Transaction<'_>, record: &Record) -> Result<Applied> {
     }
     let mut record = Record { held_by: around.holder, late: around.late, ..record.clone() };
     record.message = write(tx, &record)?;
-    Ok(Applied::Admitted { record: Box::new(record), superseded: Vec::new(), released: false })
+    let record = Box::new(record);
+    Ok(Applied::Admitted { record, superseded: Vec::new(), released: false, again: true })
 }
 
 /// A new row of `message`, with the id that the application gave it; answers its number.

@@ -211,6 +211,8 @@ pub enum Applied {
         superseded: Vec<i64>,
         /// Messages that waited for one of those may go.
         released: bool,
+        /// Somebody asked for what had ended.
+        again: bool,
     },
     /// The same message is open already.
     Known,

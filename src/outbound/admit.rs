@@ -442,7 +442,7 @@ impl Outbound {
         bytes: usize,
         reserved: Reserved,
     ) {
-        let Applied::Admitted { record, superseded, released } = applied else {
+        let Applied::Admitted { record, superseded, released, again } = applied else {
             self.not_needed(number, &applied, bytes, &reserved);
             return;
         };
@@ -452,7 +452,7 @@ impl Outbound {
         if released {
             self.refill_above(number, record.entry_id);
         }
-        self.remark(number, &record);
+        self.remark(number, &record, again);
         let state = record.delivery.state;
         let begun = state == State::InFlight;
         if reserved.begin && !begun {

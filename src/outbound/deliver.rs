@@ -14,7 +14,7 @@ use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::lease::Proof;
 use crate::domain::message::{Entry, Parcel, Park, Verdict as Judgement};
 use crate::domain::outcome::{Answer, ScopeKind};
-use crate::domain::plan::{AfterFailure, AnswerClass};
+use crate::domain::plan::AnswerClass;
 use crate::domain::waiting::{Answered, Limits, Path, PointNumber, Scope, Verdict};
 use crate::journal::{Applied, Attempt, Change, Note, Step};
 
@@ -274,7 +274,6 @@ impl Outbound {
         let bytes = std::mem::take(&mut open.bytes);
         let (path, entry_id) = (open.path, open.record.entry_id);
         let attempts = open.record.delivery.attempts;
-        let document_type = open.record.document_type.clone();
         self.free_bytes(number, bytes);
         let point = &mut self.points[usize::from(number)];
         let meaning = posted.answer.meaning(|status| settings.status_rules.get(&status).copied());
@@ -318,8 +317,7 @@ impl Outbound {
             answer_text: (verdict != Verdict::Accepted).then(|| posted.answer.text().to_owned()),
         });
         let point = &mut self.points[usize::from(number)];
-        let hold = matches!(event, Happens::Fail { .. })
-            && point.after_failure(&document_type) == AfterFailure::Hold;
+        let hold = matches!(event, Happens::Fail { .. }) && point.holds_its_lane(posted.message);
         let note = Note {
             now,
             http_status: posted.answer.status(),
@@ -584,9 +582,8 @@ impl Outbound {
             ),
         };
         self.free_slot(number, &path, entry_id);
-        let document_type = open_type(self.point(number), message);
         let fails = matches!(event, Happens::Fail { .. });
-        let hold = fails && self.point(number).after_failure(&document_type) == AfterFailure::Hold;
+        let hold = fails && self.point(number).holds_its_lane(message);
         self.record(number, message, event, Note { now, failure, hold, ..Note::default() });
         self.lane_after(number, &path, entry_id, hold, event);
         self.scopes.well(Scope::Lane(number, path.lane));
@@ -596,10 +593,6 @@ impl Outbound {
             self.point(number).look_soon(mode, 0);
         }
     }
-}
-
-fn open_type(point: &Point, message: i64) -> String {
-    point.messages.get(&message).map(|open| open.record.document_type.clone()).unwrap_or_default()
 }
 
 /// Code and text of an answer in one line.

@@ -36,7 +36,7 @@ pub(super) fn row(
         answer_class: record.answer_class.clone(),
         failure_code: failure.map(|failure| cut(&failure.code, 60)),
         failure_text: failure.map(|failure| cut(&failure.text, 2000)),
-        remedy: failure.map(|failure| cut(&failure.remedy, 1000)),
+        remedy: failure.map(|failure| cut(&format!("{}{}", failure.remedy, levers(record, point)), 1000)),
         wire_bytes: record.wire_bytes,
         seen_at: time(record.seen_at),
         first_attempt_at: record.first_attempt_at.map(time),
@@ -45,6 +45,41 @@ pub(super) fn row(
         finished_at: record.finished_at.map(time),
         host: Some(host.to_owned()),
         updated_at: time(now),
+    }
+}
+
+/// What to type for a failed message: never what would pass a later version of its document, and what works for the
+/// message, also where its row keeps its flag.
+fn levers(record: &Record, point: &ConnectionPoint) -> String {
+    if record.delivery.state != State::Failed {
+        return String::new();
+    }
+    let name = point.name.replace('\'', "''");
+    let of = |command: &str, key: &str| {
+        format!(
+            "INSERT INTO bodrelay_command (command, connection_point, message_key) VALUES ('{command}', '{name}', '{key}')"
+        )
+    };
+    let give_up = |key: &str| {
+        format!(
+            "INSERT INTO bodrelay_command (command, connection_point, message_key, reason) VALUES ('discard', '{name}', \
+             '{key}', 'not needed')"
+        )
+    };
+    let own = record.message_key.to_string();
+    match &record.facts.resend_of {
+        Some(first) => format!(
+            " Its row was accepted before and stays 1; later versions do not wait. To send it once more: {}; to give this one \
+             up: {}.",
+            of("resend", first),
+            give_up(&own)
+        ),
+        None => format!(
+            " To send it again: {}, which leaves it out where ION has accepted a later version of the document; to give it \
+             up: {}.",
+            of("resubmit", &own),
+            give_up(&own)
+        ),
     }
 }
 

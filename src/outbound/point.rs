@@ -385,6 +385,14 @@ impl Point {
         self.settings.after_failure_of(document_type)
     }
 
+    /// Whether the later messages of its lane wait when this one fails. For one that is sent once more they do not: its
+    /// row was accepted before, so that no correction of it would let them go.
+    pub fn holds_its_lane(&self, message: i64) -> bool {
+        self.messages.get(&message).is_some_and(|open| {
+            !open.record.is_resend() && self.after_failure(&open.record.document_type) == AfterFailure::Hold
+        })
+    }
+
     pub fn path(&mut self, document_type: &str, lane: LaneKey) -> Path {
         let document_type = self.type_number(document_type);
         Path { endpoint: self.endpoint, point: self.number, document_type, lane }

@@ -149,7 +149,9 @@ fn record(
         log.facts.verb.as_deref().unwrap_or_default(),
         log.facts.noun.as_deref().unwrap_or_default()
     );
-    let holds = state == State::Failed && point.after_failure_of(&document_type) == AfterFailure::Hold;
+    let holds = state == State::Failed
+        && log.facts.resend_of.is_none()
+        && point.after_failure_of(&document_type) == AfterFailure::Hold;
     let message_id = log.message_id.clone().unwrap_or_default();
     Some(Record {
         message: 0,

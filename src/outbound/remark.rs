@@ -16,7 +16,7 @@ const DEFAULT_RECEIVER: &str = "lid://default";
 
 impl Outbound {
     /// Looks at a message that has just come into the journal.
-    pub(super) fn remark(&mut self, number: PointNumber, record: &Record) {
+    pub(super) fn remark(&mut self, number: PointNumber, record: &Record, again: bool) {
         self.remark_failure(number, record);
         if record.is_resend() {
             return;
@@ -26,20 +26,24 @@ impl Outbound {
                 true => "may have been sent while another order_by applied",
                 false => "had been sent",
             };
-            self.happened(
-                number,
-                "ROW_COMMITTED_LATE",
-                &record.document_type,
-                format!(
-                    "C_ID {} came after a later row of the same document ({}) {was}: receivers get the older \
-                     version last",
-                    record.entry_id,
-                    record.facts.document_id.as_deref().unwrap_or("without an id")
+            let (came, remedy) = match again {
+                true => (
+                    "had failed and was set from 9 to 0",
+                    "Whoever set it asked for that. The command 'resubmit' leaves out what a later version has overtaken.",
                 ),
-                "It was committed when the later row was there already, or set back to 0 then; or its C_ID was taken more \
-                 than ten minutes before (a sequence with CACHE). The application should write the versions of a document \
-                 one after the other, each in a transaction of its own, or receivers go by the variation id.",
+                false => (
+                    "came",
+                    "It was committed when the later row was there already; or its C_ID was taken more than ten minutes \
+                     before (a sequence with CACHE). The application should write the versions of a document one after \
+                     the other, each in a transaction of its own, or receivers go by the variation id.",
+                ),
+            };
+            let text = format!(
+                "C_ID {} {came} after a later row of the same document ({}) {was}: receivers get the older version last",
+                record.entry_id,
+                record.facts.document_id.as_deref().unwrap_or("without an id")
             );
+            self.happened(number, "ROW_COMMITTED_LATE", &record.document_type, text, remedy);
         }
         self.remark_variation(number, record);
         self.remark_receiver(number, record);

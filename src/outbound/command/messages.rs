@@ -27,7 +27,7 @@ const BYTES: usize = 8 * 1024 * 1024;
 /// Flag 9 becomes 0 for failed and discarded messages that ended before the command was begun.
 pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
     let (mut page, records) = open_messages(job, &[State::Failed, State::Discarded]).await?;
-    let mut overtaken = 0;
+    let (mut overtaken, mut sent_before) = (0, 0);
     let mut ids = Vec::new();
     for record in records {
         let ended = record.finished_at.is_some_and(|at| at <= job.progress.begun_at);
@@ -35,9 +35,13 @@ pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
             continue;
         }
         page.matched += 1;
-        match is_overtaken(job, &record).await? {
-            true => overtaken += 1,
-            false => ids.push(record.entry_id),
+        if record.is_resend() {
+            // Its row was accepted before: no flag of it says that it is to go.
+            sent_before += 1;
+        } else if is_overtaken(job, &record).await? {
+            overtaken += 1;
+        } else {
+            ids.push(record.entry_id);
         }
     }
     ids.sort_unstable();
@@ -49,6 +53,12 @@ pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
     page.done += i64::try_from(done).unwrap_or(i64::MAX);
     crash::point("after_reset");
     page.remarks.extend(said_overtaken(overtaken));
+    page.remarks.extend((sent_before > 0).then(|| {
+        format!(
+            "{sent_before} left out: what failed is a resend, whose row was accepted before; use 'resend' with the \
+             message_key that resend_of names, or 'discard'"
+        )
+    }));
     Ok(page)
 }
 
