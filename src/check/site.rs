@@ -11,16 +11,14 @@ use super::{DATABASE_LIMIT, Section, aside, reported, schedules};
 use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
-    Database, DatabaseError, HostRow, LogFilter, Selection, Survey, ask_alike, changes_nobody_composes,
-    clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses, rows_unseen,
-    script_finding, try_queries,
+    COUNT_LIMIT, Database, DatabaseError, HostRow, LogFilter, Selection, Survey, ask_alike, backlog_unknown,
+    changes_nobody_composes, clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses,
+    rows_unseen, script_finding, try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Alike, ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};
 use crate::domain::unserved::unserved;
 
-/// Waiting rows are counted up to this.
-const BACKLOG_CAP: i64 = 100_000;
 /// Failed messages are counted up to this.
 const FAILED_CAP: i64 = 1_000;
 
@@ -112,8 +110,11 @@ async fn look_in(
         Plan::read(&control, &Surroundings { location: &site.config.agent.location, ions: &site.tenants });
     plan.refuse_composing(survey.script, SCRIPT_COMPOSES);
     settings(site, database, &control, &plan, &served_by, section);
-    for point in plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off) {
-        if let Err(error) = point_work(point, database, survey.now, section).await {
+    let at_work: Vec<&ConnectionPoint> =
+        plan.connection_points.values().filter(|point| point.send_mode != SendMode::Off).collect();
+    waiting(&at_work, database, survey.now, section).await;
+    for point in at_work {
+        if let Err(error) = failed(point, database, section).await {
             section.finds(for_point(&point.name, &error));
         }
     }
@@ -301,29 +302,46 @@ async fn queries(
     Ok(())
 }
 
-/// What waits and what failed.
-async fn point_work(
-    point: &ConnectionPoint,
+/// What waits, counted once for all.
+async fn waiting(
+    points: &[&ConnectionPoint],
     database: &dyn Database,
     now: DateTime<Utc>,
     section: &mut Section,
-) -> Result<(), DatabaseError> {
-    let selection = Selection {
+) {
+    let selection = |point: &&ConnectionPoint| Selection {
         tenant_id: point.source_tenant_id.clone(),
         logical_id: point.source_logical_id.clone(),
         rows_from: point.send_rows_from,
     };
-    let backlog = database.outbox_backlog(&selection, BACKLOG_CAP).await?;
-    let more = if backlog.capped { " or more" } else { "" };
-    let old = backlog.oldest.filter(|oldest| now - *oldest > TimeDelta::hours(1));
-    if let Some(oldest) = old.filter(|_| point.send_mode == SendMode::On) {
-        section.finds(Notice::new("BACKLOG_OLD", Severity::Warning, Some(&point.name), "outbox").says(
-            format!("{}{more} rows wait at 0, the oldest since {}", backlog.waiting_rows, stamp(oldest)),
-            "Is an agent running? Else bodrelay_status says in state_reason what it waits for.",
-        ));
-    } else {
-        section.sees(format!("{}: {}{more} rows wait", point.name, backlog.waiting_rows));
+    let selections: Vec<Selection> = points.iter().map(selection).collect();
+    if selections.is_empty() {
+        return;
     }
+    let backlogs = match database.outbox_counts(&selections, COUNT_LIMIT).await {
+        Ok(backlogs) => backlogs,
+        Err(error) => return section.finds(backlog_unknown(&error)),
+    };
+    for (point, backlog) in points.iter().zip(backlogs) {
+        let more = if backlog.capped { " or more" } else { "" };
+        let old = backlog.oldest.filter(|oldest| now - *oldest > TimeDelta::hours(1));
+        if let Some(oldest) = old.filter(|_| point.send_mode == SendMode::On) {
+            section.finds(Notice::new("BACKLOG_OLD", Severity::Warning, Some(&point.name), "outbox").says(
+                format!("{}{more} rows wait at 0, the oldest since {}", backlog.waiting_rows, stamp(oldest)),
+                "Is an agent running? Else bodrelay_status says in state_reason what it waits for.",
+            ));
+        } else {
+            section.sees(format!("{}: {}{more} rows wait", point.name, backlog.waiting_rows));
+        }
+    }
+}
+
+/// What failed.
+async fn failed(
+    point: &ConnectionPoint,
+    database: &dyn Database,
+    section: &mut Section,
+) -> Result<(), DatabaseError> {
     let filter = LogFilter {
         direction: Some("out".into()),
         state: Some("failed".into()),

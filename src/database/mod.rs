@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -17,6 +18,7 @@ use crate::domain::message::{Entry, Facts};
 use crate::domain::outside;
 use crate::domain::plan::ControlTables;
 
+mod backlog;
 pub mod compose;
 mod hosts;
 mod inbox;
@@ -33,6 +35,7 @@ pub mod sqlite;
 pub mod statements;
 mod unseen;
 
+pub use backlog::{COUNT_LIMIT, backlog_unknown};
 pub use compose::{BatchRow, Composed, Composition, PartQuery, QueryChecked, QueryRow, Variations};
 pub use hosts::{HOST_CODES, clock_differs, hosts_in_trouble, is_silent};
 pub use inbox::refused_row;
@@ -168,6 +171,10 @@ pub trait Database: Send + Sync {
 
     /// How much waits at 0, counted up to `cap` rows.
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog>;
+
+    /// The same for several choices, in their order: one statement counts all that waits, on a session (or connection) of its
+    /// own, so that nothing else waits for it; ended after `limit`.
+    async fn outbox_counts(&self, selections: &[Selection], limit: Duration) -> Result<Vec<Backlog>>;
 
     /// Receipt, entry and headers of these documents, in one transaction, in their order; answers one `Stored` each. On
     /// an error nothing of them is stored. Where it `is_about_rows`, one of them is to blame: the caller tries each

@@ -56,6 +56,8 @@ pub struct Mssql {
     reading: Line,
     settling: Line,
     control: Line,
+    /// What waits is counted beside everything else.
+    counting: Line,
     storing: Line,
     /// For DBAs' queries, which may take long.
     composing: Line,
@@ -137,6 +139,7 @@ impl Mssql {
             reading: Line::new("read"),
             settling: Line::new("settle"),
             control: Line::new("control"),
+            counting: Line::new("count"),
             storing: Line::new("inbox"),
             composing: Line::new("compose"),
             lockers: Lockers::default(),
@@ -258,6 +261,13 @@ impl Database for Mssql {
 
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
         on!(self.reading, "outbox_backlog", |session| outbox::backlog(session, selection, cap))
+    }
+
+    async fn outbox_counts(&self, selections: &[Selection], limit: Duration) -> Result<Vec<Backlog>> {
+        within!(self.counting, &self.settings, limit, "outbox_counts", |session| outbox::counts(
+            session, selections
+        ))
+        .map_err(|trouble| self.told("outbox_counts", trouble))
     }
 
     async fn inbox_store(&self, documents: &[Incoming]) -> Result<Vec<Stored>> {

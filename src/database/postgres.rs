@@ -52,6 +52,8 @@ pub struct Postgres {
     reading: Slot,
     settling: Slot,
     control: Slot,
+    /// What waits is counted beside everything else.
+    counting: Slot,
     storing: Slot,
     /// For DBAs' queries, which may take long.
     composing: Slot,
@@ -97,6 +99,7 @@ impl Postgres {
             reading: Slot::new("read"),
             settling: Slot::new("settle"),
             control: Slot::new("control"),
+            counting: Slot::new("count"),
             storing: Slot::new("inbox"),
             composing: Slot::new("compose"),
             listener: tokio::sync::Mutex::default(),
@@ -352,6 +355,13 @@ impl Database for Postgres {
     async fn outbox_backlog(&self, selection: &Selection, cap: i64) -> Result<Backlog> {
         self.call(&self.reading, "outbox_backlog", |session| async move {
             outbox::backlog(&session, selection, cap).await
+        })
+        .await
+    }
+
+    async fn outbox_counts(&self, selections: &[Selection], limit: Duration) -> Result<Vec<Backlog>> {
+        self.call(&self.counting, "outbox_counts", |session| async move {
+            outbox::counts(&session, selections, limit).await
         })
         .await
     }

@@ -37,6 +37,7 @@ statements! {
     SURVEY_SCRIPT = "survey_script";
     SURVEY_RECEIVES = "survey_receives";
     SURVEY_RIGHTS = "survey_rights";
+    SURVEY_SHARES = "survey_shares";
     CONTROL_READ_CONNECTION_POINTS = "control_read_connection_points";
     CONTROL_READ_DOCUMENTS = "control_read_documents";
     CONTROL_READ_STATUS_RULES = "control_read_status_rules";
@@ -74,6 +75,8 @@ statements! {
     OUTBOX_FILLED_BY_LOGICAL_ID = "outbox_filled_by_logical_id";
     OUTBOX_BACKLOG = "outbox_backlog";
     OUTBOX_BACKLOG_BY_LOGICAL_ID = "outbox_backlog_by_logical_id";
+    OUTBOX_GROUPS = "outbox_groups";
+    OUTBOX_GROUPS_BY_LOGICAL_ID = "outbox_groups_by_logical_id";
     OUTBOX_OLDEST = "outbox_oldest";
     OUTBOX_OLDEST_BY_LOGICAL_ID = "outbox_oldest_by_logical_id";
     OUTBOX_LOAD = "outbox_load";

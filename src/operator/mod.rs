@@ -24,6 +24,7 @@ use crate::domain::plan::{Alike, ConnectionPointRow, ControlTables, Plan, Surrou
 use crate::journal::{Journal, JournalError, KnownDatabase, KnownHost};
 
 mod claim;
+mod counting;
 mod findings;
 mod inbound;
 mod lineage;
@@ -32,6 +33,7 @@ mod refused;
 mod watch;
 
 pub use claim::Guard;
+use counting::Counting;
 use findings::Findings;
 use inbound::Inbound;
 pub use inbound::{InboundReport, Receiving};
@@ -43,8 +45,6 @@ const BEAT: TimeDelta = TimeDelta::seconds(60);
 const ORPHANS_EVERY: TimeDelta = TimeDelta::minutes(30);
 /// The catalogue is read so often.
 const SURVEY_EVERY: TimeDelta = TimeDelta::minutes(15);
-/// Waiting rows are counted up to this.
-const BACKLOG_CAP: i64 = 100_000;
 
 /// The most that `finding_read` answers.
 const FINDINGS_READ: usize = 500;
@@ -195,6 +195,7 @@ pub struct Desk {
     /// Such a look that is under way.
     looking: Option<JoinHandle<[Result<Notice, DatabaseError>; 3]>>,
     statuses: HashMap<String, Memory>,
+    counting: Counting,
     results: Vec<CommandResult>,
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
 }
@@ -304,6 +305,7 @@ impl Desk {
             refused: BTreeMap::new(),
             is_twice: false,
             statuses: HashMap::new(),
+            counting: Counting::default(),
             results: Vec::new(),
             accepted_documents: Vec::new(),
         }
@@ -772,6 +774,7 @@ impl Desk {
         report.documents_accepted = self.accepted_documents.clone();
         report.commands = self.results.clone();
         let refused = self.refused.clone();
+        self.count(said, &refused, now).await;
         let fine = said.points.iter().filter(|point| !refused.contains_key(&point.connection_point));
         for point in fine.chain(refused.values()) {
             if let Some(row) = self.status(point, said.stopping, beat, now).await? {
@@ -783,6 +786,19 @@ impl Desk {
         self.findings.age(self.started_at, said.stopping, now);
         report.findings = self.findings.to_write(now);
         Ok(report)
+    }
+
+    /// Takes in what was counted of what waits, and has it counted again when that is due.
+    async fn count(&mut self, said: &Said, refused: &BTreeMap<String, PointReport>, now: DateTime<Utc>) {
+        if !said.stopping {
+            let fine = said.points.iter().filter(|point| !refused.contains_key(&point.connection_point));
+            let counted = fine.chain(refused.values()).filter(|point| point.is_counted);
+            let wanted = counted.map(|point| (point.connection_point.clone(), point.selection.clone()));
+            self.counting.start(&self.database, wanted.collect(), BEAT, now);
+        }
+        if let Some((notice, holds)) = self.counting.take_in(said.stopping, now).await {
+            self.findings.hold(notice, holds, now);
+        }
     }
 
     /// Reasons go beside the rows that they refuse, once; rows that are right again lose theirs.
@@ -833,23 +849,26 @@ impl Desk {
         let counts = self.journal.counts(point.point_id).await?;
         let memory = self.statuses.entry(point.connection_point.clone()).or_default();
         let figures = (point.in_flight, counts.held, counts.failed, counts.in_doubt);
-        let moved = memory.figures != figures || memory.accepted_more != 0 || memory.failed_more != 0;
+        let moved = memory.figures != figures
+            || memory.accepted_more != 0
+            || memory.failed_more != 0
+            || self
+                .counting
+                .rows(&point.connection_point)
+                .is_some_and(|rows| memory.waiting.is_none_or(|before| before.rows != rows));
         if !(beat || moved || !memory.is_written) || !self.owned.contains(&point.connection_point) {
             return Ok(None);
         }
         memory.figures = figures;
-        let backlog = if point.is_counted && (beat || memory.waiting.is_none()) {
-            let backlog = self.database.outbox_backlog(&point.selection, BACKLOG_CAP).await?;
+        let backlog = self.counting.take(&point.connection_point).filter(|_| point.is_counted);
+        if let Some(backlog) = &backlog {
             memory.follow(point, backlog.waiting_rows, now);
             memory.waiting = Some(Waiting {
                 rows: backlog.waiting_rows,
                 oldest_at: backlog.oldest.map(|at| at.timestamp_millis()),
                 counted_at: now.timestamp_millis(),
             });
-            Some(backlog)
-        } else {
-            None
-        };
+        }
         self.watch(point, counts, backlog.as_ref(), now);
         let memory = self.statuses.entry(point.connection_point.clone()).or_default();
         Ok(Some(StatusRow {

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use tiberius::ToSql;
 
+use crate::database::backlog::{ALONE_CAP, Group, needs_logical_ids, of_choice};
 use crate::database::rows::Cells;
 use crate::database::statements::{mssql as sql, mssql_session as session_sql};
 use crate::database::{
@@ -298,6 +299,32 @@ pub(super) async fn backlog(
         capped: counted > cap,
         oldest: oldest.and_then(|(_, time)| time),
     })
+}
+
+/// What waits for each of these choices: all that waits is counted once.
+pub(super) async fn counts(session: &mut Session, selections: &[Selection]) -> Result<Vec<Backlog>, Trouble> {
+    let rows = match needs_logical_ids(selections) {
+        false => session.query(sql::OUTBOX_GROUPS, &[]).await?,
+        true => named(session.query(sql::OUTBOX_GROUPS_BY_LOGICAL_ID, &[]).await)?,
+    };
+    let group = |row: &Row| {
+        Ok(Group {
+            tenant_id: row.text(0)?,
+            logical_id: row.text(1)?,
+            rows: row.integer(2)?.unwrap_or_default(),
+            first_id: row.integer(3)?.unwrap_or_default(),
+            oldest: created_of(row, 4)?.1,
+        })
+    };
+    let groups = rows.iter().map(group).collect::<Result<Vec<Group>, Trouble>>()?;
+    let mut backlogs = Vec::with_capacity(selections.len());
+    for selection in selections {
+        backlogs.push(match selection.rows_from {
+            None => of_choice(&groups, selection),
+            Some(_) => backlog(session, selection, ALONE_CAP).await?,
+        });
+    }
+    Ok(backlogs)
 }
 
 pub(super) async fn settle(session: &mut Session, settle: &Settle) -> Result<Settled, Trouble> {

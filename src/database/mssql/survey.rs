@@ -341,6 +341,29 @@ async fn missing_indexes(session: &mut Session, found: &Catalogue) -> Result<Vec
             ),
         });
     }
+    // Else each of them walks over the rows of all the others.
+    let has_logical_id =
+        found.get("COR_OUTBOX_ENTRY").is_some_and(|there| there.contains_key("C_LOGICAL_ID"));
+    let is_known =
+        found.get("BODRELAY_CONNECTION_POINT").is_some_and(|there| there.contains_key("SOURCE_LOGICAL_ID"));
+    if has_logical_id
+        && is_known
+        && !has("COR_OUTBOX_ENTRY", |index| {
+            let columns: Vec<&str> = index.columns.iter().map(String::as_str).collect();
+            matches!(columns.as_slice(), ["C_WAS_PROCESSED", "C_LOGICAL_ID", ..])
+        })
+        && session.query_row(sql::SURVEY_SHARES, &[]).await?.integer(0)?.is_some_and(|shares| shares > 1)
+    {
+        advice.push(Problem {
+            what: "several connection points share COR_OUTBOX_ENTRY, and it has no index that begins with \
+                   C_WAS_PROCESSED, C_LOGICAL_ID: where many rows of one wait, each of the others reads over them"
+                .into(),
+            remedy: format!(
+                "CREATE INDEX IX_COR_OUTBOX_ENTRY_SHARED ON {iobox}COR_OUTBOX_ENTRY (C_WAS_PROCESSED, C_LOGICAL_ID, C_ID, \
+                 C_TENANT_ID)"
+            ),
+        });
+    }
     if !has("COR_OUTBOX_HEADERS", |index| {
         !index.filtered && index.columns.first().is_some_and(|column| column == "C_OUTBOX_ID")
     }) {

@@ -4,10 +4,12 @@
 //! message fails alone. `C_WAS_PROCESSED` that is NULL or no number counts as not 0 and is given as -1.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
+use crate::database::backlog::{ALONE_CAP, Group, needs_logical_ids, of_choice};
 use crate::database::rows::{Cells, iso_time};
 use crate::database::statements::{postgres as sql, postgres_session as session_sql};
 use crate::database::{
@@ -196,11 +198,53 @@ fn ids(rows: &[Row]) -> Result<Vec<i64>, Trouble> {
 }
 
 pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) -> Result<Backlog, Trouble> {
+    session.begin_read().await?;
+    let backlog = backlog_now(session, selection, cap).await?;
+    session.commit().await?;
+    Ok(backlog)
+}
+
+/// What waits for each of these choices: all that waits is counted once.
+pub(super) async fn counts(
+    session: &Session,
+    selections: &[Selection],
+    limit: Duration,
+) -> Result<Vec<Backlog>, Trouble> {
+    session.begin_read().await?;
+    session.query_timeout(&limit.as_millis().to_string()).await?;
+    let rows = match needs_logical_ids(selections) {
+        false => session.query(sql::OUTBOX_GROUPS, &[]).await?,
+        true => {
+            has_logical_id(session)?;
+            session.query(sql::OUTBOX_GROUPS_BY_LOGICAL_ID, &[]).await?
+        }
+    };
+    let group = |row: &Row| {
+        Ok(Group {
+            tenant_id: row.text(0)?,
+            logical_id: row.text(1)?,
+            rows: row.try_get(2)?,
+            first_id: row.try_get(3)?,
+            oldest: row.text(4)?.as_deref().and_then(iso_time),
+        })
+    };
+    let groups = rows.iter().map(group).collect::<Result<Vec<Group>, Trouble>>()?;
+    let mut backlogs = Vec::with_capacity(selections.len());
+    for selection in selections {
+        backlogs.push(match selection.rows_from {
+            None => of_choice(&groups, selection),
+            Some(_) => backlog_now(session, selection, ALONE_CAP).await?,
+        });
+    }
+    session.commit().await?;
+    Ok(backlogs)
+}
+
+async fn backlog_now(session: &Session, selection: &Selection, cap: i64) -> Result<Backlog, Trouble> {
     let Selection { tenant_id, logical_id, rows_from } = selection;
     let cap = cap.max(0);
     // One more than the cap tells whether there are more.
     let limit = cap.saturating_add(1);
-    session.begin_read().await?;
     let (counted, oldest) = match logical_id {
         None => (
             session.query_one(sql::OUTBOX_BACKLOG, &[&limit, tenant_id, rows_from]).await?,
@@ -215,7 +259,6 @@ pub(super) async fn backlog(session: &Session, selection: &Selection, cap: i64) 
             )
         }
     };
-    session.commit().await?;
     let counted: i64 = counted.try_get(0)?;
     let oldest = match oldest.first() {
         Some(row) => row.text(0)?,

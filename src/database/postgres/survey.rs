@@ -246,6 +246,34 @@ async fn missing_indexes(session: &Session, names: &Names) -> Result<Vec<Problem
                 ),
             });
         }
+        // Else each of them walks over the rows of all the others.
+        let is_of_logical_id = |index: &Index| {
+            let columns: Vec<&str> = index.columns.iter().map(String::as_str).collect();
+            match (columns.as_slice(), &index.condition) {
+                (["c_was_processed", "c_logical_id", ..], None) => true,
+                (["c_logical_id", ..], Some(condition)) => {
+                    condition.to_lowercase().contains("c_was_processed")
+                }
+                _ => false,
+            }
+        };
+        let is_shared = session.query_one(sql::SURVEY_SHARES, &[]).await?.try_get::<_, i64>(0)? > 1;
+        if is_shared && !names.is_box_1_0() && !of("cor_outbox_entry").any(is_of_logical_id) {
+            advice.push(Problem {
+                what: format!(
+                    "several connection points share COR_OUTBOX_ENTRY, and it has no index of the rows at 0 by \
+                     C_LOGICAL_ID: where many rows of one wait, each of the others reads over them; {COSTS}"
+                ),
+                remedy: format!(
+                    "CREATE INDEX CONCURRENTLY ix_cor_outbox_entry_shared ON {} ({}, {}, {}) WHERE {} = '0'",
+                    table.quoted(),
+                    table.column("c_logical_id"),
+                    table.column("c_id"),
+                    table.column("c_tenant_id"),
+                    table.column("c_was_processed")
+                ),
+            });
+        }
         if !of("cor_outbox_entry").any(|index| {
             index.condition.is_none() && index.columns.first().is_some_and(|column| column == "c_id")
         }) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
+use crate::database::backlog::{ALONE_CAP, Group, needs_logical_ids, of_choice};
 use crate::database::rows::Cells;
 use crate::database::statements::sqlite as sql;
 use crate::database::{
@@ -318,6 +319,35 @@ pub(super) fn backlog(
         capped: counted > cap,
         oldest: oldest.as_deref().and_then(read_time),
     })
+}
+
+/// What waits for each of these choices: all that waits is counted once.
+pub(super) fn counts(connection: &mut Connection, selections: &[Selection]) -> Result<Vec<Backlog>, Trouble> {
+    let mut groups = Vec::new();
+    let mut take = |row: &Row<'_>| {
+        groups.push(Group {
+            tenant_id: row.text(0)?,
+            logical_id: row.text(1)?,
+            rows: row.get(2)?,
+            first_id: row.get(3)?,
+            oldest: row.text(4)?.as_deref().and_then(read_time),
+        });
+        Ok(())
+    };
+    let transaction = read(connection)?;
+    match needs_logical_ids(selections) {
+        false => for_each(&transaction, sql::OUTBOX_GROUPS, params![], &mut take)?,
+        true => by_logical_id(
+            &transaction,
+            for_each(&transaction, sql::OUTBOX_GROUPS_BY_LOGICAL_ID, params![], &mut take),
+        )?,
+    }
+    drop(transaction);
+    let of = |selection: &Selection| match selection.rows_from {
+        None => Ok(of_choice(&groups, selection)),
+        Some(_) => backlog(connection, selection, ALONE_CAP),
+    };
+    selections.iter().map(of).collect()
 }
 
 pub(super) fn settle(connection: &mut Connection, settle: &Settle) -> Result<Settled, Trouble> {

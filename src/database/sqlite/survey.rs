@@ -78,7 +78,7 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         }
     }
     problems.extend(text_ids(&found, OUTBOX_IDS));
-    advice.extend(missing_indexes(&found, &indexes(&transaction)?));
+    advice.extend(missing_indexes(&found, &indexes(&transaction)?, is_shared(&transaction, &found)?));
     let script = match found.contains_key("BODRELAY_VERSION") {
         true => transaction.query_row(sql::SURVEY_SCRIPT, [], |row| row.get(0))?,
         false => 0,
@@ -108,6 +108,15 @@ fn receives(transaction: &Transaction<'_>, found: &Catalogue) -> Result<bool, Tr
         return Ok(false);
     }
     Ok(transaction.query_row(sql::SURVEY_RECEIVES, [], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// Connection points choose their rows by more than one logical id.
+fn is_shared(transaction: &Transaction<'_>, found: &Catalogue) -> Result<bool, Trouble> {
+    let points = found.get("BODRELAY_CONNECTION_POINT");
+    if points.is_none_or(|columns| !columns.contains_key("SOURCE_LOGICAL_ID")) {
+        return Ok(false);
+    }
+    Ok(transaction.query_row(sql::SURVEY_SHARES, [], |row| row.get::<_, i64>(0))? > 1)
 }
 
 /// Device and inode first, so that a long path cannot push them out of the 200 characters of the column.
@@ -213,7 +222,7 @@ fn text_ids(found: &Catalogue, ids: &[(&str, &str)]) -> Vec<Problem> {
         .collect()
 }
 
-fn missing_indexes(found: &Catalogue, indexes: &Indexes) -> Vec<Problem> {
+fn missing_indexes(found: &Catalogue, indexes: &Indexes, is_shared: bool) -> Vec<Problem> {
     let none = Vec::new();
     let of = |table: &str| indexes.get(table).unwrap_or(&none);
     let mut advice = Vec::new();
@@ -243,6 +252,24 @@ fn missing_indexes(found: &Catalogue, indexes: &Indexes) -> Vec<Problem> {
                 "CREATE INDEX IX_COR_OUTBOX_ENTRY_PROCESSED ON COR_OUTBOX_ENTRY ({})",
                 columns.join(", ")
             ),
+        });
+    }
+    // Else each of them walks over the rows of all the others.
+    let logical_id_index = of("COR_OUTBOX_ENTRY").iter().any(|index| {
+        let columns: Vec<&str> = index.columns.iter().map(String::as_str).collect();
+        matches!(columns.as_slice(), ["C_WAS_PROCESSED", "C_LOGICAL_ID", ..])
+            || index.partial && columns.first() == Some(&"C_LOGICAL_ID")
+    });
+    let has_logical_id =
+        found.get("COR_OUTBOX_ENTRY").is_some_and(|columns| columns.contains_key("C_LOGICAL_ID"));
+    if is_shared && has_logical_id && !logical_id_index {
+        advice.push(Problem {
+            what: "several connection points share COR_OUTBOX_ENTRY, and it has no index that begins with \
+                   C_WAS_PROCESSED, C_LOGICAL_ID: where many rows of one wait, each of the others reads over them"
+                .into(),
+            remedy: "CREATE INDEX IX_COR_OUTBOX_ENTRY_SHARED ON COR_OUTBOX_ENTRY (C_WAS_PROCESSED, C_LOGICAL_ID, C_ID, \
+                     C_TENANT_ID)"
+                .into(),
         });
     }
     let header_index = of("COR_OUTBOX_HEADERS")
