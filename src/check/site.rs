@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::database::statements::scripts::SCRIPT_COMPOSES;
 use crate::database::{
     COUNT_LIMIT, Database, DatabaseError, HostRow, LogFilter, Selection, Survey, ask_alike, backlog_unknown,
-    changes_nobody_composes, clock_differs, hosts_in_trouble, lacks_queries, query_refused, rows_nobody_chooses,
-    rows_unseen, script_finding, try_queries,
+    changes_nobody_composes, clock_differs, hosts_in_trouble, lacks_queries, query_refused,
+    rows_nobody_chooses, rows_unseen, script_finding, try_queries,
 };
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{Alike, ConnectionPoint, ControlTables, Plan, SendMode, Surroundings};

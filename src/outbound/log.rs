@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::database::{AttemptRow, LogRow};
 use crate::domain::delivery::State;
+use crate::domain::outside::quoted;
 use crate::domain::plan::ConnectionPoint;
 use crate::journal::{Attempt, Record};
 
@@ -54,15 +55,15 @@ fn levers(record: &Record, point: &ConnectionPoint) -> String {
     if record.delivery.state != State::Failed {
         return String::new();
     }
-    let name = point.name.replace('\'', "''");
+    let name = quoted(&point.name);
     let of = |command: &str, key: &str| {
         format!(
-            "INSERT INTO bodrelay_command (command, connection_point, message_key) VALUES ('{command}', '{name}', '{key}')"
+            "INSERT INTO bodrelay_command (command, connection_point, message_key) VALUES ('{command}', {name}, '{key}')"
         )
     };
     let give_up = |key: &str| {
         format!(
-            "INSERT INTO bodrelay_command (command, connection_point, message_key, reason) VALUES ('discard', '{name}', \
+            "INSERT INTO bodrelay_command (command, connection_point, message_key, reason) VALUES ('discard', {name}, \
              '{key}', 'not needed')"
         )
     };

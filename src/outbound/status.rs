@@ -141,27 +141,94 @@ impl Outbound {
                 Some("bodrelay_document has no row for it (direction 'out'): nothing is sent".into()),
             );
         }
-        let wide = [Scope::Endpoint(point.endpoint), Scope::ConnectionPoint(point.number)];
-        for scope in wide {
+        match self.waits_for(point) {
+            Some((state, why)) => (state, Some(log::cut(&why, 1000))),
+            None => ("running", None),
+        }
+    }
+
+    /// What a connection point that may send waits for, the widest first: told by what `may_begin` and `start_posts` go by,
+    /// so that nobody has to guess. Where it sends meanwhile, it is running.
+    fn waits_for(&self, point: &Point) -> Option<(&'static str, String)> {
+        let now = self.now();
+        let site = &self.sites[point.site];
+        let waiting = |why: String| Some(("waiting", why));
+        if site.not_before > now {
+            return waiting(format!(
+                "the database {} did not answer (finding DATABASE_UNAVAILABLE)",
+                site.name
+            ));
+        }
+        if !point.recovered {
+            return waiting("the journal is being read".into());
+        }
+        if self.no_room {
+            return waiting("the journal cannot be written (finding JOURNAL_FULL)".into());
+        }
+        if self.low_space {
+            return waiting("the disk of state_dir is nearly full (finding DISK_NEARLY_FULL)".into());
+        }
+        for scope in [Scope::Endpoint(point.endpoint), Scope::ConnectionPoint(point.number)] {
             if let Some(trouble) = self.scopes.trouble(scope) {
-                return ("backoff", Some(log::cut(&trouble.text, 1000)));
+                return Some(("backoff", trouble.text.clone()));
             }
         }
-        if point.another_sender_until > self.now() {
-            return (
-                "waiting",
-                Some("somebody else sends from the same outbox (finding ANOTHER_SENDER)".into()),
-            );
+        if point.another_sender_until > now {
+            return waiting("somebody else sends from the same outbox (finding ANOTHER_SENDER)".into());
         }
         let suspended = self
             .scopes
             .troubles()
-            .find(|(scope, _)| matches!(scope, Scope::DocumentType(of, _) if *of == point.number));
+            .filter(|(scope, _)| matches!(scope, Scope::DocumentType(of, _) if *of == point.number))
+            .min_by_key(|(scope, _)| *scope);
         if let Some((Scope::DocumentType(_, document_type), trouble)) = suspended {
-            let text = format!("{}: {}", point.type_name(document_type), trouble.text);
-            return ("suspended", Some(log::cut(&text, 1000)));
+            return Some(("suspended", format!("{}: {}", point.type_name(document_type), trouble.text)));
         }
-        ("running", None)
+        if !point.is_settled_enough() {
+            return waiting("the database: too many answered rows are not flagged yet".into());
+        }
+        let is_ready = point.lanes.has_ready();
+        if is_ready && point.settings.check_accepted && point.list.known.is_none() {
+            return waiting("ION's list of accepted documents, which is being asked for".into());
+        }
+        if point.begun == 0 && !self.has_bytes(point) {
+            let others = self.points.iter().filter(|other| other.number != point.number && other.bytes > 0);
+            let others: Vec<&str> = others.map(Point::name).collect();
+            return waiting(format!("memory: the documents of {} take it", others.join(", ")));
+        }
+        self.waits_in_part(point, now).map(|why| ("running", why))
+    }
+
+    /// What some of its rows wait for, or what slows it.
+    fn waits_in_part(&self, point: &Point, now: i64) -> Option<String> {
+        let is_paced = |rate: u32| {
+            let waits = point.pace.is_some_and(|pace| pace.ready_at() > now) && !point.to_post.is_empty();
+            waits || point.lanes.has_ready() && usize::try_from(rate).is_ok_and(|rate| point.begun >= rate)
+        };
+        if let Some(rate) = point.settings.max_messages_per_second.filter(|rate| is_paced(*rate)) {
+            return Some(format!("its pace: max_messages_per_second = {rate}"));
+        }
+        if !point.unlisted.is_empty() {
+            let types =
+                point.unlisted.keys().take(5).map(|name| if name.is_empty() { "no type" } else { name });
+            let types: Vec<&str> = types.collect();
+            return Some(format!(
+                "rows of types that bodrelay_document does not list wait: {}",
+                types.join(", ")
+            ));
+        }
+        let lanes = self
+            .scopes
+            .troubles()
+            .filter(|(scope, _)| matches!(scope, Scope::Lane(of, _) if *of == point.number));
+        let lanes: Vec<_> = lanes.collect();
+        if let Some((_, trouble)) = lanes.iter().min_by_key(|(scope, trouble)| (trouble.since, *scope)) {
+            return Some(format!("{} documents wait for their next try: {}", lanes.len(), trouble.text));
+        }
+        if let Some(noun) = point.orders_wanted.keys().next() {
+            return Some(format!("another order_by of {noun} waits (finding ORDER_BY_WAITS)"));
+        }
+        point.waits_for_headers.then(|| "rows wait for their headers".to_owned())
     }
 }
 
