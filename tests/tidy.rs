@@ -486,6 +486,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("DOCUMENT_ID_PATH_EMPTY", "remarks.rs each_remark_about_a_document_is_a_row_and_over_in_time"),
     ("DOCUMENT_NEARLY_TOO_LARGE", "remarks.rs documents_that_are_odd_are_told"),
     ("DOCUMENT_NOT_STORED", "receiver/load.rs one_bad_among_fifty"),
+    ("DOCUMENT_REFUSED_ALONE", "poison.rs the_finding_names_what_is_refused_alone"),
     ("DOCUMENT_WITHOUT_POINT", "operator.rs refused_connection_points_say_why"),
     ("ENVELOPE_INCOMPLETE", "remarks.rs each_remark_about_a_document_is_a_row_and_over_in_time"),
     ("FIRST_ROWS_OLD", "remarks.rs rows_that_nobody_meant_are_told"),

@@ -33,16 +33,53 @@ struct Lane {
     busy: bool,
     /// Not before this time (ms since 1970).
     not_before: Option<i64>,
+    /// How often ION refused it so far.
+    refusals: u32,
 }
 
-type ReadyKey = (Reverse<u8>, i64, LaneKey);
+/// Priority, `C_ID` of the head, lane: best first.
+pub type ReadyKey = (Reverse<u8>, i64, LaneKey);
+
+/// Lanes of one document type that could give a message now.
+#[derive(Debug, Default)]
+struct Ready {
+    /// Never refused.
+    fresh: BTreeSet<ReadyKey>,
+    refused: BTreeSet<ReadyKey>,
+    /// The refused ones, least refused first.
+    by_refusals: BTreeSet<(u32, ReadyKey)>,
+}
+
+impl Ready {
+    fn insert(&mut self, refusals: u32, key: ReadyKey) {
+        if refusals == 0 {
+            self.fresh.insert(key);
+        } else {
+            self.refused.insert(key);
+            self.by_refusals.insert((refusals, key));
+        }
+    }
+
+    fn remove(&mut self, refusals: u32, key: &ReadyKey) {
+        if refusals == 0 {
+            self.fresh.remove(key);
+        } else {
+            self.refused.remove(key);
+            self.by_refusals.remove(&(refusals, *key));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.refused.is_empty()
+    }
+}
 
 /// All lanes with work in memory.
 #[derive(Debug, Default)]
 pub struct Lanes {
     lanes: HashMap<LaneKey, Lane>,
-    /// Heads of lanes that are neither busy nor waiting, by document type, best first.
-    ready: BTreeMap<TypeNumber, BTreeSet<ReadyKey>>,
+    /// Heads of lanes that are neither busy nor waiting, by document type.
+    ready: BTreeMap<TypeNumber, Ready>,
     /// Lanes that wait for a time.
     timed: BTreeSet<(i64, LaneKey)>,
 }
@@ -98,13 +135,6 @@ impl Lanes {
         self.lanes.contains_key(&lane)
     }
 
-    /// Some message of the type is in memory. Looks at all of them: only for a type that is in trouble.
-    pub fn has_type(&self, document_type: TypeNumber) -> bool {
-        self.lanes
-            .values()
-            .any(|lane| lane.waiting.values().any(|waiting| waiting.document_type == document_type))
-    }
-
     /// Hands out the head of a lane: until `give_back` the lane gives nothing else. `None`: nothing to give now.
     pub fn take(&mut self, lane: LaneKey) -> Option<Waiting> {
         self.change(lane, |lane| {
@@ -125,6 +155,18 @@ impl Lanes {
     /// The lane gives nothing before `time` (ms since 1970); `None`: at once.
     pub fn wait_until(&mut self, lane: LaneKey, time: Option<i64>) {
         self.change(lane, |lane| lane.not_before = time);
+    }
+
+    /// How often ION refused the lane so far; 0: it is as any other.
+    pub fn refused(&mut self, lane: LaneKey, refusals: u32) {
+        if refusals > 0 || self.lanes.contains_key(&lane) {
+            self.change(lane, |lane| lane.refusals = refusals);
+        }
+    }
+
+    /// ION refused the lane, and has not accepted anything of it since.
+    pub fn is_refused(&self, lane: LaneKey) -> bool {
+        self.lanes.get(&lane).is_some_and(|lane| lane.refusals > 0)
     }
 
     /// Wakes the lanes whose time has come.
@@ -149,16 +191,26 @@ impl Lanes {
         self.timed.first().map(|(time, _)| *time)
     }
 
-    /// Document types that have a lane ready, each with its best lane first.
-    pub fn ready_types(&self) -> impl Iterator<Item = (TypeNumber, Reverse<u8>, i64)> {
-        self.ready.iter().filter_map(|(number, ready)| {
-            ready.first().map(|(priority, entry_id, _)| (*number, *priority, *entry_id))
-        })
+    /// Document types that have a lane ready.
+    pub fn ready_types(&self) -> impl Iterator<Item = TypeNumber> {
+        self.ready.keys().copied()
     }
 
-    /// Ready lanes of a type, best first.
-    pub fn ready_lanes(&self, document_type: TypeNumber) -> impl Iterator<Item = LaneKey> {
-        self.ready.get(&document_type).into_iter().flatten().map(|(_, _, lane)| *lane)
+    /// The best ready lane of a type.
+    pub fn best(&self, document_type: TypeNumber) -> Option<ReadyKey> {
+        let ready = self.ready.get(&document_type)?;
+        ready.fresh.first().into_iter().chain(ready.refused.first()).min().copied()
+    }
+
+    /// The ready lane of a type that ION refused least, the best of those; and how often it did.
+    pub fn least_refused(&self, document_type: TypeNumber) -> Option<(u32, ReadyKey)> {
+        let ready = self.ready.get(&document_type)?;
+        ready.fresh.first().map(|key| (0, *key)).or_else(|| ready.by_refusals.first().copied())
+    }
+
+    /// A lane of the type is ready that ION never refused.
+    pub fn has_fresh(&self, document_type: TypeNumber) -> bool {
+        self.ready.get(&document_type).is_some_and(|ready| !ready.fresh.is_empty())
     }
 
     /// The head of a lane, busy or not.
@@ -194,17 +246,17 @@ impl Lanes {
         let (ready_before, timed_before) = (ready_key(key, lane), lane.not_before);
         let result = work(lane);
         let (ready_after, timed_after) = (ready_key(key, lane), lane.not_before);
-        let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none();
+        let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none() && lane.refusals == 0;
         if ready_before != ready_after {
-            if let Some((number, ready)) = ready_before {
-                let set = self.ready.entry(number).or_default();
-                set.remove(&ready);
-                if set.is_empty() {
+            if let Some((number, refusals, key)) = ready_before {
+                let ready = self.ready.entry(number).or_default();
+                ready.remove(refusals, &key);
+                if ready.is_empty() {
                     self.ready.remove(&number);
                 }
             }
-            if let Some((number, ready)) = ready_after {
-                self.ready.entry(number).or_default().insert(ready);
+            if let Some((number, refusals, key)) = ready_after {
+                self.ready.entry(number).or_default().insert(refusals, key);
             }
         }
         if timed_before != timed_after {
@@ -222,12 +274,12 @@ impl Lanes {
     }
 }
 
-fn ready_key(key: LaneKey, lane: &Lane) -> Option<(TypeNumber, ReadyKey)> {
+fn ready_key(key: LaneKey, lane: &Lane) -> Option<(TypeNumber, u32, ReadyKey)> {
     if lane.busy || lane.not_before.is_some() {
         return None;
     }
     let (_, head) = lane.waiting.first_key_value()?;
-    Some((head.document_type, (Reverse(head.priority), head.entry_id, key)))
+    Some((head.document_type, lane.refusals, (Reverse(head.priority), head.entry_id, key)))
 }
 
 #[cfg(test)]
@@ -241,7 +293,7 @@ mod tests {
     }
 
     fn best(lanes: &Lanes) -> Option<LaneKey> {
-        lanes.ready_lanes(0).next()
+        lanes.best(0).map(|(_, _, lane)| lane)
     }
 
     #[test]
@@ -282,6 +334,27 @@ mod tests {
         lanes.wake(100);
         assert_eq!(best(&lanes), Some(LaneKey(1)));
         assert_eq!(lanes.next_wake(), None);
+    }
+
+    #[test]
+    fn the_least_refused_lane_is_found_and_priority_still_chooses_otherwise() {
+        let mut lanes = Lanes::default();
+        for lane in 1..=3 {
+            lanes.insert(LaneKey(lane), waiting(lane, 4));
+        }
+        lanes.refused(LaneKey(1), 2);
+        lanes.refused(LaneKey(2), 1);
+        let least = |lanes: &Lanes| lanes.least_refused(0).map(|(refusals, (_, _, lane))| (refusals, lane.0));
+        assert_eq!((best(&lanes), least(&lanes)), (Some(LaneKey(1)), Some((0, 3))));
+        assert!(lanes.has_fresh(0) && lanes.is_refused(LaneKey(2)));
+        lanes.take(LaneKey(3));
+        assert_eq!((least(&lanes), lanes.has_fresh(0)), (Some((1, 2)), false));
+        // What ION refused is remembered while its messages are elsewhere.
+        lanes.remove(LaneKey(2), 2);
+        lanes.insert(LaneKey(2), waiting(2, 4));
+        assert_eq!(least(&lanes), Some((1, 2)));
+        lanes.refused(LaneKey(2), 0);
+        assert_eq!(least(&lanes), Some((0, 2)));
     }
 
     #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod outside;
 pub mod pace;
 pub mod plan;
+pub mod probe;
 pub mod routing;
 pub mod schedule;
 pub mod sweep;

@@ -43,20 +43,66 @@ pub struct Meaning {
     /// Who waits, for the classes retry and suspend.
     pub scope: ScopeKind,
     pub in_doubt: bool,
+    /// The document itself may be why: after enough refusals while others pass it fails for this document only.
+    pub of_document: bool,
+}
+
+/// A redirect, a login that is missing, a method, a pace: whatever the document, it is never why.
+fn is_about_the_way(status: u16) -> bool {
+    matches!(status, 300..=308 | 401 | 405 | 407 | 429)
+}
+
+impl ScopeKind {
+    /// Where it shows whether others pass: a time-out concerns the lane, and that it is alone shows at the endpoint.
+    pub fn is_compared_at(self) -> Self {
+        match self {
+            Self::Lane => Self::Endpoint,
+            Self::Endpoint | Self::ConnectionPoint | Self::DocumentType => self,
+        }
+    }
+
+    /// The next wider scope, where two of this kind make it wait.
+    pub fn wider(self) -> Option<Self> {
+        match self {
+            Self::Endpoint => None,
+            Self::ConnectionPoint | Self::Lane => Some(Self::Endpoint),
+            Self::DocumentType => Some(Self::ConnectionPoint),
+        }
+    }
+
+    /// The kinds that can be told apart, as the journal keeps them: wide is low.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Endpoint => 1,
+            Self::ConnectionPoint => 2,
+            Self::DocumentType => 3,
+            Self::Lane => 4,
+        }
+    }
+
+    /// Reads what `number` wrote; 0 is none.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Endpoint, Self::ConnectionPoint, Self::DocumentType, Self::Lane]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
 }
 
 impl Answer {
     /// The table of design.md §5. `rule` is the class that `bodrelay_status_rule` gives a status; statuses without a
     /// rule are rejected at once, as ION does (spec/ionapi.md §5).
     pub fn meaning(&self, rule: impl Fn(u16) -> Option<AnswerClass>) -> Meaning {
-        let retry = |scope, in_doubt| Meaning { class: AnswerClass::Retry, scope, in_doubt };
+        let meaning = |class, scope| Meaning { class, scope, in_doubt: false, of_document: true };
+        let retry = |scope| meaning(AnswerClass::Retry, scope);
         match self {
-            Self::NotConnected { .. } | Self::NoToken { .. } => retry(ScopeKind::Endpoint, false),
-            Self::Unanswered { .. } => retry(ScopeKind::Lane, true),
-            Self::Http { status: 200..=299, is_html: true, .. } => retry(ScopeKind::Endpoint, false),
-            Self::Http { status: 200..=299, .. } => {
-                Meaning { class: AnswerClass::Accepted, scope: ScopeKind::Lane, in_doubt: false }
+            // Nothing of the document was seen by anybody.
+            Self::NotConnected { .. } | Self::NoToken { .. } => {
+                Meaning { of_document: false, ..retry(ScopeKind::Endpoint) }
             }
+            Self::Unanswered { .. } => Meaning { in_doubt: true, ..retry(ScopeKind::Lane) },
+            // The page with which a firewall refuses what it found in a document looks so, too.
+            Self::Http { status: 200..=299, is_html: true, .. } => retry(ScopeKind::Endpoint),
+            Self::Http { status: 200..=299, .. } => meaning(AnswerClass::Accepted, ScopeKind::Lane),
             Self::Http { status, .. } => {
                 let class = rule(*status).unwrap_or(AnswerClass::Reject);
                 let scope = match (class, status) {
@@ -65,11 +111,11 @@ impl Answer {
                     (_, 401 | 429 | 502 | 504) => ScopeKind::Endpoint,
                     _ => ScopeKind::ConnectionPoint,
                 };
-                // 408, 502 and 504 come after the body was read by somebody, who may have passed it on.
                 Meaning {
-                    class,
-                    scope,
+                    // 408, 502 and 504 come after the body was read by somebody, who may have passed it on.
                     in_doubt: matches!(status, 408 | 502 | 504) && class == AnswerClass::Retry,
+                    of_document: !is_about_the_way(*status),
+                    ..meaning(class, scope)
                 }
             }
         }

@@ -1,11 +1,14 @@
 //! The one mechanism of everything that waits: scopes that back off, probes, and verdicts on single documents.
 //!
 //! A scope (endpoint ⊃ connection point ⊃ document type ⊃ lane) waits step by step. When a wait is over one probe
-//! goes out; a 2xx makes the scope well. A message that was refused while others pass is judged alone: only its lane
-//! waits, and after so many further refusals it fails "for this document only" (design.md §5). Times are ms since
-//! 1970; the caller gives `now` and the jitter, so that every decision can be repeated.
+//! goes out, the document that was refused least; a 2xx makes the scope well. A document that was refused and beside which
+//! others pass is judged alone: from then on only its lane waits, and after so many refusals while others pass it fails
+//! "for this document only" (design.md §5). What is alone is told by the narrowest scope in which others passed: beside
+//! a document whose whole type is refused, other types may pass. Times are ms since 1970; the caller gives `now` and the
+//! jitter, so that every decision can be repeated.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foldhash::HashMap;
@@ -103,10 +106,12 @@ pub struct Trouble {
     pub lone: u32,
     /// Of a lane: tries in doubt while others passed, or with no other to compare with.
     pub in_doubt_tries: u32,
-    /// Of a lane: the scope whose passing tells whether the refusals concern this lane alone.
-    pub natural: Option<Scope>,
-    /// Of a lane: others passed `natural` since its head was last refused.
-    pub passed: bool,
+    /// Of a lane: the document type of its head.
+    pub document_type: Option<TypeNumber>,
+    /// Of a lane: the narrowest scope of its path in which others passed since its head was last refused.
+    pub passed: Option<ScopeKind>,
+    /// The same since its head was first refused.
+    pub alone: Option<ScopeKind>,
     /// What the last answer was, for the operator.
     pub text: String,
     memory: Memory,
@@ -117,10 +122,12 @@ pub struct Trouble {
 struct Memory {
     /// The lane whose head is out as the probe.
     probing: Option<(PointNumber, LaneKey)>,
-    /// The lane of the last probe: the next one is another, where there is another.
-    last_probe: Option<(PointNumber, LaneKey)>,
     /// The ping and the list were asked before this probe (suspend class), and both were good.
     inquiry: Inquiry,
+    /// Of a lane: where its head goes through, and when it was last refused.
+    refused: Option<(Path, i64)>,
+    /// Of a wider scope: the lane that was refused last.
+    by: Option<(PointNumber, LaneKey)>,
 }
 
 /// What ping and list said before a probe.
@@ -142,8 +149,9 @@ impl Trouble {
             since,
             lone: 0,
             in_doubt_tries: 0,
-            natural: None,
-            passed: false,
+            document_type: None,
+            passed: None,
+            alone: None,
             text,
             memory: Memory::default(),
         }
@@ -152,6 +160,16 @@ impl Trouble {
     /// The head of some lane is out as the probe.
     pub fn is_probing(&self) -> bool {
         self.memory.probing.is_some()
+    }
+
+    /// Of a scope wider than a lane: the lane that was refused last in this life.
+    pub fn refused_by(&self) -> Option<(PointNumber, LaneKey)> {
+        self.memory.by
+    }
+
+    /// Of a lane: how often it was refused, once that happened again while others passed; until then 0.
+    fn told_alone(&self) -> u32 {
+        if self.alone.is_some() && self.refusals > 1 { self.refusals } else { 0 }
     }
 }
 
@@ -195,14 +213,17 @@ pub enum Verdict {
     InDoubt,
 }
 
+/// What was refused within a scope since something passed it. Every part is bounded by what waits, or by a number.
 #[derive(Debug, Default)]
 struct Health {
-    /// Lanes that were refused and wait to hear whether others pass.
-    refused: Vec<Scope>,
+    /// Lanes that wait to hear whether others pass.
+    refused: BTreeSet<Scope>,
     /// Rejects in a row: status, how many, lane of the last one.
     rejects: Option<(u16, u32, LaneKey)>,
-    /// Lanes in doubt since the last 2xx (endpoint only; two are enough).
-    in_doubt: BTreeSet<(PointNumber, LaneKey)>,
+    /// Narrower scopes: one of each kind, as a second one makes this one wait.
+    narrower: BTreeSet<Scope>,
+    /// Lanes that are judged alone: up to as many as make this one wait all the same.
+    alone: BTreeSet<Scope>,
 }
 
 /// All scopes.
@@ -210,16 +231,18 @@ struct Health {
 pub struct Scopes {
     troubles: HashMap<Scope, Trouble>,
     health: HashMap<Scope, Health>,
-    /// How many of `troubles` are wider than a lane.
-    wide: usize,
+    /// Those of `troubles` that are wider than a lane.
+    wide: BTreeSet<Scope>,
     /// Scopes that changed since `take_changed`.
     changed: BTreeSet<Scope>,
+    /// Lanes that were refused again while others passed, by connection point, the most refused first.
+    lone: BTreeMap<PointNumber, BTreeSet<(Reverse<u32>, LaneKey)>>,
 }
 
 /// Rejects in a row with one status, from different documents, that suspend their type.
 const REJECTS_IN_A_ROW: u32 = 5;
-/// Refusals of the only document of a suspended type before it fails, where ping and list are good.
-const ONLY_DOCUMENT_REFUSALS: u32 = 3;
+/// Documents that are judged alone, refused one after the other with no success between: then it is not them.
+const ALONE_IN_A_ROW: usize = 5;
 
 impl Scopes {
     /// The trouble of a scope, if it has one.
@@ -232,13 +255,56 @@ impl Scopes {
         self.troubles.iter().map(|(scope, trouble)| (*scope, trouble))
     }
 
+    /// The troubles that are wider than a lane: few, however many lanes wait.
+    pub fn wide_troubles(&self) -> impl Iterator<Item = (Scope, &Trouble)> {
+        self.wide.iter().filter_map(|scope| self.troubles.get(scope).map(|trouble| (*scope, trouble)))
+    }
+
+    /// Lanes of a connection point that were refused and not accepted since.
+    pub fn refused_lanes(&self, point: PointNumber) -> Vec<LaneKey> {
+        let lane_of = |scope: &Scope| match scope {
+            Scope::Lane(of, lane) if *of == point => Some(*lane),
+            Scope::Lane(..) | Scope::Endpoint(_) | Scope::ConnectionPoint(_) | Scope::DocumentType(..) => {
+                None
+            }
+        };
+        self.troubles.keys().filter_map(lane_of).collect()
+    }
+
     /// Puts back what the journal kept.
-    pub fn restore(&mut self, scope: Scope, trouble: Trouble) {
-        if let Some(natural) = trouble.natural.filter(|_| !trouble.passed) {
-            self.health.entry(natural).or_default().refused.push(scope);
+    pub fn restore(&mut self, scope: Scope, mut trouble: Trouble, endpoint: EndpointNumber) {
+        if let (Scope::Lane(point, lane), Some(document_type)) = (scope, trouble.document_type) {
+            // Whether it says anything new of a scope that waits is not known: it does.
+            trouble.memory.refused = Some((Path { endpoint, point, document_type, lane }, i64::MIN));
+        }
+        let waits_for = match scope {
+            Scope::Endpoint(_) => Vec::new(),
+            Scope::ConnectionPoint(_) => vec![Scope::Endpoint(endpoint)],
+            Scope::DocumentType(point, _) => vec![Scope::ConnectionPoint(point)],
+            Scope::Lane(point, _) => {
+                let of_type = trouble.document_type.map(|number| Scope::DocumentType(point, number));
+                [Scope::Endpoint(endpoint), Scope::ConnectionPoint(point)]
+                    .into_iter()
+                    .chain(of_type)
+                    .collect()
+            }
+        };
+        for wider in waits_for {
+            let health = self.health.entry(wider).or_default();
+            match scope {
+                Scope::Lane(..) => health.refused.insert(scope),
+                _ => health.narrower.is_empty() && is_refused(&trouble) && health.narrower.insert(scope),
+            };
         }
         self.put(scope, trouble);
         self.changed.remove(&scope);
+    }
+
+    /// Documents of a connection point that are refused again and again while others pass: how many, and the lanes of
+    /// those that were refused most.
+    pub fn alone(&self, point: PointNumber) -> (usize, impl Iterator<Item = LaneKey>) {
+        let lanes = self.lone.get(&point);
+        (lanes.map_or(0, BTreeSet::len), lanes.into_iter().flatten().map(|(_, lane)| *lane))
     }
 
     /// The scopes that changed since the last call: to be stored, or forgotten where they are well.
@@ -249,7 +315,7 @@ impl Scopes {
     /// Whether a scope lets anything out now: it is well, or its wait is over and no probe is out (and, where ping
     /// and list must be asked first, they were).
     pub fn lets_through(&self, scope: Scope, now: i64) -> bool {
-        if self.wide == 0 {
+        if self.wide.is_empty() {
             return true;
         }
         self.troubles.get(&scope).is_none_or(|trouble| {
@@ -264,28 +330,16 @@ impl Scopes {
         self.troubles.get(&scope).is_some_and(|trouble| trouble.not_before <= now)
     }
 
-    /// The scope waits for a probe, and this lane was its last one: another is to be preferred.
-    pub fn was_last_probe(&self, path: &Path) -> bool {
-        self.wide > 0
-            && path.wide().iter().any(|scope| {
-                self.troubles
-                    .get(scope)
-                    .is_some_and(|trouble| trouble.memory.last_probe == Some((path.point, path.lane)))
-            })
-    }
-
     /// Scopes whose wait is over and for which ping and list must be asked before the probe.
     pub fn to_inquire(&self, now: i64) -> Vec<Scope> {
-        self.troubles
-            .iter()
-            .filter(|(scope, trouble)| {
-                !matches!(scope, Scope::Lane(..))
-                    && trouble.not_before <= now
+        self.wide_troubles()
+            .filter(|(_, trouble)| {
+                trouble.not_before <= now
                     && needs_inquiry(trouble)
                     && trouble.memory.inquiry == Inquiry::NotAsked
                     && trouble.memory.probing.is_none()
             })
-            .map(|(scope, _)| *scope)
+            .map(|(scope, _)| scope)
             .collect()
     }
 
@@ -295,31 +349,27 @@ impl Scopes {
             for time in [&mut trouble.not_before, &mut trouble.since] {
                 *time = time.saturating_add(jump);
             }
+            if let Some((_, refused_at)) = &mut trouble.memory.refused {
+                *refused_at = refused_at.saturating_add(jump);
+            }
         }
         self.changed.extend(self.troubles.keys());
     }
 
-    /// When the next wide scope's wait is over.
-    pub fn next_due(&self) -> Option<i64> {
-        if self.wide == 0 {
-            return None;
-        }
-        self.troubles
-            .iter()
-            .filter(|(scope, _)| !matches!(scope, Scope::Lane(..)))
-            .map(|(_, trouble)| trouble.not_before)
-            .min()
+    /// When the next wait of a wide scope will be over. One that is over and goes on (for a probe, for a document) reports by
+    /// an event, and must not hide the others.
+    pub fn next_due(&self, now: i64) -> Option<i64> {
+        self.wide_troubles().map(|(_, trouble)| trouble.not_before).filter(|due| *due > now).min()
     }
 
     /// A message of this path goes out: it is the probe of every waiting scope on its path.
     pub fn begun(&mut self, path: &Path) {
-        if self.wide == 0 {
+        if self.wide.is_empty() {
             return;
         }
         for scope in path.wide() {
             if let Some(trouble) = self.troubles.get_mut(&scope) {
                 trouble.memory.probing = Some((path.point, path.lane));
-                trouble.memory.last_probe = trouble.memory.probing;
             }
         }
     }
@@ -374,11 +424,35 @@ impl Scopes {
 
     /// A scope waits no longer.
     pub fn well(&mut self, scope: Scope) {
-        if self.troubles.remove(&scope).is_some() {
-            if !matches!(scope, Scope::Lane(..)) {
-                self.wide -= 1;
+        let Some(trouble) = self.troubles.remove(&scope) else { return };
+        self.changed.insert(scope);
+        let Scope::Lane(point, lane) = scope else {
+            self.wide.remove(&scope);
+            if let Scope::DocumentType(point, _) = scope
+                && let Some(health) = self.health.get_mut(&Scope::ConnectionPoint(point))
+            {
+                health.narrower.remove(&scope);
             }
-            self.changed.insert(scope);
+            return;
+        };
+        self.count_lone(point, lane, trouble.told_alone(), 0);
+        for wider in trouble.memory.refused.into_iter().flat_map(|(path, _)| path.wide()) {
+            if let Some(health) = self.health.get_mut(&wider) {
+                health.refused.remove(&scope);
+                health.alone.remove(&scope);
+                health.narrower.remove(&scope);
+            }
+        }
+    }
+
+    fn count_lone(&mut self, point: PointNumber, lane: LaneKey, before: u32, after: u32) {
+        if before == after {
+            return;
+        }
+        let lanes = self.lone.entry(point).or_default();
+        lanes.remove(&(Reverse(before), lane));
+        if after > 0 {
+            lanes.insert((Reverse(after), lane));
         }
     }
 
@@ -398,22 +472,26 @@ impl Scopes {
     }
 
     fn passed(&mut self, path: &Path) {
-        for scope in path.wide() {
-            let health = self.health.entry(scope).or_default();
-            health.rejects = None;
-            health.in_doubt.clear();
-            for lane in std::mem::take(&mut health.refused) {
-                if let Some(trouble) = self.troubles.get_mut(&lane) {
-                    trouble.passed = true;
-                    self.changed.insert(lane);
-                }
-            }
-            if self.wide > 0 {
-                self.well(scope);
-            }
-        }
         if !self.troubles.is_empty() {
             self.well(path.scope(ScopeKind::Lane));
+        }
+        for kind in [ScopeKind::Endpoint, ScopeKind::ConnectionPoint, ScopeKind::DocumentType] {
+            let scope = path.scope(kind);
+            if let Some(health) = self.health.get_mut(&scope) {
+                let Health { refused, .. } = std::mem::take(health);
+                for lane in refused {
+                    if let Some(trouble) = self.troubles.get_mut(&lane)
+                        && trouble.passed < Some(kind)
+                    {
+                        trouble.passed = Some(kind);
+                        trouble.alone = trouble.alone.max(Some(kind));
+                        self.changed.insert(lane);
+                    }
+                }
+            }
+            if !self.wide.is_empty() {
+                self.well(scope);
+            }
         }
     }
 
@@ -421,8 +499,13 @@ impl Scopes {
         let path = &answered.path;
         self.well(path.scope(ScopeKind::Lane));
         // A rejection is a judgement of the document: endpoint and connection point answered and are well.
-        self.well(path.scope(ScopeKind::Endpoint));
-        self.well(path.scope(ScopeKind::ConnectionPoint));
+        for scope in [path.scope(ScopeKind::Endpoint), path.scope(ScopeKind::ConnectionPoint)] {
+            self.well(scope);
+            if let Some(health) = self.health.get_mut(&scope) {
+                health.narrower.clear();
+                health.alone.clear();
+            }
+        }
         let scope = path.scope(ScopeKind::DocumentType);
         let status = answered.status.unwrap_or_default();
         let health = self.health.entry(scope).or_default();
@@ -433,7 +516,7 @@ impl Scopes {
         };
         health.rejects = Some((status, in_a_row, path.lane));
         if in_a_row >= REJECTS_IN_A_ROW {
-            self.wait(scope, Cause::Rejects, answered);
+            self.wait(scope, Cause::Rejects, None, answered);
         } else {
             self.well(scope);
         }
@@ -442,54 +525,58 @@ impl Scopes {
     fn refused(&mut self, answered: &Answered<'_>) -> Verdict {
         let path = &answered.path;
         let meaning = answered.meaning;
-        let suspended = meaning.class == AnswerClass::Suspend;
-        let cause = if suspended { Cause::Suspend } else { Cause::Retry };
+        let cause = if meaning.class == AnswerClass::Suspend { Cause::Suspend } else { Cause::Retry };
         let lane = path.scope(ScopeKind::Lane);
-        // A time-out concerns the lane, but whether others pass shows at the endpoint.
-        let natural = match meaning.scope {
-            ScopeKind::Lane => path.scope(ScopeKind::Endpoint),
-            kind => path.scope(kind),
-        };
-        let others_passed = self
-            .troubles
-            .get(&lane)
-            .is_some_and(|trouble| trouble.passed && trouble.natural == Some(natural));
-        self.wait(lane, cause, answered);
-        let refused = &mut self.health.entry(natural).or_default().refused;
-        if !refused.contains(&lane) {
-            refused.push(lane);
+        let concerned = meaning.scope.is_compared_at();
+        let before = self.troubles.get(&lane);
+        let others_passed = before.is_some_and(|trouble| trouble.passed >= Some(concerned));
+        let alone = before.and_then(|trouble| trouble.alone);
+        let refused_at = before.and_then(|trouble| trouble.memory.refused).map(|(_, at)| at);
+        self.wait(lane, cause, refused_at, answered);
+        for scope in path.wide() {
+            self.health.entry(scope).or_default().refused.insert(lane);
         }
         let Some(trouble) = self.troubles.get_mut(&lane) else { return Verdict::Again };
-        trouble.natural = Some(natural);
-        trouble.passed = false;
+        trouble.document_type = Some(path.document_type);
+        trouble.memory.refused = Some((*path, answered.now));
+        trouble.passed = None;
         if meaning.in_doubt && (others_passed || !answered.others) {
             trouble.in_doubt_tries += 1;
         }
-        if others_passed {
+        if meaning.of_document && others_passed {
             trouble.lone += 1;
         }
-        let lone_limit = if suspended { 1 } else { answered.limits.lone_rounds };
-        let verdict = if trouble.in_doubt_tries >= answered.limits.lone_in_doubt_tries {
+        let verdict = if meaning.in_doubt && trouble.in_doubt_tries >= answered.limits.lone_in_doubt_tries {
             Verdict::InDoubt
-        } else if trouble.lone >= lone_limit {
+        } else if meaning.of_document && others_passed && trouble.lone >= answered.limits.lone_rounds {
             Verdict::ForThisDocumentOnly
         } else {
             Verdict::Again
         };
-        if verdict != Verdict::Again || others_passed {
+        if verdict != Verdict::Again {
+            self.probed(path, concerned);
+            self.well(lane);
+        } else if others_passed || alone >= Some(concerned) && self.is_one_of_few(path.scope(concerned), lane)
+        {
             // Others pass: whatever waits is only this lane.
-            self.answered_by(path, meaning.scope);
-            if verdict != Verdict::Again {
-                self.well(lane);
-            }
-            return verdict;
+            self.probed(path, concerned);
+        } else {
+            self.wait_wide(answered, cause, alone, refused_at);
         }
-        self.wait_wide(answered, cause);
-        self.only_document(answered)
+        verdict
     }
 
-    /// Scopes wider than the one that an answer concerns have answered: they are well where this was their probe.
-    fn answered_by(&mut self, path: &Path, concerned: ScopeKind) {
+    /// Few enough documents that are judged alone were refused since something passed: each of them is why, not the scope.
+    fn is_one_of_few(&mut self, scope: Scope, lane: Scope) -> bool {
+        let alone = &mut self.health.entry(scope).or_default().alone;
+        if alone.len() < ALONE_IN_A_ROW {
+            alone.insert(lane);
+        }
+        alone.len() < ALONE_IN_A_ROW
+    }
+
+    /// A probe was answered: scopes wider than the one that the answer concerns are well, the others wait for another one.
+    fn probed(&mut self, path: &Path, concerned: ScopeKind) {
         for kind in [ScopeKind::Endpoint, ScopeKind::ConnectionPoint, ScopeKind::DocumentType] {
             let scope = path.scope(kind);
             let is_probe = self
@@ -504,72 +591,48 @@ impl Scopes {
         }
     }
 
-    /// Makes the scope of an answer wait, and the next wider one where this is the second of its kind.
-    fn wait_wide(&mut self, answered: &Answered<'_>, cause: Cause) {
+    /// Makes the scope of an answer wait, and the next wider one where this is the second of its kind since something
+    /// passed there. A document beside which others pass says nothing of what they pass.
+    fn wait_wide(
+        &mut self,
+        answered: &Answered<'_>,
+        cause: Cause,
+        alone: Option<ScopeKind>,
+        refused_at: Option<i64>,
+    ) {
         let path = &answered.path;
         let kind = answered.meaning.scope;
-        if kind == ScopeKind::Lane {
-            let endpoint = path.scope(ScopeKind::Endpoint);
-            let health = self.health.entry(endpoint).or_default();
-            if health.in_doubt.len() < 2 {
-                health.in_doubt.insert((path.point, path.lane));
-            }
-            // A lane alone does not make the endpoint wait; as its probe it shows that it is not well yet.
-            if health.in_doubt.len() > 1 || self.troubles.contains_key(&endpoint) {
-                self.wait(endpoint, cause, answered);
-            }
-            self.answered_by(path, ScopeKind::Endpoint);
-            return;
+        let mut concerned = kind.is_compared_at();
+        let many_alone = alone >= Some(concerned);
+        if kind != ScopeKind::Lane || many_alone {
+            self.wait(path.scope(concerned), cause, refused_at, answered);
         }
-        self.wait(path.scope(kind), cause, answered);
-        let second = match kind {
-            ScopeKind::ConnectionPoint => self.another_waits(
-                |scope| matches!(scope, Scope::ConnectionPoint(point) if point != path.point),
-                cause,
-            ),
-            ScopeKind::DocumentType => self.another_waits(
-                |scope| matches!(scope, Scope::DocumentType(point, number) if point == path.point && number != path.document_type),
-                cause,
-            ),
-            ScopeKind::Endpoint | ScopeKind::Lane => false,
-        };
-        if second {
-            let wider = match kind {
-                ScopeKind::ConnectionPoint => ScopeKind::Endpoint,
-                _ => ScopeKind::ConnectionPoint,
-            };
-            self.wait(path.scope(wider), cause, answered);
-            self.answered_by(path, wider);
-        } else {
-            self.answered_by(path, kind);
+        if let Some(wider) = kind.wider().filter(|wider| alone < Some(*wider)) {
+            let is_second = self.is_second(path.scope(wider), path.scope(kind));
+            // As its probe one more refusal of the same kind shows that it is not well yet.
+            let waits = self.troubles.get(&path.scope(wider)).is_some_and(|trouble| trouble.cause == cause);
+            if is_second || waits {
+                self.wait(path.scope(wider), cause, refused_at, answered);
+                concerned = wider;
+            }
         }
+        self.probed(path, concerned);
     }
 
-    /// The only document of a suspended type: where ping and list are good, the third refusal is the verdict.
-    fn only_document(&mut self, answered: &Answered<'_>) -> Verdict {
-        let scope = answered.path.scope(ScopeKind::DocumentType);
-        let done = answered.meaning.class == AnswerClass::Suspend
-            && !answered.others
-            && self.troubles.get(&scope).is_some_and(|trouble| {
-                trouble.refusals >= ONLY_DOCUMENT_REFUSALS && trouble.memory.inquiry == Inquiry::Good
-            });
-        if !done {
-            if let Some(trouble) = self.troubles.get_mut(&scope) {
-                trouble.memory.inquiry = Inquiry::NotAsked;
-            }
-            return Verdict::Again;
+    /// Another scope of this kind was refused since something passed the wider one.
+    fn is_second(&mut self, wider: Scope, scope: Scope) -> bool {
+        let narrower = &mut self.health.entry(wider).or_default().narrower;
+        let same_kind =
+            narrower.iter().find(|it| std::mem::discriminant(*it) == std::mem::discriminant(&scope)).copied();
+        if same_kind.is_none() {
+            narrower.insert(scope);
         }
-        self.well(scope);
-        self.well(answered.path.scope(ScopeKind::Lane));
-        Verdict::ForThisDocumentOnly
+        same_kind.is_some_and(|other| other != scope)
     }
 
-    fn another_waits(&self, is_other: impl Fn(Scope) -> bool, cause: Cause) -> bool {
-        self.troubles.iter().any(|(scope, trouble)| is_other(*scope) && trouble.cause == cause)
-    }
-
-    /// One more refusal of a scope. Answers to posts that were out before the wait began do not prolong it.
-    fn wait(&mut self, scope: Scope, cause: Cause, answered: &Answered<'_>) {
+    /// One more refusal of a scope. Answers to posts that were out before the wait began do not prolong it, and a document
+    /// that was refused since it began says nothing new: its lane waits longer each time, the scope does not.
+    fn wait(&mut self, scope: Scope, cause: Cause, refused_at: Option<i64>, answered: &Answered<'_>) {
         let prober = Some((answered.path.point, answered.path.lane));
         let asked = answered.retry_after.map_or(0, |wait| millis(wait.min(MAX_RETRY_AFTER)));
         let mut trouble = match self.troubles.get(&scope) {
@@ -578,7 +641,10 @@ impl Scopes {
         };
         let is_lane = matches!(scope, Scope::Lane(..));
         if trouble.refusals == 0 || is_lane || trouble.memory.probing == prober {
-            trouble.refusals = trouble.refusals.saturating_add(1);
+            let says_more = is_lane || refused_at.is_none_or(|at| at < trouble.since);
+            if says_more || trouble.refusals == 0 {
+                trouble.refusals = trouble.refusals.saturating_add(1);
+            }
             let backoff = match scope {
                 Scope::Endpoint(_) => answered.endpoint_backoff,
                 Scope::ConnectionPoint(_) | Scope::DocumentType(..) | Scope::Lane(..) => {
@@ -587,16 +653,22 @@ impl Scopes {
             };
             trouble.not_before = answered.now + wait(backoff, trouble.refusals, answered.jitter);
             trouble.memory.probing = None;
+            trouble.memory.inquiry = Inquiry::NotAsked;
         }
         trouble.not_before = trouble.not_before.max(answered.now + asked);
         trouble.cause = cause;
+        trouble.memory.by = prober.filter(|_| !is_lane);
         answered.text.clone_into(&mut trouble.text);
         self.put(scope, trouble);
     }
 
     fn put(&mut self, scope: Scope, trouble: Trouble) {
-        if self.troubles.insert(scope, trouble).is_none() && !matches!(scope, Scope::Lane(..)) {
-            self.wide += 1;
+        let told = trouble.told_alone();
+        let before = self.troubles.insert(scope, trouble);
+        if let Scope::Lane(point, lane) = scope {
+            self.count_lone(point, lane, before.as_ref().map_or(0, Trouble::told_alone), told);
+        } else {
+            self.wide.insert(scope);
         }
         self.changed.insert(scope);
     }
@@ -615,6 +687,11 @@ pub enum Inquired {
 
 /// `Retry-After` is honoured up to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// Something of it was refused, rather than not listed or rejected.
+fn is_refused(trouble: &Trouble) -> bool {
+    matches!(trouble.cause, Cause::Retry | Cause::Suspend)
+}
 
 fn needs_inquiry(trouble: &Trouble) -> bool {
     matches!(trouble.cause, Cause::Suspend | Cause::NotAccepted)
@@ -644,15 +721,14 @@ mod tests {
     }
 
     fn meaning(class: AnswerClass, scope: ScopeKind, in_doubt: bool) -> Meaning {
-        Meaning { class, scope, in_doubt }
+        Meaning { class, scope, in_doubt, of_document: true }
     }
 
-    const OK: Meaning = Meaning { class: AnswerClass::Accepted, scope: ScopeKind::Lane, in_doubt: false };
-    const BUSY: Meaning =
-        Meaning { class: AnswerClass::Retry, scope: ScopeKind::ConnectionPoint, in_doubt: false };
-    const FORBIDDEN: Meaning =
-        Meaning { class: AnswerClass::Suspend, scope: ScopeKind::DocumentType, in_doubt: false };
-    const TIMED_OUT: Meaning = Meaning { class: AnswerClass::Retry, scope: ScopeKind::Lane, in_doubt: true };
+    const OK: Meaning =
+        Meaning { class: AnswerClass::Accepted, scope: ScopeKind::Lane, in_doubt: false, of_document: true };
+    const BUSY: Meaning = Meaning { class: AnswerClass::Retry, scope: ScopeKind::ConnectionPoint, ..OK };
+    const FORBIDDEN: Meaning = Meaning { class: AnswerClass::Suspend, scope: ScopeKind::DocumentType, ..OK };
+    const TIMED_OUT: Meaning = Meaning { class: AnswerClass::Retry, in_doubt: true, ..OK };
 
     fn answer(scopes: &mut Scopes, path: Path, meaning: Meaning, others: bool, now: i64) -> Verdict {
         scopes.begun(&path);
@@ -762,15 +838,99 @@ mod tests {
     }
 
     #[test]
-    fn the_only_document_of_a_type_fails_at_the_third_refusal() {
+    fn the_only_document_of_a_type_stays_suspended_and_is_never_the_verdict() {
         let mut scopes = Scopes::default();
         let scope = Scope::DocumentType(0, 1);
-        assert_eq!(answer(&mut scopes, path(1, 1), FORBIDDEN, false, 0), Verdict::Again);
-        for (now, verdict) in [(100_000, Verdict::Again), (200_000, Verdict::ForThisDocumentOnly)] {
+        for round in 0..50 {
+            let now = round * 1_000_000;
             scopes.inquired(scope, Inquired::Good, BACKOFF, 0.0, now);
-            assert_eq!(answer(&mut scopes, path(1, 1), FORBIDDEN, false, now), verdict);
+            // What passes beside it is of another type: nothing of its own tells why it is refused.
+            assert_eq!(answer(&mut scopes, path(2, 2), OK, false, now), Verdict::Accepted);
+            assert_eq!(answer(&mut scopes, path(1, 1), FORBIDDEN, false, now), Verdict::Again);
+            assert!(scopes.trouble(scope).is_some());
         }
-        assert!(scopes.trouble(scope).is_none());
+    }
+
+    #[test]
+    fn what_is_never_about_a_document_never_fails_one() {
+        let mut scopes = Scopes::default();
+        let redirect = Meaning { of_document: false, ..FORBIDDEN };
+        for round in 0..50 {
+            let now = round * 1_000_000;
+            scopes.inquired(Scope::DocumentType(0, 0), Inquired::Good, BACKOFF, 0.0, now);
+            assert_eq!(answer(&mut scopes, path(0, 1), redirect, true, now), Verdict::Again);
+            assert_eq!(answer(&mut scopes, path(0, 2), OK, true, now), Verdict::Accepted);
+            assert!(open(&scopes, path(0, 3), now));
+        }
+        assert_eq!(scopes.alone(0).0, 1);
+    }
+
+    #[test]
+    fn one_more_answer_of_another_kind_is_no_new_beginning() {
+        let mut scopes = Scopes::default();
+        let gateway = meaning(AnswerClass::Retry, ScopeKind::Endpoint, false);
+        let mut verdicts = Vec::new();
+        for kind in [BUSY, gateway, BUSY, gateway] {
+            verdicts.push(answer(&mut scopes, path(0, 1), kind, true, 0));
+            answer(&mut scopes, path(0, 2), OK, true, 0);
+        }
+        assert_eq!(verdicts[..3], [Verdict::Again; 3]);
+        assert_eq!(verdicts[3], Verdict::ForThisDocumentOnly);
+    }
+
+    #[test]
+    fn a_document_that_is_alone_makes_nothing_wait_many_of_them_do() {
+        let mut scopes = Scopes::default();
+        for lane in 1..=5 {
+            answer(&mut scopes, path(0, lane), BUSY, true, 0);
+        }
+        answer(&mut scopes, path(1, 9), OK, true, 0);
+        for lane in 1..=5 {
+            assert!(open(&scopes, path(0, 8), 1), "{lane}");
+            // Others passed since its last refusal, or only before that.
+            answer(&mut scopes, path(0, lane), BUSY, true, 1);
+        }
+        for lane in 1..=5 {
+            assert!(open(&scopes, path(0, 8), 2), "{lane}");
+            answer(&mut scopes, path(0, lane), BUSY, true, 2);
+        }
+        assert!(!open(&scopes, path(0, 8), 2), "five in a row and nothing that passes");
+        assert_eq!(scopes.trouble(Scope::Lane(0, LaneKey(1))).map(|trouble| trouble.lone), Some(1));
+    }
+
+    #[test]
+    fn a_document_that_was_refused_before_says_nothing_new_of_its_scope() {
+        let mut scopes = Scopes::default();
+        let mut now = 0;
+        for _ in 0..20 {
+            answer(&mut scopes, path(0, 1), BUSY, true, now);
+            let waits =
+                scopes.trouble(Scope::ConnectionPoint(0)).map_or(0, |trouble| trouble.not_before - now);
+            assert_eq!(waits, 10_000);
+            now = scopes.trouble(Scope::Lane(0, LaneKey(1))).map_or(0, |trouble| trouble.not_before);
+        }
+        assert_eq!(scopes.trouble(Scope::Lane(0, LaneKey(1))).map(|trouble| trouble.refusals), Some(20));
+    }
+
+    #[test]
+    fn what_passes_between_two_refusals_counts_where_two_make_more_wait() {
+        let forbidden =
+            |scopes: &mut Scopes, number| answer(scopes, path(number, i64::from(number)), FORBIDDEN, true, 0);
+        for passes in [false, true] {
+            let mut scopes = Scopes::default();
+            forbidden(&mut scopes, 1);
+            if passes {
+                answer(&mut scopes, path(3, 3), OK, true, 0);
+            }
+            forbidden(&mut scopes, 2);
+            assert_eq!(open(&scopes, path(3, 4), 0), passes);
+        }
+        // A connection point of another endpoint says nothing of this one.
+        let mut scopes = Scopes::default();
+        let elsewhere = Path { endpoint: 1, point: 1, ..path(0, 1) };
+        answer(&mut scopes, elsewhere, BUSY, true, 0);
+        answer(&mut scopes, path(0, 1), BUSY, true, 0);
+        assert!(scopes.lets_through(Scope::Endpoint(0), 0));
     }
 
     #[test]
@@ -820,7 +980,7 @@ mod tests {
                 others: true,
                 now: 0,
             });
-            assert_eq!(scopes.next_due(), Some(until));
+            assert_eq!(scopes.next_due(0), Some(until));
         }
     }
 
@@ -863,7 +1023,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(scopes.troubles().count(), 0);
-            prop_assert_eq!(scopes.wide, 0);
+            prop_assert!(scopes.wide.is_empty());
         }
     }
 }

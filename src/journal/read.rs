@@ -88,8 +88,11 @@ pub struct StoredScope {
     pub since: i64,
     pub lone: u32,
     pub in_doubt_tries: u32,
-    pub natural: Option<String>,
-    pub passed: bool,
+    /// Of a lane.
+    pub document_type: Option<String>,
+    /// `ScopeKind::number`; 0: none.
+    pub passed: u8,
+    pub alone: u8,
     pub text: String,
 }
 
@@ -103,8 +106,9 @@ impl StoredScope {
             self.since,
             self.lone,
             self.in_doubt_tries,
-            self.natural,
+            self.document_type,
             self.passed,
+            self.alone,
             self.text,
         ])?;
         Ok(())
@@ -302,6 +306,19 @@ impl Journal {
         .await
     }
 
+    /// Parked rows of a suspended type that may be its probe, lowest first: of none of these lanes.
+    pub async fn parked_probes(
+        &self,
+        point_id: i64,
+        document_type: String,
+        but: Vec<LaneKey>,
+        limit: i64,
+    ) -> Result<Vec<i64>> {
+        let but: Vec<String> = but.iter().map(|lane| lane.0.to_string()).collect();
+        let but = format!("[{}]", but.join(","));
+        self.numbers(sql::PARKED_PROBES, (point_id, document_type, but, limit)).await
+    }
+
     /// Parked rows that are to be judged again, lowest first.
     pub async fn woken(&self, point_id: i64, limit: i64) -> Result<Vec<i64>> {
         self.numbers(sql::PARKED_WOKEN, (point_id, limit)).await
@@ -385,9 +402,10 @@ impl Journal {
                         since: row.get(4)?,
                         lone: row.get(5)?,
                         in_doubt_tries: row.get(6)?,
-                        natural: row.get(7)?,
+                        document_type: row.get(7)?,
                         passed: row.get(8)?,
-                        text: row.get(9)?,
+                        alone: row.get(9)?,
+                        text: row.get(10)?,
                     })
                 })?
                 .collect()

@@ -1,7 +1,7 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 9] = [
+pub(super) const SCRIPTS: [&str; 10] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
@@ -11,6 +11,7 @@ pub(super) const SCRIPTS: [&str; 9] = [
     include_str!("../../sql/journal/007_open.sql"),
     include_str!("../../sql/journal/008_order.sql"),
     include_str!("../../sql/journal/009_hosts.sql"),
+    include_str!("../../sql/journal/010_alone.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -80,6 +81,7 @@ pub(super) const PARKED_FOLLOW: &str = include_str!("../../sql/journal/agent/par
 pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/parked_insert.sql");
 pub(super) const PARKED_AFTER: &str = include_str!("../../sql/journal/agent/parked_after.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
+pub(super) const PARKED_PROBES: &str = include_str!("../../sql/journal/agent/parked_probes.sql");
 pub(super) const PARKED_RANGE: &str = include_str!("../../sql/journal/agent/parked_range.sql");
 pub(super) const PARKED_SUSPENDED: &str = include_str!("../../sql/journal/agent/parked_suspended.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");

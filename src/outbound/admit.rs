@@ -325,7 +325,7 @@ impl Outbound {
                 }
                 (Some(change), Then::Nothing)
             }
-            Verdict::Send(_) if self.is_suspended(number, &document_type, now) => {
+            Verdict::Send(_) if self.is_suspended(number, &document_type, lane, judged.entry_id) => {
                 (Some(Change::Park(parking("suspended", true))), Then::Nothing)
             }
             verdict => self.admission_of(
@@ -425,13 +425,30 @@ impl Outbound {
         self.may_begin(point).filter(|_| may)
     }
 
-    /// Rows of a suspended type are parked, but for the one that is to be its probe.
-    fn is_suspended(&mut self, number: PointNumber, document_type: &str, now: i64) -> bool {
-        let type_number = self.point(number).type_number(document_type);
-        let scope = Scope::DocumentType(number, type_number);
-        let Some(trouble) = self.scopes.trouble(scope) else { return false };
-        let point = &self.points[usize::from(number)];
-        trouble.not_before > now || trouble.is_probing() || point.lanes.has_type(type_number)
+    /// Rows of a suspended type are parked, but for the one that is to be its next probe: of a document that was not
+    /// refused itself. It is taken before the wait is over, so that it is there when it is.
+    fn is_suspended(
+        &mut self,
+        number: PointNumber,
+        document_type: &str,
+        lane: LaneKey,
+        entry_id: i64,
+    ) -> bool {
+        let point = self.point(number);
+        let type_number = point.type_number(document_type);
+        let Some(trouble) = self.scopes.trouble(Scope::DocumentType(number, type_number)) else {
+            return false;
+        };
+        let point = &mut self.points[usize::from(number)];
+        let has_probe = trouble.is_probing()
+            || point.lanes.has_fresh(type_number)
+            || point.is_admitting_probe(type_number);
+        if has_probe || point.lanes.is_refused(lane) {
+            return true;
+        }
+        point.probe_rows.insert(type_number, (lane, entry_id));
+        point.probes_asked.remove(&type_number);
+        false
     }
 
     pub(super) fn admitted(

@@ -15,11 +15,9 @@ use crate::domain::lease::Proof;
 use crate::domain::message::{Entry, Parcel, Park, Verdict as Judgement};
 use crate::domain::outcome::{Answer, ScopeKind};
 use crate::domain::plan::AnswerClass;
+use crate::domain::probe::{self, Offer};
 use crate::domain::waiting::{Answered, Limits, Path, PointNumber, Scope, Verdict};
 use crate::journal::{Applied, Attempt, Change, Note, Step};
-
-/// Lanes that a probe looks at to find another one than the last.
-const PROBE_CHOICE: usize = 8;
 
 /// A row whose bytes found no room is read again after this.
 const ROOM_MS: i64 = 50;
@@ -99,36 +97,15 @@ impl Outbound {
         if !may || self.proof(point).is_none() {
             return false;
         }
-        point.lanes.ready_types().any(|(number, _, _)| {
-            let scopes = [
-                Scope::Endpoint(point.endpoint),
-                Scope::ConnectionPoint(point.number),
-                Scope::DocumentType(point.number, number),
-            ];
-            scopes
-                .iter()
-                .all(|scope| self.scopes.lets_through(*scope, now) || self.scopes.is_due(*scope, now))
-        })
+        probe::is_runnable(&self.scopes, offer(point), now)
     }
 
     fn pick(&self, number: PointNumber, now: i64) -> Option<Path> {
-        let point = &self.points[usize::from(number)];
-        let open = |scope| self.scopes.lets_through(scope, now);
-        if !open(Scope::Endpoint(point.endpoint)) || !open(Scope::ConnectionPoint(number)) {
-            return None;
-        }
-        let (document_type, _, _) = point
-            .lanes
-            .ready_types()
-            .filter(|(document_type, _, _)| open(Scope::DocumentType(number, *document_type)))
-            .min_by_key(|(_, priority, entry_id)| (*priority, *entry_id))?;
-        let path = |lane| Path { endpoint: point.endpoint, point: number, document_type, lane };
-        let mut lanes = point.lanes.ready_lanes(document_type).take(PROBE_CHOICE).map(path);
-        let first = lanes.next()?;
-        if !self.scopes.was_last_probe(&first) {
-            return Some(first);
-        }
-        lanes.find(|path| !self.scopes.was_last_probe(path)).or(Some(first))
+        let own = &self.points[usize::from(number)];
+        let others = self.points.iter().filter(|other| {
+            other.endpoint == own.endpoint && other.number != own.number && self.may_begin(other).is_some()
+        });
+        probe::next(&self.scopes, offer(own), others.map(offer), now)
     }
 
     fn begin(&mut self, number: PointNumber, message: i64, now: i64) {
@@ -190,7 +167,7 @@ impl Outbound {
     /// post, as long as there are places on the wire. What was begun and is not to go out any more goes back.
     pub(super) fn start_posts(&mut self, number: PointNumber, now: i64) {
         let halted = self.stopping || self.points[usize::from(number)].is_halted();
-        if halted || self.scopes.troubles().next().is_some() {
+        if halted || self.scopes.wide_troubles().next().is_some() {
             // ION said no while they were begun: they wait like the others. A probe is what may go out.
             let point = &self.points[usize::from(number)];
             let (back, stay): (VecDeque<i64>, VecDeque<i64>) = point.to_post.iter().partition(|message| {
@@ -593,6 +570,10 @@ impl Outbound {
             self.point(number).look_soon(mode, 0);
         }
     }
+}
+
+fn offer(point: &Point) -> Offer<'_> {
+    Offer { endpoint: point.endpoint, point: point.number, lanes: &point.lanes }
 }
 
 /// Code and text of an answer in one line.

@@ -223,7 +223,7 @@ impl Outbound {
         has_found
     }
 
-    /// A suspended type whose wait is over and that has nothing in memory: parked rows are its probes.
+    /// A suspended type of which memory has no document that was not refused: parked rows are its probes.
     pub(super) fn start_probes(&mut self, number: PointNumber, now: i64) {
         /// Rows asked for: the first of them becomes the probe.
         const PROBES: i64 = 5;
@@ -232,12 +232,12 @@ impl Outbound {
         if self.point(number).settings.send_mode != SendMode::On {
             return;
         }
-        let due: Vec<_> = self
+        let suspended: Vec<_> = self
             .scopes
-            .troubles()
+            .wide_troubles()
             .filter_map(|(scope, trouble)| match scope {
-                Scope::DocumentType(of, document_type) if of == number && trouble.not_before <= now => {
-                    Some((document_type, trouble.not_before))
+                Scope::DocumentType(of, document_type) if of == number && !trouble.is_probing() => {
+                    Some(document_type)
                 }
                 Scope::DocumentType(..)
                 | Scope::Endpoint(_)
@@ -245,19 +245,18 @@ impl Outbound {
                 | Scope::Lane(..) => None,
             })
             .collect();
-        for (document_type, not_before) in due {
+        for document_type in suspended {
             let point = &mut self.points[usize::from(number)];
-            let asked_at = point.probes_asked.get(&document_type);
-            let asked = asked_at.is_some_and(|at| not_before <= *at && now < at + ASK_AGAIN_MS);
-            if asked || point.lanes.has_type(document_type) {
+            let asked = point.probes_asked.get(&document_type).is_some_and(|at| now < at + ASK_AGAIN_MS);
+            if asked || point.lanes.has_fresh(document_type) || point.is_admitting_probe(document_type) {
                 continue;
             }
             point.probes_asked.insert(document_type, now);
             let (journal, point_id) = (self.journal.clone(), point.point_id);
             let name = point.type_name(document_type).to_owned();
+            let refused = self.scopes.refused_lanes(number);
             self.work.push(Box::pin(async move {
-                let parked = journal.parked(point_id, "suspended", Some(name), PROBES).await;
-                Event::Probes(number, parked.map(|rows| rows.into_iter().map(|row| row.entry_id).collect()))
+                Event::Probes(number, journal.parked_probes(point_id, name, refused, PROBES).await)
             }));
         }
     }

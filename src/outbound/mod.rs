@@ -519,7 +519,9 @@ impl Outbound {
             Event::Refilled(point, result) => self.refilled(point, result),
             Event::Adopted(point, result) => self.adopted(point, result),
             Event::Probes(point, result) => {
-                if let Ok(ids) = result {
+                if let Ok(ids) = result
+                    && !ids.is_empty()
+                {
                     self.points[usize::from(point)].wanted.extend(ids);
                     self.points[usize::from(point)].look_soon(self.mode, 0);
                 }
@@ -583,11 +585,8 @@ impl Outbound {
         if queued && self.committing.is_none() {
             at(self.commit_not_before);
         }
-        if let Some(due) = self.scopes.next_due() {
-            // A scope that is due and still waits (for a probe, for a document) reports by an event.
-            if due > now {
-                at(due);
-            }
+        if let Some(due) = self.scopes.next_due(now) {
+            at(due);
         }
         for site in self.sites.iter().filter(|site| !site.listening && self.mode == Mode::Run) {
             at(site.listen_at.max(site.not_before));

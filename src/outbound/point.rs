@@ -111,6 +111,8 @@ pub(super) struct Point {
     pub parking: usize,
     /// Document types for which parked rows were asked for as probes, and when.
     pub probes_asked: HashMap<TypeNumber, i64>,
+    /// Of suspended types, the row that was last taken as a probe.
+    pub probe_rows: HashMap<TypeNumber, (LaneKey, i64)>,
     /// Rows that are to be flagged 1 again: ION accepted them before.
     pub reflag: Vec<i64>,
     /// Something waits of which the message log may not know.
@@ -152,6 +154,9 @@ pub(super) struct Point {
     pub receivers_since: Option<i64>,
     /// The last variation id of documents.
     pub variations: HashMap<LaneKey, i64>,
+    /// Which documents are judged alone may have changed; and some were told.
+    pub tell_alone: bool,
+    pub told_alone: bool,
     /// Slots in use: begun and not answered.
     pub begun: usize,
     /// Of these, the ones that are on the wire.
@@ -264,6 +269,7 @@ impl Point {
             headers_parked: true,
             parking: 0,
             probes_asked: HashMap::default(),
+            probe_rows: HashMap::default(),
             reflag: Vec::new(),
             may_be_unlogged: true,
             next_log_at: now,
@@ -290,6 +296,9 @@ impl Point {
             receivers: HashSet::default(),
             receivers_since: None,
             variations: HashMap::default(),
+            tell_alone: true,
+            // A finding of an earlier life may be open.
+            told_alone: true,
             begun: 0,
             posting: 0,
             post_time: MeanTime::default(),
@@ -564,6 +573,11 @@ impl Point {
     pub fn lowest_admitting(&self, lane: LaneKey) -> Option<i64> {
         let mut rows = self.admitting.range((lane, i64::MIN)..=(lane, i64::MAX));
         rows.next().map(|((_, entry_id), _)| *entry_id)
+    }
+
+    /// The journal is being told of a row that is to be the probe of this type.
+    pub fn is_admitting_probe(&self, document_type: TypeNumber) -> bool {
+        self.probe_rows.get(&document_type).is_some_and(|row| self.admitting.contains_key(row))
     }
 
     /// All rows that the journal is being told of.

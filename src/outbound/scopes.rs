@@ -1,7 +1,7 @@
 //! Waiting scopes under their names: stored in the journal, told to the operator, put back after a restart.
 
 use super::clocks::cut_wait;
-use super::{Outbound, Then};
+use super::{Outbound, Then, log};
 use crate::domain::ids::LaneKey;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::outcome::{Answer, Meaning, ScopeKind};
@@ -13,6 +13,11 @@ use crate::journal::{Change, StoredScope};
 /// The codes of findings about scopes narrower than an endpoint, which has its own (`ims::findings`).
 const CODES: [&str; 5] =
     ["ION_BUSY", "CONNECTION_POINT_SUSPENDED", "TYPE_SUSPENDED", "TYPE_NOT_ACCEPTED", "TYPE_REJECTED"];
+
+/// The finding about documents that are judged alone.
+const ALONE: &str = "DOCUMENT_REFUSED_ALONE";
+/// So many of them are named.
+const ALONE_TOLD: usize = 5;
 
 /// What else a 403 may mean (spec/ionapi.md).
 fn of_forbidden(trouble: &Trouble) -> &'static str {
@@ -39,12 +44,17 @@ impl Outbound {
                 Trouble::new(cause, stored.refusals, not_before, stored.since.min(now), stored.text);
             trouble.lone = stored.lone;
             trouble.in_doubt_tries = stored.in_doubt_tries;
-            trouble.passed = stored.passed;
-            trouble.natural = stored.natural.as_deref().and_then(|name| self.scope_of(number, name));
+            trouble.passed = ScopeKind::from_number(stored.passed);
+            trouble.alone = ScopeKind::from_number(stored.alone);
+            let point = self.point(number);
+            trouble.document_type = stored.document_type.map(|name| point.type_number(&name));
             if let Scope::Lane(_, lane) = scope {
-                self.point(number).lanes.wait_until(lane, Some(not_before));
+                point.lanes.wait_until(lane, Some(not_before));
+                point.lanes.refused(lane, stored.refusals);
+                point.tell_alone = true;
             }
-            self.scopes.restore(scope, trouble);
+            let endpoint = point.endpoint;
+            self.scopes.restore(scope, trouble, endpoint);
             // What was told of it holds until it is seen to be well, however long nobody tries.
             let codes: &[&'static str] = match scope {
                 Scope::Lane(..) => &[],
@@ -61,6 +71,12 @@ impl Outbound {
     pub(super) fn store_scopes(&mut self) {
         for scope in self.scopes.take_changed() {
             let name = self.scope_name(scope);
+            if let Scope::Lane(number, lane) = scope {
+                let refusals = self.scopes.trouble(scope).map_or(0, |trouble| trouble.refusals);
+                let point = self.point(number);
+                point.lanes.refused(lane, refusals);
+                point.tell_alone = true;
+            }
             let Some(trouble) = self.scopes.trouble(scope).cloned() else {
                 self.queue(Change::ScopeWell(name), Then::Nothing);
                 self.scope_is_well(scope);
@@ -74,13 +90,92 @@ impl Outbound {
                 since: trouble.since,
                 lone: trouble.lone,
                 in_doubt_tries: trouble.in_doubt_tries,
-                natural: trouble.natural.map(|natural| self.scope_name(natural)),
-                passed: trouble.passed,
+                document_type: self.type_of(scope, &trouble),
+                passed: trouble.passed.map_or(0, ScopeKind::number),
+                alone: trouble.alone.map_or(0, ScopeKind::number),
                 text: trouble.text.clone(),
             };
             self.queue(Change::Scope(Box::new(stored)), Then::Nothing);
             self.scope_waits(scope, &trouble);
         }
+        for number in 0..self.points.len() {
+            let Ok(number) = PointNumber::try_from(number) else { break };
+            let is_read = self.point(number).recovered;
+            if is_read && std::mem::take(&mut self.point(number).tell_alone) {
+                self.tell_alone(number);
+            }
+        }
+    }
+
+    /// The document type of a lane, as the journal keeps it.
+    fn type_of(&self, scope: Scope, trouble: &Trouble) -> Option<String> {
+        let Scope::Lane(number, _) = scope else { return None };
+        Some(self.points[usize::from(number)].type_name(trouble.document_type?).to_owned())
+    }
+
+    /// One finding a connection point about the documents that are refused while others pass: how many, and the worst.
+    fn tell_alone(&mut self, number: PointNumber) {
+        let (count, lanes) = self.scopes.alone(number);
+        let worst: Vec<String> = lanes.take(ALONE_TOLD).map(|lane| self.alone(number, lane)).collect();
+        let point = self.point(number);
+        let notice = Notice::new(ALONE, Severity::Warning, Some(point.name()), "documents");
+        if count == 0 {
+            if std::mem::take(&mut point.told_alone) {
+                self.notices.push(notice.clears());
+            }
+            return;
+        }
+        point.told_alone = true;
+        let rounds = point.settings.lone_rounds;
+        let more = count.saturating_sub(worst.len());
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let documents = if count == 1 { "one document is" } else { "documents are" };
+        self.notices.push(notice.says(
+            format!("{documents} refused again and again while others pass: {}{more}", worst.join("; ")),
+            format!(
+                "Only they wait, and they are tried again by themselves; after {rounds} rounds (lone_rounds) a document \
+                 fails as FOR_THIS_DOCUMENT_ONLY, but never for an answer that is about the way and not about it (300 to \
+                 308, 401, 405, 407, 429, no connection). Look up the answer in ION; mend the row or ION, or use the \
+                 command 'discard'."
+            ),
+        ));
+    }
+
+    /// A document that is judged alone, what it was answered, how far it is and what passes beside it.
+    fn alone(&self, number: PointNumber, lane: LaneKey) -> String {
+        let document =
+            self.document_of(number, lane).unwrap_or_else(|| "one whose row is not in memory".into());
+        let Some(trouble) = self.scopes.trouble(Scope::Lane(number, lane)) else { return document };
+        let rounds = self.points[usize::from(number)].settings.lone_rounds;
+        let beside = match trouble.alone {
+            Some(ScopeKind::DocumentType) => "others of its type pass",
+            Some(ScopeKind::ConnectionPoint) => "other types pass",
+            Some(ScopeKind::Endpoint | ScopeKind::Lane) | None => "other connection points pass",
+        };
+        let (refusals, lone) = (trouble.refusals, trouble.lone);
+        let answer = log::cut(&trouble.text, 200);
+        format!("{document}: {answer} (refused {refusals} times, round {lone} of {rounds}; {beside})")
+    }
+
+    /// The next document of a lane in the words of the message log.
+    fn document_of(&self, number: PointNumber, lane: LaneKey) -> Option<String> {
+        let point = self.points.get(usize::from(number))?;
+        let record = &point.messages.get(&point.lanes.head(lane)?.message)?.record;
+        let id = record.facts.document_id.as_deref().unwrap_or("without an id");
+        let quoted = |text: &str| -> String { text.chars().take(120).flat_map(char::escape_debug).collect() };
+        Some(format!(
+            "{} {} (C_ID {}, message id {})",
+            quoted(&record.document_type),
+            quoted(id),
+            record.entry_id,
+            quoted(&record.message_id)
+        ))
+    }
+
+    /// To which document the answer was given that a scope waits for.
+    fn answered_to(&self, trouble: &Trouble) -> String {
+        let document = trouble.refused_by().and_then(|(number, lane)| self.document_of(number, lane));
+        document.map(|document| format!(" (the last one refused: {document})")).unwrap_or_default()
     }
 
     fn scope_waits(&mut self, scope: Scope, trouble: &Trouble) {
@@ -88,11 +183,15 @@ impl Outbound {
             Scope::Lane(..) => return,
             Scope::Endpoint(number) => self.endpoint_notice(number, trouble),
             Scope::ConnectionPoint(_) if trouble.cause == Cause::Retry => self.notice(scope, "ION_BUSY").says(
-                format!("ION asks to wait: {}", trouble.text),
+                format!("ION asks to wait: {}{}", trouble.text, self.answered_to(trouble)),
                 "Nothing is lost; the agent tries again by itself.",
             ),
             Scope::ConnectionPoint(_) => self.notice(scope, "CONNECTION_POINT_SUSPENDED").says(
-                format!("ION refuses several document types of this connection point: {}", trouble.text),
+                format!(
+                    "ION refuses several document types of this connection point: {}{}",
+                    trouble.text,
+                    self.answered_to(trouble)
+                ),
                 format!(
                     "Look at the IMS connection point in ION Desk: is it active, does it name this client id and logical \
                      id, does it list the documents?{} Rows stay 0 and are sent when ION takes them.",
@@ -130,7 +229,9 @@ impl Outbound {
         let endpoint = &self.endpoints[usize::from(number)];
         let found =
             endpoint.refusal.as_ref().and_then(|answer| findings::of_endpoint(&endpoint.name, answer));
-        found.unwrap_or_else(|| findings::away(&endpoint.name, &trouble.text))
+        let mut notice = found.unwrap_or_else(|| findings::away(&endpoint.name, &trouble.text));
+        notice.text.push_str(&self.answered_to(trouble));
+        notice
     }
 
     /// Raises what was found now, and takes back whatever neither posts nor ping say of an endpoint: after an answer of
@@ -163,7 +264,7 @@ impl Outbound {
                  time tries whether it works again.",
             ),
             Cause::Retry | Cause::Suspend => self.notice(scope, "TYPE_SUSPENDED").says(
-                format!("ION refuses this document type: {}", trouble.text),
+                format!("ION refuses this document type: {}{}", trouble.text, self.answered_to(trouble)),
                 format!(
                     "Look at the IMS connection point in ION Desk: Documents tab, client id, logical id, active data \
                      flow.{} Rows stay 0 and are sent when ION takes them.",
