@@ -167,7 +167,7 @@ fn tls_remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
                 "the certificate is for another name: check base_url, or whether something stands in between"
             }
             Certificate::Other(other)
-                if ["EkuError", "RequiredEkuNotFound"].iter().any(|it| other.to_string().contains(it)) =>
+                if ["EkuError", "RequiredEkuNotFound"].iter().any(|it| format!("{other:?}").contains(it)) =>
             {
                 NOT_FOR_SERVERS
             }
