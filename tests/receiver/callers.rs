@@ -36,7 +36,7 @@ fn write_secret(inbox: &Inbox, file: &str, secret: &str) {
     bodrelay::platform::replace_file(&inbox.site.path(file), format!("{secret}\n").as_bytes()).unwrap();
 }
 
-fn guarded(listen: &str) -> Inbox {
+pub(super) fn guarded(listen: &str) -> Inbox {
     let inbox = Inbox::new(&format!("{listen}\n{CALLERS}"));
     for (file, secret) in
         [("oauth", "s3cret & more"), ("old", "first"), ("new", "second"), ("token", "t0ken")]
@@ -47,7 +47,7 @@ fn guarded(listen: &str) -> Inbox {
 }
 
 /// Waits for the listener: with callers there is no 412 to be had without a credential.
-fn start(inbox: &Inbox) -> Agent {
+pub(super) fn start(inbox: &Inbox) -> Agent {
     let mut agent = inbox.site.start();
     agent.until_says("receives what ION sends");
     agent.until("everything to receive was read", || {
@@ -58,7 +58,7 @@ fn start(inbox: &Inbox) -> Agent {
     agent
 }
 
-fn basic(password: &str) -> (&'static str, &'static str) {
+pub(super) fn basic(password: &str) -> (&'static str, &'static str) {
     let value = format!("Basic {}", STANDARD.encode(format!("ion:{password}")));
     ("Authorization", value.leak())
 }
@@ -264,7 +264,7 @@ fn an_open_listener_is_said_loudly() {
     agent.until_says("there is no [[listen.caller]]");
     agent.until("the finding is there", || inbox.site.has_open_finding("LISTENER_OPEN"));
     let (code, out, _) = inbox.site.command_output("check", &[]);
-    assert!(out.contains("LISTENER_OPEN") && out.contains("somebody listens there"), "{code} {out}");
+    assert!(out.contains("LISTENER_OPEN") && out.contains("somebody listens at"), "{code} {out}");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn addresses_of_the_network_are_looked_at() {
     drop(agent);
     listen("192.0.2.1");
     let (_, out, _) = inbox.site.command_output("check", &[]);
-    assert!(out.contains("LISTENER_ADDRESS_WRONG") && !out.contains("somebody listens there"), "{out}");
+    assert!(out.contains("LISTENER_ADDRESS_WRONG") && !out.contains("somebody listens at"), "{out}");
     listen("127.0.0.1");
     let mut agent = start(&inbox);
     agent.until("it is over", || !inbox.site.has_open_finding("LISTENER_PLAIN"));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::callers::{basic, guarded, start};
 use super::*;
 
 /// A document that the database refuses fails alone, in whatever group it is.
@@ -198,21 +199,21 @@ fn a_full_queue_says_so_at_once() {
 /// More connections than `max_connections` wait for a place, and are served when there is one.
 #[test]
 fn connections_are_bounded() {
-    let inbox = Inbox::new("max_connections = 2");
-    let agent = inbox.start();
-    let ping = "/ims/service/v3/ping";
-    let mut open: Vec<Caller> = (0..2).map(|_| inbox.caller()).collect();
-    for caller in &mut open {
-        assert_eq!(caller.get(ping, &[TENANT]).unwrap().status, 200);
+    let inbox = guarded("max_connections = 2");
+    let agent = start(&inbox);
+    let (ping, login) = ("/ims/service/v3/ping", [TENANT, basic("second")]);
+    let mut open: Vec<Caller> = Vec::new();
+    for _ in 0..2 {
+        let mut caller = inbox.caller();
+        assert_eq!(caller.get(ping, &login).unwrap().status, 200);
+        open.push(caller);
     }
+    // Both places are taken and nobody does anything there: the longest idle makes room.
     let mut third = inbox.caller();
-    third.begin(V3, &[TENANT], &message(&item(&ion_id("third")), document("ITEM-1", 1))).unwrap();
-    assert!(!third.hears_within(std::time::Duration::from_millis(500)), "both places are taken");
-    assert!(inbox.is_empty());
-    // Those that have a place are served as before.
-    assert_eq!(open[0].get(ping, &[TENANT]).unwrap().status, 200);
-    open.pop();
+    third.begin(V3, &login, &message(&item(&ion_id("third")), document("ITEM-1", 1))).unwrap();
     assert_eq!(third.answer().unwrap().status, 202);
+    assert!(open[0].get(ping, &login).is_err(), "no more than two have a place");
+    assert_eq!(open[1].get(ping, &login).unwrap().status, 200);
     assert_eq!(inbox.rows(), 1);
     agent.term();
 }
