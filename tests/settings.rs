@@ -292,7 +292,7 @@ async fn a_database_that_does_not_answer_delays_no_other() {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while cluster::rows(&client, &format!("{state}'FAR'")).await != [["running"]] {
         assert!(std::time::Instant::now() < deadline, "FAR does not run");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::task::yield_now().await;
     }
     link.sticks(true);
     // A round of the far one is under way from now on, and does not end before its time-out of minutes.

@@ -603,6 +603,7 @@ const NOT_FINDINGS: &[&str] = &[
     "PATH_UNKNOWN",
     "QUEUE_FULL",
     "SIGNED_BEFORE_RESTART",
+    "SOURCE_LOGICAL_ID",
     "RECEIVE_MODE",
     "ROW_FLAGGED",
     "ROW_GONE",

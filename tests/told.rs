@@ -96,7 +96,7 @@ fn what_is_sent_once_more_holds_nobody() {
         assert_eq!(site.flag(first), Some(1));
         agent.term();
         let versions: Vec<_> =
-            site.arrivals_of("ITEM-1").iter().map(|arrival| arrival.variation_id.clone()).collect();
+            site.arrivals_of("ITEM-1").iter().map(|arrival| arrival.variation_id).collect();
         assert_eq!(versions.len(), 2, "{versions:?}");
     });
 }
@@ -254,6 +254,9 @@ fn an_unknown_level_of_the_log_is_refused() {
     }
     // An error that ends it is told whatever the level.
     std::fs::write(site.path("bodrelay.toml"), format!("[log]\nlevel = \"error\"\n{config}")).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", site.journal_path().display()));
+    }
     std::fs::write(site.journal_path(), b"no database, however long one looks at it").unwrap();
     let (code, _, said) = site.command_output("run", &[]);
     assert!(code == 2 && said.contains("is damaged"), "{code} {said}");

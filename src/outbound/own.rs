@@ -46,13 +46,13 @@ impl Outbound {
 
     /// It is another agent's by now.
     pub fn disowned(&mut self, site: usize, name: &str) {
-        if let Some(number) = self.by_name.get(&(site, name.to_owned())) {
-            if self.points[usize::from(*number)].ownership.lease.take().is_some() {
-                tracing::warn!(
-                    connection_point = name,
-                    "another agent owns it by now: nothing is sent from here"
-                );
-            }
+        if let Some(number) = self.by_name.get(&(site, name.to_owned()))
+            && self.points[usize::from(*number)].ownership.lease.take().is_some()
+        {
+            tracing::warn!(
+                connection_point = name,
+                "another agent owns it by now: nothing is sent from here"
+            );
         }
     }
 
