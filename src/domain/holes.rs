@@ -71,6 +71,13 @@ impl Holes {
         }
     }
 
+    /// The time of day was set: no hole is given up earlier or later for it.
+    pub fn move_by(&mut self, jump: i64) {
+        for hole in self.holes.values_mut() {
+            hole.seen_at = hole.seen_at.saturating_add(jump);
+        }
+    }
+
     /// A look found nothing at these ids, now (ms since 1970); none of them is a hole yet.
     pub fn open(&mut self, (first, last): Span, now: i64, transactions: Option<Transactions>) {
         if first <= last {
@@ -128,6 +135,17 @@ mod tests {
         holes.fill(i64::MAX);
         assert_eq!(holes.spans().first(), Some(&(i64::MIN + 1, -1)));
         assert_eq!(holes.spans().last(), Some(&(8, 8)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_gives_no_hole_up() {
+        let mut holes = Holes::default();
+        holes.open((1, 1), 0, None);
+        holes.move_by(KEPT_MS * 100);
+        holes.tend(KEPT_MS * 100 + KEPT_MS - 1, None);
+        assert_eq!(holes.spans(), [(1, 1)]);
+        holes.tend(KEPT_MS * 100 + KEPT_MS, None);
+        assert!(holes.spans().is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! schedules, blackouts, the end of a pause) is asked anew, and what the journal keeps from another time is cut to the
 //! longest that it may be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Outbound, log};
@@ -19,6 +20,11 @@ impl Outbound {
     /// ms since 1970, as all waiting goes by it.
     pub fn now(&self) -> i64 {
         self.clock.steady() + self.ahead
+    }
+
+    /// The time by which something is old enough to be deleted: a clock that was set ahead makes nothing old.
+    pub(super) fn now_for_ages(&self) -> i64 {
+        self.now().min(self.clock.steady() + self.ahead_at_start)
     }
 
     /// Takes in that the time of day was set. Answers whether it was.
@@ -62,6 +68,11 @@ impl Outbound {
             let mode = self.mode;
             let point = &mut self.points[number];
             point.lanes.move_by(jump);
+            if let Some(holes) = &mut point.holes {
+                Arc::make_mut(holes).move_by(jump);
+            }
+            point.stuck.move_by(jump);
+            point.unlogged.move_by(jump);
             if let Some(pace) = &mut point.pace {
                 pace.move_by(jump);
             }

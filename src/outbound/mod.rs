@@ -194,6 +194,8 @@ pub struct Outbound {
     clock: Arc<dyn Clock>,
     /// How far `now` is ahead of the steady clock, ms.
     ahead: i64,
+    /// The same when this life began.
+    ahead_at_start: i64,
     journal: Journal,
     sites: Vec<Site>,
     endpoints: Vec<Endpoint>,
@@ -246,10 +248,12 @@ impl Outbound {
     ) -> Result<Self, JournalError> {
         let scope_names =
             journal.scopes().await?.into_iter().map(|scope| (scope.scope.clone(), scope)).collect();
+        let ahead = clock.now().timestamp_millis() - clock.steady();
         Ok(Self {
             host: host.to_owned(),
             mode,
-            ahead: clock.now().timestamp_millis() - clock.steady(),
+            ahead,
+            ahead_at_start: ahead,
             clock,
             journal,
             sites,

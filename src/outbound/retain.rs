@@ -33,7 +33,8 @@ pub struct Retained {
 
 impl Outbound {
     pub(super) fn start_retention(&mut self, number: PointNumber, now: i64) {
-        let delivered_before = now - i64::from(self.delivered_memory_days) * DAY_MS;
+        let age_now = self.now_for_ages();
+        let delivered_before = age_now - i64::from(self.delivered_memory_days) * DAY_MS;
         let point = &mut self.points[usize::from(number)];
         let site = &self.sites[point.site];
         if self.stopping
@@ -48,7 +49,7 @@ impl Outbound {
         let (database, journal) = (site.database.clone(), self.journal.clone());
         let (name, point_id) = (point.name().to_owned(), point.point_id);
         let (above, tour) = (point.tombstones_above, point.tour);
-        let log_before = now - i64::from(point.settings.log_keep_days) * DAY_MS;
+        let log_before = age_now - i64::from(point.settings.log_keep_days) * DAY_MS;
         let keep = point.settings.outbox_keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         let selection = point.selection();
         self.work.push(Box::pin(async move {
@@ -56,7 +57,7 @@ impl Outbound {
                 let mut not_purged = None;
                 let mut more = false;
                 if let Some(keep) = keep {
-                    let due = journal.purge_due(point_id, now.saturating_sub(keep), OUTBOX_PIECE).await?;
+                    let due = journal.purge_due(point_id, age_now.saturating_sub(keep), OUTBOX_PIECE).await?;
                     more = i64::try_from(due.late.len().max(due.next.len()))
                         .is_ok_and(|rows| rows >= OUTBOX_PIECE);
                     let ids: Vec<i64> = due.late.iter().chain(&due.next).copied().collect();

@@ -124,6 +124,14 @@ impl Stuck {
         }
     }
 
+    /// The time of day was set: nothing waits longer or shorter for it.
+    pub fn move_by(&mut self, jump: i64) {
+        for row in self.rows.values_mut() {
+            row.since = row.since.saturating_add(jump);
+            row.not_before = row.not_before.saturating_add(jump);
+        }
+    }
+
     /// It is written, or is no longer to be.
     pub fn free(&mut self, item: Item) {
         self.rows.remove(&item);
@@ -286,6 +294,14 @@ mod tests {
         stuck.free(item);
         let notices = stuck.settling("CP1", 3_000);
         assert!(notices.len() == 1 && notices[0].cleared && stuck.settling("CP1", 4_000).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_wait_longer() {
+        let mut stuck = Stuck::default();
+        stuck.hold(Item::Message(1), 17, None, refused("no"), 86_400_000);
+        stuck.move_by(-86_400_000);
+        assert_eq!((stuck.next_due(), stuck.due(10, 5_000)), (Some(5_000), vec![Item::Message(1)]));
     }
 
     #[test]
