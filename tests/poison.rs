@@ -121,7 +121,7 @@ fn others_go_on(what: &What, bad: &[Entry]) {
 fn answers() -> Vec<What> {
     let mut answers: Vec<What> =
         [400, 500, 503, 502, 504, 429, 408, 401, 302, 307, 403, 404, 405, 407, 410, 412].map(refuse).into();
-    answers.extend([What::NeverAnswer, What::ResetBeforeStore, What::Garbage]);
+    answers.extend([What::NeverAnswer, What::ResetBeforeStore, What::StoreThenLoseAnswer, What::Garbage]);
     answers
 }
 
@@ -270,6 +270,8 @@ fn the_only_document_of_a_type_stays_suspended() {
             let listed = VERBS.map(|verb| format!("{verb}.ItemMaster"));
             site.simulator.set_accepted(Some(listed.into()));
         } else {
+            // Neither says that the type is not taken, and other types pass.
+            site.simulator.add_fault(Fault::refuse(404).on(On::AcceptedDocuments));
             site.simulator.add_fault(Fault::new(What::BadJson).on(On::AcceptedDocuments));
         }
         poison(&site, &refuse(412), &["BAD-1"]);

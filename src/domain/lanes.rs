@@ -82,6 +82,10 @@ pub struct Lanes {
     ready: BTreeMap<TypeNumber, Ready>,
     /// Lanes that wait for a time.
     timed: BTreeSet<(i64, LaneKey)>,
+    /// Lanes that ION refused and that are handed out: what they wait for may take long.
+    refused_out: usize,
+    /// The last one that was handed out is of these.
+    refused_last: bool,
 }
 
 impl Lanes {
@@ -137,14 +141,17 @@ impl Lanes {
 
     /// Hands out the head of a lane: until `give_back` the lane gives nothing else. `None`: nothing to give now.
     pub fn take(&mut self, lane: LaneKey) -> Option<Waiting> {
-        self.change(lane, |lane| {
+        let taken = self.change(lane, |lane| {
             if lane.busy || lane.not_before.is_some() {
                 return None;
             }
             let head = lane.waiting.first_key_value().map(|(_, head)| *head)?;
             lane.busy = true;
-            Some(head)
-        })
+            Some((head, lane.refusals > 0))
+        });
+        let (head, is_refused) = taken?;
+        self.refused_last = is_refused;
+        Some(head)
     }
 
     /// The lane is free again; a message that is to be tried again is still its head.
@@ -196,10 +203,15 @@ impl Lanes {
         self.ready.keys().copied()
     }
 
-    /// The best ready lane of a type.
-    pub fn best(&self, document_type: TypeNumber) -> Option<ReadyKey> {
+    /// The best ready lane of a type, and whether it goes after the other types': lanes that ION refused have half of the
+    /// slots, and every second turn of a single one.
+    pub fn best(&self, document_type: TypeNumber, slots: usize) -> Option<(bool, ReadyKey)> {
         let ready = self.ready.get(&document_type)?;
-        ready.fresh.first().into_iter().chain(ready.refused.first()).min().copied()
+        let has_share = self.refused_out < (slots / 2).max(1);
+        let yields = slots == 1 && self.refused_last;
+        let fresh = ready.fresh.first().map(|key| (false, *key));
+        let refused = ready.refused.first().filter(|_| has_share).map(|key| (yields, *key));
+        fresh.into_iter().chain(refused).min()
     }
 
     /// The ready lane of a type that ION refused least, the best of those; and how often it did.
@@ -243,8 +255,11 @@ impl Lanes {
     /// Changes one lane and keeps `ready` and `timed` in step with it: the one place that does.
     fn change<T>(&mut self, key: LaneKey, work: impl FnOnce(&mut Lane) -> T) -> T {
         let lane = self.lanes.entry(key).or_default();
+        let is_refused_out = |lane: &Lane| usize::from(lane.busy && lane.refusals > 0);
         let (ready_before, timed_before) = (ready_key(key, lane), lane.not_before);
+        self.refused_out -= is_refused_out(lane);
         let result = work(lane);
+        self.refused_out += is_refused_out(lane);
         let (ready_after, timed_after) = (ready_key(key, lane), lane.not_before);
         let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none() && lane.refusals == 0;
         if ready_before != ready_after {
@@ -293,7 +308,7 @@ mod tests {
     }
 
     fn best(lanes: &Lanes) -> Option<LaneKey> {
-        lanes.best(0).map(|(_, _, lane)| lane)
+        lanes.best(0, 4).map(|(_, (_, _, lane))| lane)
     }
 
     #[test]
@@ -355,6 +370,34 @@ mod tests {
         assert_eq!(least(&lanes), Some((1, 2)));
         lanes.refused(LaneKey(2), 0);
         assert_eq!(least(&lanes), Some((0, 2)));
+    }
+
+    #[test]
+    fn what_was_refused_leaves_room_for_the_rest() {
+        let mut lanes = Lanes::default();
+        for lane in 1..=6 {
+            lanes.insert(LaneKey(lane), waiting(lane, 4));
+        }
+        (1..=3).for_each(|lane| lanes.refused(LaneKey(lane), 1));
+        let mut order = Vec::new();
+        while let Some(lane) = best(&lanes) {
+            lanes.take(lane);
+            order.push(lane.0);
+        }
+        assert_eq!(order, [1, 2, 4, 5, 6], "the third waits for one of the others");
+        lanes.give_back(LaneKey(1));
+        assert_eq!(best(&lanes), Some(LaneKey(1)));
+        // One slot: they take turns.
+        (2..=6).for_each(|lane| lanes.give_back(LaneKey(lane)));
+        let mut order = Vec::new();
+        for _ in 0..6 {
+            let (_, (_, _, lane)) = lanes.best(0, 1).unwrap();
+            lanes.take(lane);
+            lanes.remove(lane, lane.0);
+            lanes.give_back(lane);
+            order.push(lane.0);
+        }
+        assert_eq!(order, [1, 4, 2, 5, 3, 6]);
     }
 
     #[derive(Debug, Clone)]

@@ -14,6 +14,8 @@ pub struct Offer<'a> {
     pub endpoint: EndpointNumber,
     pub point: PointNumber,
     pub lanes: &'a Lanes,
+    /// `parallel_posts`.
+    pub slots: usize,
 }
 
 /// Refusals so far, priority, `C_ID`: the lowest goes.
@@ -47,7 +49,7 @@ pub fn is_runnable(scopes: &Scopes, own: Offer<'_>, now: i64) -> bool {
 }
 
 fn best(scopes: &Scopes, own: Offer<'_>, now: i64) -> Option<(Rank, Path)> {
-    let Offer { endpoint, point, lanes } = own;
+    let Offer { endpoint, point, lanes, slots } = own;
     let wide = [Scope::Endpoint(endpoint), Scope::ConnectionPoint(point)];
     if wide.iter().any(|scope| !scopes.lets_through(*scope, now)) {
         return None;
@@ -66,7 +68,7 @@ fn best(scopes: &Scopes, own: Offer<'_>, now: i64) -> Option<(Rank, Path)> {
                 // A probe of its type alone: it comes in its turn beside the other types.
                 lanes.least_refused(number).map(|(_, key)| ranked(key, number, 0))
             } else {
-                lanes.best(number).map(|key| ranked(key, number, 0))
+                lanes.best(number, slots).map(|(yields, key)| ranked(key, number, u32::from(yields)))
             }
         })
         .min_by_key(|(rank, _)| *rank)

@@ -162,7 +162,7 @@ impl Trouble {
         self.memory.probing.is_some()
     }
 
-    /// Of a scope wider than a lane: the lane that was refused last in this life.
+    /// Of a scope wider than a lane: the lane that was refused last in this life, if it may be why.
     pub fn refused_by(&self) -> Option<(PointNumber, LaneKey)> {
         self.memory.by
     }
@@ -657,7 +657,7 @@ impl Scopes {
         }
         trouble.not_before = trouble.not_before.max(answered.now + asked);
         trouble.cause = cause;
-        trouble.memory.by = prober.filter(|_| !is_lane);
+        trouble.memory.by = prober.filter(|_| !is_lane && answered.meaning.of_document);
         answered.text.clone_into(&mut trouble.text);
         self.put(scope, trouble);
     }

@@ -573,7 +573,12 @@ impl Outbound {
 }
 
 fn offer(point: &Point) -> Offer<'_> {
-    Offer { endpoint: point.endpoint, point: point.number, lanes: &point.lanes }
+    Offer {
+        endpoint: point.endpoint,
+        point: point.number,
+        lanes: &point.lanes,
+        slots: point.settings.parallel_posts,
+    }
 }
 
 /// Code and text of an answer in one line.

@@ -85,15 +85,11 @@ impl Outbound {
         let before = point.list.known.take().flatten();
         point.list.asked_at = now;
         point.list.has_found = has_found;
-        let refused = match &accepted {
-            Accepted::Refused(answer) => Some(format!("the list of accepted documents: {}", said(answer))),
-            Accepted::Listed(_) | Accepted::Unreadable(_) => None,
-        };
         let listed = match accepted {
             Accepted::Listed(listed) => Some(listed),
             Accepted::Unreadable(_) | Accepted::Refused(_) => None,
         };
-        let pinged = is_good(&ping);
+        let last_accepted = point.figures.last_accepted_at.map(|at| at.timestamp_millis());
         if let Some(listed) = &listed {
             self.compare_back(number, listed);
         }
@@ -119,13 +115,15 @@ impl Outbound {
                 .is_some_and(|(name, before)| !before.contains(name));
             let judged = DocumentType::parse(document_type.as_deref().unwrap_or_default())
                 .is_none_or(|document_type| !document_type.follows_from_request());
-            let result = match (is_listed, &refused) {
-                (Some(true), _) if was_missing => Inquired::ListedAgain,
-                (Some(false), _) if judged => {
+            // A list that cannot be read says nothing, and what passed meanwhile says more than a ping: one probe shows.
+            let since = self.scopes.trouble(scope).map(|trouble| trouble.since);
+            let is_there = is_good(&ping) || last_accepted > since;
+            let result = match is_listed {
+                Some(true) if was_missing => Inquired::ListedAgain,
+                Some(false) if judged => {
                     Inquired::Bad("ION's list of accepted documents does not name it".into())
                 }
-                (_, Some(text)) => Inquired::Bad(text.clone()),
-                _ if !pinged => Inquired::Bad(format!("ping: {}", said(&ping))),
+                _ if !is_there => Inquired::Bad(format!("ping: {}", said(&ping))),
                 _ => Inquired::Good,
             };
             self.scopes.inquired(scope, result, settings.backoff, Self::jitter(), now);

@@ -16,7 +16,6 @@ use crate::domain::waiting::{Answered, Inquired, Limits, Trouble, Verdict};
 const STEP: i64 = 10_000;
 const BACKOFF: Backoff = Backoff { step: Duration::from_secs(10), max: Duration::from_secs(600) };
 const LIMITS: Limits = Limits { backoff: BACKOFF, lone_rounds: 20, lone_in_doubt_tries: 5 };
-const SLOTS: usize = 4;
 /// After this a client hangs up.
 const TIME_OUT: i64 = 10_000;
 /// A good document is through after this: five others that are refused make a scope wait 1 + 2 + 3 + 4 + 5 steps, and some
@@ -107,6 +106,8 @@ struct World {
     out: BTreeMap<(i64, usize), Says>,
     random: fastrand::Rng,
     posts: usize,
+    /// `parallel_posts`.
+    slots: usize,
     /// Whatever is posted is refused with it, this often of a hundred times.
     weather: Option<(Says, u32)>,
 }
@@ -124,6 +125,7 @@ impl World {
             out: BTreeMap::new(),
             random: fastrand::Rng::with_seed(seed),
             posts: 0,
+            slots: 4,
             weather: None,
         }
     }
@@ -220,12 +222,16 @@ impl World {
         }
         for point in 0..2 {
             self.lanes[usize::from(point)].wake(self.now);
-            while self.begun(point) < SLOTS {
+            while self.begun(point) < self.slots {
                 let lanes = &self.lanes;
-                let offer =
-                    |point: PointNumber| Offer { endpoint: 0, point, lanes: &lanes[usize::from(point)] };
+                let offer = |point: PointNumber| Offer {
+                    endpoint: 0,
+                    point,
+                    lanes: &lanes[usize::from(point)],
+                    slots: self.slots,
+                };
                 let other = 1 - point;
-                let others = (self.begun(other) < SLOTS).then(|| offer(other));
+                let others = (self.begun(other) < self.slots).then(|| offer(other));
                 let Some(path) = next(&self.scopes, offer(point), others.into_iter(), self.now) else {
                     break;
                 };
@@ -347,6 +353,7 @@ proptest! {
         poisoned in prop::collection::vec((0usize..200, answers()), 0..=5),
         span in prop::sample::select(vec![0, 60_000, 1_800_000, 7_200_000i64]),
         restarts in prop::collection::vec(0i64..7_200_000, 0..4),
+        slots in prop::sample::select(vec![1, 2, 4]),
         seed in any::<u64>(),
     ) {
         let mut documents = documents(span);
@@ -356,6 +363,7 @@ proptest! {
         let mut restarts = restarts;
         restarts.sort_unstable();
         let mut world = World::new(documents, seed);
+        world.slots = slots;
         world.run(span + 8_000_000, restarts.into());
         for (number, document) in world.documents.iter().enumerate() {
             if !document.answers.is_empty() {
