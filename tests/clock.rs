@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod site;
+mod skipped;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ fn library() -> Option<PathBuf> {
     let library = folders.map(|folder| Path::new(folder).join("faketime/libfaketime.so.1"));
     let found = library.into_iter().find(|path| path.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED, because libfaketime is not installed: a clock that is set");
+        skipped::skipped("libfaketime is not installed");
     }
     found
 }

@@ -8,6 +8,7 @@ mod listening;
 mod mssql;
 #[path = "databases/postgres.rs"]
 mod postgres;
+mod skipped;
 
 mod sqlite {
     use std::path::PathBuf;

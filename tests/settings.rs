@@ -3,6 +3,7 @@
 mod agent;
 #[path = "cluster/mod.rs"]
 mod cluster;
+mod skipped;
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -353,7 +354,7 @@ async fn a_pooler_that_nobody_named_keeps_no_setting() {
         .await
         .unwrap();
     let Some(pooler) = Cluster::shared().pooler(&name, 1) else {
-        eprintln!("skipped, because pgbouncer is not installed here");
+        skipped::skipped("pgbouncer is not installed");
         return;
     };
     let settings = DatabaseSettings {

@@ -3,8 +3,7 @@
 //! Each case makes a database of its own and drops it. Without a server every case says so and passes over; with
 //! REQUIRE_DATABASES=mssql that is a failure.
 
-use std::io::Write as _;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use bodrelay::config::{DatabaseKind, DatabaseSettings, Encrypt};
 use bodrelay::database::mssql::Mssql;
@@ -15,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 use crate::conformance::Fixture;
+use crate::skipped::skipped;
 
 const PASSWORD: &str = "BODRELAY_TEST_MSSQL_PASSWORD";
 
@@ -23,18 +23,12 @@ fn given(key: &str) -> Option<String> {
 }
 
 fn is_given() -> bool {
-    static SAID: Once = Once::new();
     if given("HOST").is_some() {
         return true;
     }
     let required = std::env::var("REQUIRE_DATABASES").is_ok_and(|names| names.contains("mssql"));
     assert!(!required, "REQUIRE_DATABASES names mssql, but BODRELAY_TEST_MSSQL_HOST is not set");
-    // Past the test runner, which keeps what a passing test says to itself.
-    SAID.call_once(|| {
-        let line = "SKIPPED: the conformance suite on SQL Server; set BODRELAY_TEST_MSSQL_HOST to run it";
-        let mut runner = std::io::stderr();
-        writeln!(runner, "{line}").unwrap();
-    });
+    skipped("BODRELAY_TEST_MSSQL_HOST is not set");
     false
 }
 
