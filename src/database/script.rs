@@ -32,12 +32,10 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
     }
 }
 
-/// A table that received documents go into, and the agent may not write to.
-pub(super) fn may_not_insert(table: &str) -> super::Problem {
+/// A table that received documents go into and the agent may not write to, for want of a right.
+pub(super) fn may_not_insert(table: &str, needed: &str) -> super::Problem {
     super::Problem {
         what: format!("the agent may not INSERT into {table}"),
-        remedy: format!(
-            "receiving needs it (receive_mode = 'on'): GRANT SELECT, INSERT ON {table} to it (grants.sql)"
-        ),
+        remedy: format!("receiving needs it (receive_mode = 'on'): GRANT {needed} to it (grants.sql)"),
     }
 }

@@ -172,6 +172,39 @@ fn repeats_are_one_row_on_postgres() {
     repeats_are_one_row(&Inbox::on_postgres(""));
 }
 
+/// Without a right the document stays in ION, the finding and `check` name the right, and the GRANT ends it.
+#[test]
+fn a_missing_right_is_told_and_its_remedy_works() {
+    let inbox = Inbox::on_postgres("");
+    let server = inbox.site.server.as_ref().unwrap();
+    let grants = scripts::POSTGRES.iter().find(|(name, _)| *name == "grants.sql").unwrap().1;
+    server.exec(&format!(
+        "SET search_path = public; {grants}
+         CREATE ROLE receiver_without_right LOGIN IN ROLE bodrelay_agent;
+         GRANT SELECT ON cor_inbox_entry, cor_inbox_headers TO bodrelay_agent;
+         GRANT INSERT ON cor_inbox_headers TO bodrelay_agent"
+    ));
+    let file = inbox.site.path("bodrelay.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("user = \"postgres\"", "user = \"receiver_without_right\"")).unwrap();
+    let mut agent = inbox.ready(inbox.site.start());
+    agent.until("the finding is there", || inbox.site.has_open_finding("INBOX_LACKS"));
+    assert_eq!(inbox.send(&item("lid://infor.ln.shop:1"), &document("IT-1", 1)).status, 503);
+    let (code, out, error) = inbox.site.command_output("check", &[]);
+    let right = "GRANT SELECT, INSERT ON \"public\".\"cor_inbox_entry\" to it";
+    let said = format!("{out}{error}").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(code != 0 && said.contains(right), "{code} {said}");
+    let told =
+        inbox.site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'INBOX_LACKS'").unwrap();
+    assert_eq!(told, "the agent may not INSERT into \"public\".\"cor_inbox_entry\"");
+    server.exec("GRANT SELECT, INSERT ON \"public\".\"cor_inbox_entry\" TO receiver_without_right");
+    agent.until("it is taken", || {
+        inbox.send(&item("lid://infor.ln.shop:1"), &document("IT-1", 1)).status == 202
+    });
+    agent.until("the finding is over", || !inbox.site.has_open_finding("INBOX_LACKS"));
+    assert_eq!(inbox.rows(), 1);
+}
+
 #[test]
 fn what_is_asked_before_a_document_needs_no_database() {
     let inbox = Inbox::new("protocol_version = \"v2\"\nmessage_method = \"message\"\nhas_discovery = true");

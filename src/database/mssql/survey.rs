@@ -110,7 +110,7 @@ pub(super) async fn survey(session: &mut Session) -> Result<Survey, Trouble> {
         inbound_problems.extend(wrong_inbox_types(&found));
         if inbound_problems.is_empty() {
             for row in session.query(sql::SURVEY_RIGHTS, &[]).await? {
-                inbound_problems.push(may_not_insert(&row.required(0)?));
+                inbound_problems.push(may_not_insert(&row.required(0)?, &row.required(1)?));
             }
         }
     }

@@ -178,7 +178,7 @@ async fn missing_rights(session: &Session, names: &Names) -> Result<Vec<Problem>
     let tables: Vec<String> =
         tables.iter().filter_map(|name| names.tables.get(*name)).map(Table::quoted).collect();
     let rows = session.query(sql::SURVEY_RIGHTS, &[&tables]).await?;
-    rows.iter().map(|row| Ok(may_not_insert(&row.required(0)?))).collect()
+    rows.iter().map(|row| Ok(may_not_insert(&row.required(0)?, &row.required(1)?))).collect()
 }
 
 /// Types that the statements cannot work with.

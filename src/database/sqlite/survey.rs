@@ -74,7 +74,7 @@ pub(super) fn survey(connection: &mut Connection, path: &Path) -> Result<Survey,
         let mut statement = transaction.prepare(sql::SURVEY_RIGHTS)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            inbound_problems.push(may_not_insert(&row.required(0)?));
+            inbound_problems.push(may_not_insert(&row.required(0)?, &row.required(1)?));
         }
     }
     problems.extend(text_ids(&found, OUTBOX_IDS));
