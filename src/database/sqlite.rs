@@ -36,6 +36,7 @@ mod compose;
 mod control;
 mod inbox;
 mod log;
+mod named;
 mod outbox;
 mod report;
 mod survey;

@@ -20,6 +20,7 @@ use crate::database::rows::{self, Cells};
 use crate::database::statements::{sqlite as sql, sqlite_session};
 use crate::domain::change::RowChange;
 
+use super::named::named;
 use super::outbox::prepare;
 use super::trouble::Trouble;
 use super::values::{json_ids, read_time, stamp};
@@ -74,7 +75,7 @@ pub(super) fn change_purge(
 ) -> Result<u64, Trouble> {
     let transaction = write(connection)?;
     let values = params![connection_point, stamp(before), limit.max(0)];
-    let deleted = transaction.prepare_cached(sql::CHANGE_PURGE)?.execute(values)?;
+    let deleted = named(&transaction, sql::CHANGE_PURGE)?.execute(values)?;
     transaction.commit()?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
@@ -95,7 +96,7 @@ pub(super) fn query_checked(
     let transaction = write(connection)?;
     for query in checked {
         let QueryChecked { verb, noun, part_no, refused_reason } = query;
-        transaction.prepare_cached(sql::QUERY_CHECKED)?.execute(params![
+        named(&transaction, sql::QUERY_CHECKED)?.execute(params![
             connection_point,
             verb,
             noun,
@@ -126,9 +127,9 @@ pub(super) fn compose_rows(
 ) -> Result<Composed, Trouble> {
     connection.execute_batch(sqlite_session::BATCH)?;
     let transaction = read(connection)?;
-    transaction.prepare_cached(sql::BATCH_EMPTY)?.execute([])?;
+    named(&transaction, sql::BATCH_EMPTY)?.execute([])?;
     for row in batch {
-        transaction.prepare_cached(sql::BATCH_FILL)?.execute(params![
+        named(&transaction, sql::BATCH_FILL)?.execute(params![
             row.document_no,
             row.document_id,
             row.accounting_entity,
@@ -310,7 +311,7 @@ pub(super) fn compose_write(connection: &mut Connection, composition: &Compositi
         }
     }
     for (change_id, reason) in &composition.refused {
-        let marked = transaction.prepare_cached(sql::CHANGE_REFUSED)?.execute(params![change_id, reason])?;
+        let marked = named(&transaction, sql::CHANGE_REFUSED)?.execute(params![change_id, reason])?;
         if marked != 1 {
             return Ok(false);
         }
@@ -326,7 +327,7 @@ fn write_document(
 ) -> Result<bool, Trouble> {
     let mut entry_id = 0;
     for entry in &document.entries {
-        prepare(transaction, sql::COMPOSE_ENTRY)?.execute(params![
+        named(transaction, sql::COMPOSE_ENTRY)?.execute(params![
             composition.tenant_id,
             composition.logical_id,
             document.priority,
@@ -334,17 +335,17 @@ fn write_document(
         ])?;
         entry_id = transaction.last_insert_rowid();
         for (key, value) in &entry.headers {
-            prepare(transaction, sql::COMPOSE_HEADERS)?.execute(params![entry_id, key, value])?;
+            named(transaction, sql::COMPOSE_HEADERS)?.execute(params![entry_id, key, value])?;
         }
     }
-    let raised = transaction.prepare_cached(sql::VARIATION_WRITE)?.execute(params![
+    let raised = named(transaction, sql::VARIATION_WRITE)?.execute(params![
         document.document_key,
         composition.connection_point,
         document.variation_id,
         entry_id
     ])?;
     let ids = json_ids(&document.change_ids);
-    let marked = transaction.prepare_cached(sql::CHANGE_DONE)?.execute(params![entry_id, ids])?;
+    let marked = named(transaction, sql::CHANGE_DONE)?.execute(params![entry_id, ids])?;
     Ok(raised == 1 && marked == document.change_ids.len())
 }
 

@@ -9,6 +9,7 @@ use crate::database::{
 };
 use crate::domain::plan::{Alike, ControlTables};
 
+use super::named::named;
 use super::trouble::Trouble;
 use super::values::stamp;
 use super::{read, write};
@@ -98,11 +99,11 @@ pub(super) fn host_claim(
         started_at,
     ];
     let changed = match expected_epoch {
-        None => transaction.prepare_cached(sql::HOST_INSERT)?.execute(values)?,
+        None => named(&transaction, sql::HOST_INSERT)?.execute(values)?,
         Some(epoch) => {
             let mut all = values.to_vec();
             all.push(&epoch);
-            transaction.prepare_cached(sql::HOST_CLAIM)?.execute(all.as_slice())?
+            named(&transaction, sql::HOST_CLAIM)?.execute(all.as_slice())?
         }
     };
     transaction.commit()?;
@@ -112,7 +113,7 @@ pub(super) fn host_claim(
 pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Result<Owner, Trouble> {
     let transaction = write(connection)?;
     let OwnerClaim { connection_point, direction, journal_id, host, agent_version, lapse_seconds } = claim;
-    let taken = transaction.prepare_cached(sql::OWNER_CLAIM)?.execute(params![
+    let taken = named(&transaction, sql::OWNER_CLAIM)?.execute(params![
         connection_point,
         direction,
         journal_id,
@@ -120,7 +121,7 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
         agent_version,
         lapse_seconds
     ])? > 0
-        || transaction.prepare_cached(sql::OWNER_INSERT)?.execute(params![
+        || named(&transaction, sql::OWNER_INSERT)?.execute(params![
             connection_point,
             direction,
             journal_id,
@@ -129,8 +130,7 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
         ])? > 0;
     let owner = match taken {
         true => Owner::Mine,
-        false => transaction
-            .prepare_cached(sql::OWNER_READ)?
+        false => named(&transaction, sql::OWNER_READ)?
             .query_row(params![connection_point, direction, lapse_seconds], |row| {
                 Ok(Owner::Other { host: row.required(0)?, heartbeat_at: row.required_time(1)? })
             })?,
@@ -142,8 +142,7 @@ pub(super) fn owner_claim(connection: &mut Connection, claim: &OwnerClaim) -> Re
 /// `owned`: connection point, direction, journal id.
 pub(super) fn owner_renew(connection: &mut Connection, owned: &[String; 3]) -> Result<bool, Trouble> {
     let transaction = write(connection)?;
-    let renewed =
-        transaction.prepare_cached(sql::OWNER_RENEW)?.execute(params![owned[0], owned[1], owned[2]])?;
+    let renewed = named(&transaction, sql::OWNER_RENEW)?.execute(params![owned[0], owned[1], owned[2]])?;
     transaction.commit()?;
     Ok(renewed > 0)
 }
@@ -151,7 +150,7 @@ pub(super) fn owner_renew(connection: &mut Connection, owned: &[String; 3]) -> R
 /// `owned`: connection point, direction, journal id.
 pub(super) fn owner_release(connection: &mut Connection, owned: &[String; 3]) -> Result<(), Trouble> {
     let transaction = write(connection)?;
-    transaction.prepare_cached(sql::OWNER_RELEASE)?.execute(params![owned[0], owned[1], owned[2]])?;
+    named(&transaction, sql::OWNER_RELEASE)?.execute(params![owned[0], owned[1], owned[2]])?;
     transaction.commit()?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::database::statements::sqlite as sql;
 use crate::domain::incoming::{Incoming, Known, Marks, Stored, headers, judge};
 use crate::domain::message::Entry;
 
+use super::named::named;
 use super::trouble::Trouble;
 use super::values::stamp;
 use super::{log, outbox, read, write};
@@ -51,7 +52,7 @@ pub(super) fn store(connection: &mut Connection, documents: &[Incoming]) -> Resu
         .iter()
         .zip(&marks)
         .map(|(document, marks)| known_of(&transaction, document, marks))
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>, Trouble>>()?;
     let judged = judge(documents, &marks, found);
     let mut entry_ids = Vec::with_capacity(documents.len());
     for (document, flag) in to_insert(documents, &judged) {
@@ -60,7 +61,7 @@ pub(super) fn store(connection: &mut Connection, documents: &[Incoming]) -> Resu
     let written = written(documents, &marks, judged, &entry_ids).ok_or_else(no_id)?;
     written.receipts.iter().try_for_each(|row| write_receipt(&transaction, row))?;
     for (receipt_key, times) in &written.repeats {
-        transaction.prepare_cached(sql::RECEIPT_REPEAT)?.execute(params![receipt_key, times])?;
+        named(&transaction, sql::RECEIPT_REPEAT)?.execute(params![receipt_key, times])?;
     }
     written.documents.iter().try_for_each(|row| write_document(&transaction, row))?;
     log::write(&transaction, &written.log)?;
@@ -75,9 +76,9 @@ fn no_id() -> Trouble {
     }
 }
 
-fn known_of(transaction: &Transaction<'_>, document: &Incoming, marks: &Marks) -> rusqlite::Result<Known> {
+fn known_of(transaction: &Transaction<'_>, document: &Incoming, marks: &Marks) -> Result<Known, Trouble> {
     let Incoming { connection_point, parameters, digest, .. } = document;
-    transaction.prepare_cached(sql::INBOX_KNOWN)?.query_row(
+    named(transaction, sql::INBOX_KNOWN)?.query_row(
         params![
             marks.receipt_key,
             marks.receipt_key_of_bytes,
@@ -106,16 +107,15 @@ fn insert(
         None => &bytes,
     };
     let entry_id: Option<i64> = match inbox.has_logical_id {
-        true => transaction.prepare_cached(sql::INBOX_INSERT)?.query_row(
+        true => named(transaction, sql::INBOX_INSERT)?.query_row(
             params![rules.inbox_tenant_id, rules.inbox_logical_id, created, flag, payload],
             |row| row.get(0),
         )?,
-        false => transaction
-            .prepare_cached(sql::INBOX_INSERT_1_0)?
+        false => named(transaction, sql::INBOX_INSERT_1_0)?
             .query_row(params![rules.inbox_tenant_id, created, flag, payload], |row| row.get(0))?,
     };
     let entry_id = entry_id.ok_or_else(no_id)?;
-    let mut statement = transaction.prepare_cached(sql::INBOX_INSERT_HEADERS)?;
+    let mut statement = named(transaction, sql::INBOX_INSERT_HEADERS)?;
     for (key, value) in headers(document) {
         statement.execute(params![entry_id, key, value])?;
     }
@@ -123,7 +123,7 @@ fn insert(
 }
 
 fn write_receipt(transaction: &Transaction<'_>, row: &ReceiptRow<'_>) -> Result<(), Trouble> {
-    transaction.prepare_cached(sql::RECEIPT_INSERT)?.execute(params![
+    named(transaction, sql::RECEIPT_INSERT)?.execute(params![
         row.receipt_key,
         row.connection_point,
         row.message_id,
@@ -138,7 +138,7 @@ fn write_receipt(transaction: &Transaction<'_>, row: &ReceiptRow<'_>) -> Result<
 }
 
 fn write_document(transaction: &Transaction<'_>, row: &ReceivedRow<'_>) -> Result<(), Trouble> {
-    transaction.prepare_cached(sql::RECEIVED_DOCUMENT_WRITE)?.execute(params![
+    named(transaction, sql::RECEIVED_DOCUMENT_WRITE)?.execute(params![
         row.document_key,
         row.connection_point,
         row.noun,
@@ -159,11 +159,11 @@ pub(super) fn purge(
     limit: i64,
 ) -> Result<u64, Trouble> {
     let transaction = write(connection)?;
-    let deleted = transaction.prepare_cached(sql::RECEIPT_PURGE)?.execute(params![
+    let deleted = named(&transaction, sql::RECEIPT_PURGE)?.execute(params![
         connection_point,
         stamp(receipts),
         limit.max(0)
-    ])? + transaction.prepare_cached(sql::RECEIVED_DOCUMENT_PURGE)?.execute(params![
+    ])? + named(&transaction, sql::RECEIVED_DOCUMENT_PURGE)?.execute(params![
         connection_point,
         stamp(documents),
         limit.max(0)

@@ -13,15 +13,16 @@ use crate::database::rows::{self, Cells, log_search};
 use crate::database::statements::sqlite as sql;
 use crate::database::{LogFilter, LogRow};
 
+use super::named::named;
 use super::trouble::Trouble;
 use super::values::{stamp, stamp_if};
 use super::{read, write as write_transaction};
 
 pub(super) fn write(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<(), Trouble> {
-    let mut statement = transaction.prepare_cached(sql::LOG_WRITE)?;
+    let mut statement = named(transaction, sql::LOG_WRITE)?;
     for row in rows {
         let facts = &row.facts;
-        let written = statement.execute(params![
+        statement.execute(params![
             row.message_key,
             row.direction,
             row.connection_point,
@@ -62,8 +63,7 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<()
             row.host,
             stamp(row.updated_at),
             facts.resend_of
-        ]);
-        written.map_err(|error| Trouble::from(error).of(sql::LOG_WRITE))?;
+        ])?;
     }
     Ok(())
 }
@@ -107,8 +107,8 @@ pub(super) fn purge(
         rows.collect::<rusqlite::Result<_>>()?
     };
     let json = serde_json::Value::from(keys).to_string();
-    transaction.prepare_cached(sql::LOG_PURGE_ATTEMPTS)?.execute(params![json])?;
-    let deleted = transaction.prepare_cached(sql::LOG_PURGE)?.execute(params![json])?;
+    named(&transaction, sql::LOG_PURGE_ATTEMPTS)?.execute(params![json])?;
+    let deleted = named(&transaction, sql::LOG_PURGE)?.execute(params![json])?;
     transaction.commit()?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }

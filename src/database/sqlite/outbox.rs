@@ -18,6 +18,7 @@ use crate::database::{
 };
 use crate::domain::message::{Entry, Payload};
 
+use super::named::{Named, named};
 use super::trouble::{Trouble, of_commit};
 use super::values::{json_ids, read_time, stamp, stamp_if};
 use super::{log, read, write};
@@ -229,12 +230,8 @@ pub(super) fn purge(
         }
     }
     let json = json_ids(&ids);
-    let run = |statement| -> Result<usize, Trouble> {
-        let changed = prepare(&transaction, statement)?.execute([&json]);
-        changed.map_err(|error| Trouble::from(error).of(statement))
-    };
-    run(sql::OUTBOX_PURGE_HEADERS)?;
-    let deleted = run(sql::OUTBOX_PURGE)?;
+    named(&transaction, sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
+    let deleted = named(&transaction, sql::OUTBOX_PURGE)?.execute([&json])?;
     transaction.commit().map_err(of_commit)?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
@@ -355,9 +352,8 @@ pub(super) fn settle(connection: &mut Connection, settle: &Settle) -> Result<Set
     let settled = flag(&transaction, &settle.accepted, &settle.failed)?;
     let settle = settle.without(&settled.left());
     log::write(&transaction, &settle.log)?;
-    let mut statement = transaction.prepare_cached(sql::ATTEMPT_WRITE)?;
-    let written = settle.attempts.iter().try_for_each(|row| write_attempt(&mut statement, row));
-    written.map_err(|trouble| trouble.of(sql::ATTEMPT_WRITE))?;
+    let mut statement = named(&transaction, sql::ATTEMPT_WRITE)?;
+    settle.attempts.iter().try_for_each(|row| write_attempt(&mut statement, row))?;
     drop(statement);
     transaction.commit().map_err(of_commit)?;
     Ok(settled)
@@ -418,17 +414,15 @@ pub(super) fn add(connection: &mut Connection, added: &Added) -> Result<Option<i
     let (created, bytes) = (stamp(added.created_at), added.document.as_bytes());
     let document: &dyn rusqlite::ToSql = if is_text { &added.document } else { &bytes };
     let entry_id: Option<i64> = match has_logical_id {
-        true => transaction
-            .prepare_cached(sql::OUTBOX_INSERT)?
+        true => named(&transaction, sql::OUTBOX_INSERT)?
             .query_row(params![added.tenant_id, added.logical_id, created, document], |row| row.get(0))?,
-        false => transaction
-            .prepare_cached(sql::OUTBOX_INSERT_1_0)?
+        false => named(&transaction, sql::OUTBOX_INSERT_1_0)?
             .query_row(params![added.tenant_id, created, document], |row| row.get(0))?,
     };
     for (key, value) in &added.headers {
-        transaction.prepare_cached(sql::OUTBOX_INSERT_HEADERS)?.execute(params![entry_id, key, value])?;
+        named(&transaction, sql::OUTBOX_INSERT_HEADERS)?.execute(params![entry_id, key, value])?;
     }
-    let ended = transaction.prepare_cached(sql::REPORT_COMMAND)?.execute(params![
+    let ended = named(&transaction, sql::REPORT_COMMAND)?.execute(params![
         added.command_id,
         "done",
         1,
@@ -443,7 +437,7 @@ pub(super) fn add(connection: &mut Connection, added: &Added) -> Result<Option<i
     Ok(entry_id)
 }
 
-fn write_attempt(statement: &mut rusqlite::Statement<'_>, row: &AttemptRow) -> Result<(), Trouble> {
+fn write_attempt(statement: &mut Named<'_>, row: &AttemptRow) -> Result<(), Trouble> {
     statement.execute(params![
         row.message_key,
         row.attempt_no,

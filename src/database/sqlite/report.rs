@@ -5,6 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 use crate::database::statements::sqlite as sql;
 use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
+use super::named::named;
 use super::trouble::Trouble;
 use super::values::{stamp, stamp_if};
 use super::write;
@@ -15,18 +16,16 @@ pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Re
         write_host(&transaction, row)?;
     }
     for (connection_point, reason) in &report.connection_points {
-        transaction
-            .prepare_cached(sql::REPORT_CONNECTION_POINT)?
-            .execute(params![connection_point, reason])?;
+        named(&transaction, sql::REPORT_CONNECTION_POINT)?.execute(params![connection_point, reason])?;
     }
     for (direction, rows) in [("out", &report.documents_refused), ("in", &report.incoming_refused)] {
         for (connection_point, verb, noun, reason) in rows {
-            let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_REFUSED)?;
+            let mut statement = named(&transaction, sql::REPORT_DOCUMENT_REFUSED)?;
             statement.execute(params![connection_point, verb, noun, reason, direction])?;
         }
     }
     for (connection_point, verb, noun, accepted) in &report.documents_accepted {
-        let mut statement = transaction.prepare_cached(sql::REPORT_DOCUMENT_ACCEPTED)?;
+        let mut statement = named(&transaction, sql::REPORT_DOCUMENT_ACCEPTED)?;
         statement.execute(params![connection_point, verb, noun, accepted])?;
     }
     let ours: Vec<bool> =
@@ -38,7 +37,7 @@ pub(super) fn control_report(connection: &mut Connection, report: &Report) -> Re
 }
 
 fn write_host(transaction: &Transaction<'_>, row: &HostRow) -> Result<(), Trouble> {
-    transaction.prepare_cached(sql::REPORT_HOST)?.execute(params![
+    named(transaction, sql::REPORT_HOST)?.execute(params![
         row.journal_id,
         row.state,
         row.refused_reason,
@@ -51,7 +50,7 @@ fn write_host(transaction: &Transaction<'_>, row: &HostRow) -> Result<(), Troubl
 
 /// Answers whether this journal owns the row.
 fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<bool, Trouble> {
-    let written = transaction.prepare_cached(sql::REPORT_STATUS)?.execute(params![
+    let written = named(transaction, sql::REPORT_STATUS)?.execute(params![
         row.connection_point,
         row.direction,
         row.journal_id,
@@ -82,12 +81,12 @@ fn write_status(transaction: &Transaction<'_>, row: &StatusRow) -> Result<bool, 
 fn write_finding(transaction: &Transaction<'_>, row: &FindingRow) -> Result<(), Trouble> {
     let FindingRow { code, connection_point, subject, host, severity, finding_text, remedy, .. } = row;
     if row.cleared {
-        let mut clear = transaction.prepare_cached(sql::REPORT_FINDING_CLEAR)?;
+        let mut clear = named(transaction, sql::REPORT_FINDING_CLEAR)?;
         clear.execute(params![code, connection_point, subject, host])?;
         return Ok(());
     }
     let last_seen_at = stamp(row.last_seen_at);
-    let renewed = transaction.prepare_cached(sql::REPORT_FINDING_RENEW)?.execute(params![
+    let renewed = named(transaction, sql::REPORT_FINDING_RENEW)?.execute(params![
         code,
         connection_point,
         subject,
@@ -99,7 +98,7 @@ fn write_finding(transaction: &Transaction<'_>, row: &FindingRow) -> Result<(), 
         row.seen_more
     ])?;
     if renewed == 0 {
-        transaction.prepare_cached(sql::REPORT_FINDING_OPEN)?.execute(params![
+        named(transaction, sql::REPORT_FINDING_OPEN)?.execute(params![
             code,
             connection_point,
             subject,
@@ -116,7 +115,7 @@ fn write_finding(transaction: &Transaction<'_>, row: &FindingRow) -> Result<(), 
 }
 
 fn write_command(transaction: &Transaction<'_>, result: &CommandResult) -> Result<(), Trouble> {
-    transaction.prepare_cached(sql::REPORT_COMMAND)?.execute(params![
+    named(transaction, sql::REPORT_COMMAND)?.execute(params![
         result.command_id,
         result.state,
         result.matched_rows,
