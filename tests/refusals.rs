@@ -4,7 +4,7 @@
 mod site;
 
 use bodrelay::simulator::Options;
-use bodrelay::simulator::script::Fault;
+use bodrelay::simulator::script::{Fault, What};
 use site::{Agent, Entry, Site};
 
 /// More than may be unsettled, so that posting would stop.
@@ -184,5 +184,143 @@ fn a_message_that_waits_and_that_the_log_refuses_is_told() {
     agent.until("the finding is over", || finding(&site, "LOG_NOT_WRITTEN").is_none());
     site.simulator.clear_faults();
     agent.until("nothing waits", || site.is_drained());
+    agent.term();
+}
+
+/// A finding and the result of a command that the tables do not take: all else is said, and they are when they can be.
+#[test]
+fn what_the_agent_says_is_refused_alone() {
+    for site in sites() {
+        site.insert(&Entry::new("ITEM-1", 1).verb("Process"));
+        let schema = if site.server.is_some() { "bodrelay." } else { "" };
+        let (findings, commands) = (format!("{schema}bodrelay_finding"), format!("{schema}bodrelay_command"));
+        trigger(&site, "no_finding", "INSERT", &findings, "new.code = 'TYPE_NOT_LISTED'", true);
+        trigger(&site, "no_command", "UPDATE", &commands, "new.command_id = 1", true);
+        for command in ["pause", "resume"] {
+            site.sql(&format!(
+                "INSERT INTO bodrelay_command (command, connection_point, reason) VALUES ('{command}', 'CP1', 'a test')"
+            ));
+        }
+        let mut agent = site.start();
+        let state =
+            |id: i64| site.text(&format!("SELECT state FROM bodrelay_command WHERE command_id = {id}"));
+        agent.until("the second command", || state(2).as_deref() == Some("done"));
+        let says = |words: &str| finding(&site, "REPORT_REFUSED").is_some_and(|text| text.contains(words));
+        agent.until("the finding", || says("the result of command 1: ") && says("TYPE_NOT_LISTED (CP1"));
+        let text = finding(&site, "REPORT_REFUSED").unwrap();
+        assert!(text.contains("in report_command, the server says: \"the audit says no\""), "{text}");
+        assert_eq!((state(1).as_deref(), site.has_finding("TYPE_NOT_LISTED")), (Some("new"), false));
+        let status = "SELECT state FROM bodrelay_status WHERE direction = 'out'";
+        agent.until("the status", || site.text(status).as_deref() == Some("running"));
+        drop_trigger(&site, "no_finding", &findings);
+        drop_trigger(&site, "no_command", &commands);
+        agent
+            .until("it heals", || state(1).as_deref() == Some("done") && site.has_finding("TYPE_NOT_LISTED"));
+        agent.until("the finding is over", || !site.has_open_finding("REPORT_REFUSED"));
+        agent.term();
+    }
+}
+
+/// Another table of the application holds on to one processed row.
+#[test]
+fn a_row_that_cannot_be_deleted_stays_alone() {
+    for site in sites() {
+        let ids = site.insert_all(&entries(1..=300));
+        site.drain();
+        // On SQLite the agent's connection does not enforce foreign keys; a trigger does.
+        match &site.server {
+            Some(_) => site.sql(&format!(
+                "CREATE TABLE public.keeper (c_id bigint REFERENCES public.cor_outbox_entry); \
+                 INSERT INTO public.keeper VALUES ({})",
+                ids[7]
+            )),
+            None => site.sql(&format!(
+                "CREATE TRIGGER keeper BEFORE DELETE ON COR_OUTBOX_ENTRY WHEN old.C_ID = {} \
+                 BEGIN SELECT RAISE(ABORT, 'violates \"keeper\"'); END",
+                ids[7]
+            )),
+        }
+        site.journal().execute("UPDATE delivered SET settled_at = settled_at - 7200000", []).unwrap();
+        site.sql("UPDATE bodrelay_connection_point SET outbox_keep_hours = 1");
+        let mut agent = site.start();
+        let left = || site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY");
+        agent.until("all others are gone", || left() == 1);
+        agent.until("the finding", || finding(&site, "OUTBOX_NOT_PURGED").is_some());
+        let text = finding(&site, "OUTBOX_NOT_PURGED").unwrap();
+        for words in [&format!("C_ID {}: ", ids[7]), "in outbox_purge, the server says: ", "keeper"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!site.has_finding("DATABASE_UNAVAILABLE"));
+        match &site.server {
+            Some(_) => site.sql("DROP TABLE public.keeper"),
+            None => site.sql("DROP TRIGGER keeper"),
+        }
+        site.journal().execute("UPDATE purge_late SET settled_at = settled_at - 7200000", []).unwrap();
+        agent.term();
+        let mut agent = site.start();
+        agent.until("the last one is gone", || left() == 0);
+        agent.term();
+    }
+}
+
+/// A document id and ION's words with letters that the database does not hold.
+#[test]
+fn letters_that_the_database_does_not_hold_are_written_visibly() {
+    // The encoding, a letter that it lacks, and one that it has.
+    for (encoding, lacks, has) in
+        [("LATIN1", '\u{2019}', 'é'), ("WIN1252", '品', '\u{2019}'), ("EUC_JP", '€', '品')]
+    {
+        let site = Site::on_postgres_in(encoding, Options::default());
+        let words = format!("it{lacks}s {has} no");
+        let refusal = What::Refuse { status: 400, retry_after: None, text: Some(words) };
+        site.simulator.add_fault(Fault::new(refusal).for_document("ITEM-3").times(1));
+        let mut all = entries(1..=20);
+        all[6].document_id = format!("ITEM{lacks}{has}");
+        let ids = site.insert_all(&all);
+        let mut agent = site.start();
+        agent.until("all are done", || site.is_drained());
+        let text =
+            site.text(&format!("SELECT failure_text FROM bodrelay_message_log WHERE entry_id = {}", ids[2]));
+        let seen = format!("it\\u{{{:x}}}s {has} no", u32::from(lacks));
+        assert!(text.as_ref().is_some_and(|text| text.contains(&seen)), "{encoding}: {text:?}");
+        let answer = site.text("SELECT max(answer_text) FROM bodrelay_attempt WHERE http_status = 400");
+        assert!(answer.as_ref().is_some_and(|text| text.contains(&seen)), "{encoding}: {answer:?}");
+        let id =
+            site.text(&format!("SELECT document_id FROM bodrelay_message_log WHERE entry_id = {}", ids[6]));
+        assert_eq!(id, Some(format!("ITEM\\u{{{:x}}}{has}", u32::from(lacks))), "{encoding}");
+        assert_eq!((site.flag(ids[2]), site.flag(ids[6])), (Some(9), Some(1)));
+        agent.until("what it does not hold is said", || {
+            finding(&site, "DATABASE_ADVICE").is_some_and(|text| text.contains(encoding))
+        });
+        agent.term();
+        let (_, said, _) = site.command_output("check", &[]);
+        assert!(said.contains(&format!("has the encoding {encoding}")), "{said}");
+    }
+}
+
+/// Rows of the agent's own tables that somebody keeps locked: a message's row of the log, and a finding.
+#[test]
+fn a_locked_row_of_our_own_tables_stops_only_itself() {
+    let site = Site::on_postgres(Options::default());
+    let server = site.server.as_ref().unwrap();
+    site.simulator.add_fault(Fault::refuse(503).times(1_000));
+    site.insert(&Entry::new("ITEM-0", 1));
+    let mut agent = site.start();
+    agent.until("it waits", || !site.log().is_empty() && site.has_finding("ION_BUSY"));
+    let (holder, _) = server.insert_open(&[], site.tenant_id());
+    server.run(&holder, "SELECT FROM bodrelay_message_log FOR UPDATE");
+    server.run(&holder, "SELECT FROM bodrelay_finding WHERE code = 'ION_BUSY' FOR UPDATE");
+    site.simulator.clear_faults();
+    let ids = site.insert_all(&entries(1..=300));
+    agent.until("all others are flagged", || site.waiting() == 1);
+    let beat = "SELECT extract(epoch FROM heartbeat_at)::bigint FROM bodrelay_status WHERE direction = 'out'";
+    let settled = "SELECT accepted_total FROM bodrelay_status WHERE direction = 'out'";
+    agent.until("the status is written", || site.number(settled) == 301);
+    assert!(site.number(beat) > 0 && site.flag(ids[299]) == Some(1));
+    server.commit(holder);
+    agent.until("it heals", || site.is_drained());
+    agent.until("the finding is over", || !site.has_open_finding("ION_BUSY"));
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.stored, counts.distinct), (301, 301), "nothing is sent twice");
     agent.term();
 }

@@ -541,6 +541,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("RECEIVED_UNFIT", "receiver/bad_input.rs all_are_refused"),
     ("RECEIVER_NEW", "remarks.rs a_receiver_that_was_never_seen_is_told"),
     ("REPEAT_DIFFERS", "conformance/inbox.rs a_repeat_is_only_counted"),
+    ("REPORT_REFUSED", "refusals.rs what_the_agent_says_is_refused_alone"),
     ("ROWS_LOCKED", "refusals.rs a_row_that_somebody_keeps_locked_stops_only_itself"),
     ("ROWS_NOBODY_CHOOSES", "remarks.rs rows_that_nobody_meant_are_told"),
     ("ROWS_NOT_SETTLED", "refusals.rs a_row_that_a_trigger_refuses_stops_only_itself"),

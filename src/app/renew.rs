@@ -121,6 +121,7 @@ impl Renewals {
                         database: name,
                         operation: "owner_renew",
                         what: format!("no answer within {:?}", terms.renew_every()),
+                        is_lock: false,
                         source: None,
                     });
                 }

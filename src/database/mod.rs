@@ -54,6 +54,8 @@ pub enum DatabaseError {
         database: String,
         operation: &'static str,
         what: String,
+        /// Another session keeps something locked that it names: what names something else may pass.
+        is_lock: bool,
         #[source]
         source: Option<anyhow::Error>,
     },
@@ -76,6 +78,19 @@ impl DatabaseError {
     /// was tried alone has failed for good.
     pub fn is_about_rows(&self) -> bool {
         matches!(self, Self::NeedsMending { is_about_rows: true, .. })
+    }
+
+    /// Something in a set is to blame, now or for good: parts of the set may pass.
+    pub fn spares_parts(&self) -> bool {
+        self.is_about_rows() || self.is_lock()
+    }
+
+    /// After this many failures for a lock with nothing that passed, it is on the whole table, not on a row.
+    pub const LOCKS_MAX: usize = 12;
+
+    /// Another session is in the way, and nothing else.
+    pub fn is_lock(&self) -> bool {
+        matches!(self, Self::Unavailable { is_lock: true, .. })
     }
 }
 

@@ -31,6 +31,7 @@ mod compose;
 mod control;
 mod encryption;
 mod inbox;
+mod letters;
 mod listen;
 mod log;
 mod names;
@@ -142,6 +143,21 @@ impl Postgres {
                     // Whoever was in the way gets through first, and does not meet us again.
                     tokio::time::sleep(Duration::from_millis(fastrand::u64(30..90))).await;
                     self.once(slot, &mut slot_session, &work).await
+                }
+                Err(trouble) if trouble.is_lock() => {
+                    // What is tried next, in parts, does not stand as long behind the same lock.
+                    if let Some(session) = &*slot_session {
+                        session.hurry();
+                    }
+                    Err(trouble)
+                }
+                Err(trouble) if trouble.is_about_letters() => {
+                    // The server's table of letters is not quite ours: once more, in those that every encoding has.
+                    let Some(session) = slot_session.clone() else { return Err(trouble) };
+                    session.letters.only_ascii(true);
+                    let answer = self.once(slot, &mut slot_session, &work).await;
+                    session.letters.only_ascii(false);
+                    answer
                 }
                 answer => answer,
             }

@@ -1,7 +1,7 @@
 //! The queue before a database, and the one task that empties it: what is queued when a commit ends is the next commit.
 //!
 //! A document is answered after its commit, never before. A group that fails because of one of its rows is tried again
-//! one by one, so that this one fails alone. When the database was lost, nothing is stored until the control round
+//! in halves, so that this one fails alone. When the database was lost, nothing is stored until the control round
 //! has met it again: whatever answers then may be another database.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::books::Books;
 use crate::crash;
 use crate::database::{Database, DatabaseError, Settle, refused_row};
+use crate::domain::halves::Halves;
 use crate::domain::incoming::{Incoming, Stored};
 use crate::domain::notice::{Notice, Severity};
 use crate::journal::{Journal, Received};
@@ -264,18 +265,44 @@ impl Pen {
                     answered.stored(document);
                 }
             }
-            Err(error) if error.is_about_rows() => {
-                for (document, answered) in documents.iter().zip(&mut waiting) {
-                    answered.outcome = self.store_alone(document).await;
-                    if answered.outcome == Outcome::Stored {
-                        answered.stored(document);
-                    }
-                }
-            }
+            Err(error) if error.is_about_rows() => self.store_apart(&documents, &mut waiting, error).await,
             Err(error) => self.lost(&error, &documents),
         }
         answers.append(&mut waiting);
         answers
+    }
+
+    /// Something in the group is refused: what is at fault fails alone. What is not tried, ION sends again.
+    async fn store_apart(&self, documents: &[Incoming], waiting: &mut [Answered], error: DatabaseError) {
+        let mut halves = Halves::of((0..documents.len()).collect::<Vec<_>>());
+        if documents.len() > 1
+            && let Some(all) = halves.part()
+        {
+            halves.refuse(all, error);
+        }
+        while let Some(places) = halves.part() {
+            if let [place] = places[..] {
+                waiting[place].outcome = self.store_alone(&documents[place]).await;
+                if waiting[place].outcome == Outcome::Stored {
+                    waiting[place].stored(&documents[place]);
+                }
+                continue;
+            }
+            let part: Vec<Incoming> = places.iter().map(|place| documents[*place].clone()).collect();
+            match self.commit(&part).await {
+                Ok(stored) => {
+                    for (place, stored) in places.into_iter().zip(&stored) {
+                        self.books.stored(self.site, &documents[place], stored);
+                        waiting[place].stored(&documents[place]);
+                    }
+                }
+                Err(error) if error.is_about_rows() => halves.refuse(places, error),
+                Err(error) => {
+                    self.lost(&error, &part);
+                    halves.stop(places);
+                }
+            }
+        }
     }
 
     async fn store_alone(&self, document: &Incoming) -> Outcome {

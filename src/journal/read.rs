@@ -466,12 +466,16 @@ impl Journal {
         .await
     }
 
-    /// They are deleted.
-    pub async fn purged(&self, point_id: i64, due: PurgeDue) -> Result<()> {
+    /// They are deleted, but for some that are late from now on (each with the time from which it has been kept).
+    pub async fn purged(&self, point_id: i64, due: PurgeDue, late: Vec<(i64, i64)>) -> Result<()> {
         self.transaction(move |tx| {
             tx.prepare_cached(sql::PURGE_LATE_DELETE)?.execute((point_id, json(&due.late)))?;
             if let Some(last) = due.next.last() {
                 tx.prepare_cached(sql::PURGE_CURSOR)?.execute((point_id, last))?;
+            }
+            let mut statement = tx.prepare_cached(sql::PURGE_LATE_KEEP)?;
+            for (entry_id, since) in late {
+                statement.execute((point_id, entry_id, since))?;
             }
             Ok(())
         })

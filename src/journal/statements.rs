@@ -98,6 +98,7 @@ pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_
 pub(super) const PURGE_CURSOR: &str = include_str!("../../sql/journal/agent/purge_cursor.sql");
 pub(super) const PURGE_LATE_DELETE: &str = include_str!("../../sql/journal/agent/purge_late_delete.sql");
 pub(super) const PURGE_LATE_INSERT: &str = include_str!("../../sql/journal/agent/purge_late_insert.sql");
+pub(super) const PURGE_LATE_KEEP: &str = include_str!("../../sql/journal/agent/purge_late_keep.sql");
 pub(super) const PURGE_LATE_READ: &str = include_str!("../../sql/journal/agent/purge_late_read.sql");
 pub(super) const PURGE_NEXT: &str = include_str!("../../sql/journal/agent/purge_next.sql");
 pub(super) const RECEIVED_BOUND: &str = include_str!("../../sql/journal/agent/received_bound.sql");

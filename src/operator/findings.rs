@@ -292,9 +292,11 @@ impl Findings {
         .collect()
     }
 
-    /// The table says it now.
-    pub fn written(&mut self, now: DateTime<Utc>) {
-        for finding in self.known.values_mut().filter(|finding| due(finding, now)) {
+    /// The table says these now.
+    pub fn written(&mut self, rows: &[FindingRow], now: DateTime<Utc>) {
+        for row in rows {
+            let key = (row.code.clone(), row.connection_point.clone(), row.subject.clone());
+            let Some(finding) = self.known.get_mut(&key) else { continue };
             finding.changed = false;
             finding.row.seen_more = 0;
             finding.written_at = Some(now);
@@ -387,7 +389,7 @@ mod tests {
             findings.take(away(), at(second));
             findings.take(away().clears(), at(second));
             findings.age(at(0), false, at(second));
-            findings.written(at(second));
+            findings.written(&findings.to_write(at(second)), at(second));
             let open = open(&findings, "DATABASE_UNAVAILABLE");
             assert_eq!(open.iter().map(|row| row.since).collect::<Vec<_>>(), [at(0)], "{second}");
         }
@@ -441,7 +443,7 @@ mod tests {
         let more = open(&findings, "ROW_COMMITTED_LATE");
         assert!(more.len() == 1 && more[0].finding_text.contains("and 4 more"), "{more:?}");
         // Those that are said again have room now; the others end as events do.
-        findings.written(at(2_001));
+        findings.written(&findings.to_write(at(2_001)), at(2_001));
         findings.take(notice("ROW_COMMITTED_LATE", Severity::Info, "row 01833"), at(2_002));
         findings.age(at(0), false, at(2_002));
         assert_eq!(open(&findings, "ROW_COMMITTED_LATE").len(), 2);

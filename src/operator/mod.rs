@@ -30,6 +30,7 @@ mod inbound;
 mod lineage;
 mod owned;
 mod refused;
+mod report;
 mod watch;
 
 pub use claim::Guard;
@@ -38,6 +39,7 @@ use findings::Findings;
 use inbound::Inbound;
 pub use inbound::{InboundReport, Receiving};
 use owned::Owned;
+use report::{Refusals, Written};
 
 /// Heartbeats and what has not changed are written this often, all of it in one transaction.
 const BEAT: TimeDelta = TimeDelta::seconds(60);
@@ -197,6 +199,8 @@ pub struct Desk {
     statuses: HashMap<String, Memory>,
     counting: Counting,
     results: Vec<CommandResult>,
+    /// What the database does not take of all this.
+    refusals: Refusals,
     accepted_documents: Vec<(String, String, String, Option<bool>)>,
 }
 
@@ -307,6 +311,7 @@ impl Desk {
             statuses: HashMap::new(),
             counting: Counting::default(),
             results: Vec::new(),
+            refusals: Refusals::default(),
             accepted_documents: Vec::new(),
         }
     }
@@ -449,11 +454,16 @@ impl Desk {
         self.look_aside(said.stopping, &tables, now).await;
         let beat = said.stopping || self.beat_at.is_none_or(|at| is_due(at, BEAT, now));
         let report = self.report(said, &plan, &tables, heard.refused.as_deref(), beat, now).await?;
-        let ended = report.commands.iter().filter(|result| result.state != "running");
-        let closed: Vec<i64> = ended.map(|result| result.command_id).collect();
-        let ours = self.database.control_report(&report).await?;
-        self.written(beat, report.statuses.iter().zip(ours), &tables, now);
-        heard.closed_commands = closed;
+        let report = self.refusals.leave_out(report, now);
+        let written = self.refusals.write(self.database.as_ref(), report, now).await;
+        let ended = written.report.commands.iter().filter(|result| result.state != "running");
+        heard.closed_commands = ended.map(|result| result.command_id).collect();
+        let beat = beat && written.error.is_none();
+        let error = self.written(beat, written, &tables, now);
+        self.tell_refusals(now);
+        if let Some(error) = error {
+            return Err(error.into());
+        }
         heard.plan = Some(plan);
         Ok(())
     }
@@ -897,21 +907,22 @@ impl Desk {
     }
 
     /// The report is in the tables: nothing of it has to be said again.
-    fn written<'a>(
+    fn written(
         &mut self,
         beat: bool,
-        statuses: impl Iterator<Item = (&'a StatusRow, bool)>,
+        written: Written,
         tables: &ControlTables,
         now: DateTime<Utc>,
-    ) {
-        self.findings.written(now);
-        self.accepted_documents.clear();
-        self.results.clear();
+    ) -> Option<DatabaseError> {
+        let Written { report, ours, error } = written;
+        self.findings.written(&report.findings, now);
+        self.accepted_documents.retain(|document| !report.documents_accepted.contains(document));
+        self.results.retain(|result| !report.commands.contains(result));
         if beat {
             self.beat_at = Some(now);
             self.host_at = self.raised_at.and(Some(now));
         }
-        for (row, is_ours) in statuses {
+        for (row, is_ours) in report.statuses.iter().zip(ours) {
             if !is_ours {
                 // The next round's claim says whose it is.
                 self.owned_in(row.direction).lose(&row.connection_point);
@@ -926,6 +937,7 @@ impl Desk {
             }
         }
         self.applied = tables.connection_points.iter().map(bare).collect();
+        error
     }
 
     fn host_row(&self, state: &str, refused_reason: Option<String>, now: DateTime<Utc>) -> HostRow {

@@ -19,6 +19,7 @@ use crate::database::compose::{
 };
 use crate::database::{Database, DatabaseError, lacks_queries, parts_of, query_refused, try_queries};
 use crate::domain::change::{Action, Folded, RowChange, Subject, fold};
+use crate::domain::halves::Halves;
 use crate::domain::ids::{DocumentType, row_key};
 use crate::domain::message::{Entry, Payload, Verdict};
 use crate::domain::notice::{Notice, Severity};
@@ -492,7 +493,11 @@ async fn write(
         return Ok(());
     }
     crash::point("after_compose");
-    let written = database.compose_write(&composition).await?;
+    let (written, composition) = match database.compose_write(&composition).await {
+        Ok(written) => (written, composition),
+        Err(error) if error.is_about_rows() => write_apart(database, composition, outcome).await?,
+        Err(error) => return Err(error),
+    };
     crash::point("after_compose_write");
     if !written {
         tracing::warn!(
@@ -521,6 +526,54 @@ async fn write(
         );
     }
     Ok(())
+}
+
+/// The database refuses something in it: what it takes is written, and the changes of a document that it does not take are
+/// refused in its words. Answers whether all that could be was written, and what it was.
+async fn write_apart(
+    database: &dyn Database,
+    mut composition: Composition,
+    outcome: &mut Outcome,
+) -> Result<(bool, Composition), DatabaseError> {
+    let mut refused = std::mem::take(&mut composition.refused);
+    let mut halves = Halves::of(std::mem::take(&mut composition.documents));
+    let (mut done, mut is_whole) = (Vec::new(), true);
+    while let Some(documents) = halves.part() {
+        composition.documents = documents;
+        match database.compose_write(&composition).await {
+            Ok(true) => done.append(&mut composition.documents),
+            Ok(false) => is_whole = false,
+            Err(error) if error.is_about_rows() => {
+                halves.refuse(std::mem::take(&mut composition.documents), error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let (alone, left) = halves.end();
+    outcome.more |= !left.is_empty();
+    for (document, error) in alone {
+        let reason = format!("the database does not take the entry: {error}");
+        refused.extend(document.change_ids.iter().map(|id| (*id, reason.clone())));
+    }
+    composition.documents.clear();
+    let mut halves = Halves::of(refused);
+    let mut told = Vec::new();
+    while let Some(refused) = halves.part() {
+        composition.refused = refused;
+        match database.compose_write(&composition).await {
+            Ok(true) => told.append(&mut composition.refused),
+            Ok(false) => is_whole = false,
+            Err(error) if error.is_about_rows() => {
+                halves.refuse(std::mem::take(&mut composition.refused), error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for ((change_id, reason), error) in halves.end().0 {
+        tracing::error!(change_id, reason, error = %error, "a change that is refused cannot be marked so");
+    }
+    (composition.documents, composition.refused) = (done, told);
+    Ok((is_whole, composition))
 }
 
 /// What somebody wants to see composed, without anything being written.

@@ -142,6 +142,8 @@ pub(super) struct Point {
     pub next_retention_at: i64,
     /// Processed rows could not be deleted.
     pub not_purged: bool,
+    /// Of these, rows that the database keeps, in its words.
+    pub not_deleted: BTreeMap<i64, String>,
     /// Where the tour over the tombstones stands.
     pub tombstones_above: i64,
     /// Where the other tours of retention stand.
@@ -290,6 +292,7 @@ impl Point {
             // Not in the first moments, which belong to what waits.
             next_retention_at: now + 10_000,
             not_purged: false,
+            not_deleted: BTreeMap::new(),
             tombstones_above: 0,
             tour: Tour::default(),
             is_new: false,

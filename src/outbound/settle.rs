@@ -10,7 +10,7 @@ use super::stuck::{Item, Why};
 use super::{Event, Outbound, SettleFailure, SettleOutcome, Then, log};
 use crate::bod;
 use crate::crash;
-use crate::database::{Database, LogRow, Settle};
+use crate::database::{Database, DatabaseError, LogRow, Settle};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::halves::Halves;
 use crate::domain::ids::{IdentityDigest, LaneKey};
@@ -40,9 +40,12 @@ impl Outbound {
             || now >= point.oldest_unsettled_at + PATIENCE_MS
             || stopping
             || (point.begun == 0 && point.is_quiet());
+        if point.settling || !point.recovered || site.not_before > now {
+            return;
+        }
         let again = !point.tried_stuck && point.stuck.next_due().is_some_and(|due| due <= now);
-        point.tried_stuck &= ready > 0;
-        if !(again || ready > 0 && is_due) || point.settling || !point.recovered || site.not_before > now {
+        if !again && (ready == 0 || !is_due) {
+            point.tried_stuck &= ready > 0;
             return;
         }
         point.settling = true;
@@ -405,7 +408,7 @@ struct Part {
 async fn write(database: &dyn Database, mut whole: Settle, parts: Vec<Part>) -> SettledBatch {
     let size = parts.len();
     (whole.accepted, whole.failed) = flagged(&parts);
-    let mut batch = SettledBatch::default();
+    let (mut batch, mut locks) = (SettledBatch::default(), 0);
     let mut halves = Halves::of(parts);
     while let Some(parts) = halves.part() {
         let answer = match parts.len() == size {
@@ -425,7 +428,14 @@ async fn write(database: &dyn Database, mut whole: Settle, parts: Vec<Part>) -> 
                 }
                 batch.already_flagged.extend(settled.already_flagged);
             }
-            Err(error) if error.is_about_rows() => halves.refuse(parts, error),
+            Err(error) if error.is_lock() && batch.done.is_empty() && locks >= DatabaseError::LOCKS_MAX => {
+                batch.error = Some(error);
+                halves.stop(parts);
+            }
+            Err(error) if error.spares_parts() => {
+                locks += usize::from(error.is_lock());
+                halves.refuse(parts, error);
+            }
             Err(error) => {
                 batch.error = Some(error);
                 halves.stop(parts);
@@ -433,8 +443,19 @@ async fn write(database: &dyn Database, mut whole: Settle, parts: Vec<Part>) -> 
         }
     }
     let (refused, left) = halves.end();
-    batch.stuck.extend(refused.into_iter().map(|(part, error)| (part.item, Why::Refused(error.to_string()))));
     batch.left = left.into_iter().map(|part| part.item).collect();
+    let has_passed = !batch.done.is_empty() || !batch.stuck.is_empty();
+    for (part, error) in refused {
+        match error.is_lock() {
+            false => batch.stuck.push((part.item, Why::Refused(error.to_string()))),
+            true if has_passed => batch.stuck.push((part.item, Why::Locked(None))),
+            // Nothing gets through: more than a row is locked.
+            true => {
+                batch.left.push(part.item);
+                batch.error.get_or_insert(error);
+            }
+        }
+    }
     batch
 }
 
@@ -563,7 +584,10 @@ async fn log_waiting(job: WaitingJob) -> Result<LoggedPage, SettleFailure> {
     tries.retain(|(message, _)| done.contains(message));
     let refused = batch.stuck.into_iter().filter_map(|(item, why)| {
         let record = records.iter().find(|record| Some(record.message) == item.message())?;
-        let Why::Refused(words) = why else { return None };
+        let words = match why {
+            Why::Refused(words) => words,
+            Why::Locked(_) | Why::Unchanged => "another session keeps its row of the log locked".to_owned(),
+        };
         Some((record.message, record.entry_id, record.facts.document_id.clone(), words))
     });
     Ok(LoggedPage { states, tries, refused: refused.collect() })

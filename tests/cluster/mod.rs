@@ -289,6 +289,17 @@ impl Cluster {
         name
     }
 
+    /// The same with another encoding than UTF8.
+    pub async fn database_in(&self, encoding: &str) -> String {
+        let name = format!("case_{}", encoding.to_lowercase());
+        let admin = self.connect("postgres").await;
+        let sql = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        );
+        admin.batch_execute(&sql).await.unwrap();
+        name
+    }
+
     /// How the agent reaches a database, by the socket.
     pub fn settings(&self, database: &str) -> DatabaseSettings {
         DatabaseSettings {

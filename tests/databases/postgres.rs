@@ -675,6 +675,35 @@ async fn the_agents_role_needs_only_what_grants_gives() {
     assert_eq!(cluster::rows(&client, "SELECT count(*) FROM cor_outbox_entry").await, [["2"]]);
 }
 
+/// A policy lets the agent's role see a row and not change it: nobody has it locked, and it is told apart from one that
+/// somebody has.
+#[tokio::test]
+async fn a_row_that_a_policy_keeps_back_is_left() {
+    let fixture = PostgresFixture::fresh().await;
+    fixture.insert(&[1, 2, 3, 4]).await;
+    fixture
+        .exec(
+            "CREATE ROLE kept_back LOGIN; GRANT USAGE ON SCHEMA bodrelay, public TO kept_back; \
+             GRANT ALL ON ALL TABLES IN SCHEMA bodrelay, public TO kept_back; \
+             ALTER TABLE public.cor_outbox_entry ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY see ON public.cor_outbox_entry FOR SELECT USING (true); \
+             CREATE POLICY change ON public.cor_outbox_entry FOR UPDATE USING (c_id <> 2)",
+        )
+        .await;
+    let other = Cluster::shared().connect(&fixture.database).await;
+    other.batch_execute("SET application_name = 'a report'; BEGIN").await.unwrap();
+    other.batch_execute("SELECT FROM public.cor_outbox_entry WHERE c_id = 3 FOR UPDATE").await.unwrap();
+    let settings = DatabaseSettings { user: Some("kept_back".into()), ..fixture.settings() };
+    let database = Postgres::new(&settings, "h1");
+    let settle = Settle { accepted: vec![1, 2, 3], failed: vec![4, 5], ..Settle::default() };
+    let settled = database.outbox_settle(&settle).await.unwrap();
+    assert_eq!((settled.unchanged, settled.gone), (vec![2], vec![5]));
+    let [locked] = &settled.locked[..] else { panic!("{:?}", settled.locked) };
+    let holder = locked.holder.as_deref().unwrap_or_default();
+    assert!(locked.entry_id == 3 && holder.contains("user postgres, program 'a report'"), "{locked:?}");
+    assert_eq!(fixture.flags().await, [["1", "1"], ["2", "0"], ["3", "0"], ["4", "9"]]);
+}
+
 /// Every type that sites have, names in any letters, in a schema of its own.
 #[tokio::test]
 async fn the_sites_own_tables_are_used_as_they_are() {

@@ -139,7 +139,8 @@ impl Entry {
             ("ToLogicalId", Some("lid://default".to_owned())),
             ("AccountingEntity", Some("100".to_owned())),
             ("Location", Some("PLANT1".to_owned())),
-            ("DocumentId", Some(self.document_id.clone())),
+            // Text of the database, which may not hold every letter; the document itself does.
+            ("DocumentId", self.document_id.is_ascii().then(|| self.document_id.clone())),
             ("VariationId", Some(self.version.to_string())),
             ("Compression", self.deflated.then(|| "DEFLATE".to_owned())),
         ];
@@ -192,11 +193,14 @@ pub struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(encoding: Option<&str>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let cluster = Cluster::start();
         let database = runtime.block_on(async {
-            let database = cluster.database().await;
+            let database = match encoding {
+                Some(encoding) => cluster.database_in(encoding).await,
+                None => cluster.database().await,
+            };
             cluster::install(&cluster.connect(&database).await).await;
             database
         });
@@ -302,7 +306,12 @@ impl Site {
 
     /// With a PostgreSQL server of its own.
     pub fn on_postgres(options: Options) -> Self {
-        Self::on(Some(Server::start()), options)
+        Self::on(Some(Server::start(None)), options)
+    }
+
+    /// With a PostgreSQL database of another encoding than UTF8.
+    pub fn on_postgres_in(encoding: &str, options: Options) -> Self {
+        Self::on(Some(Server::start(Some(encoding))), options)
     }
 
     fn on(server: Option<Server>, options: Options) -> Self {

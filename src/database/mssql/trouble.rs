@@ -118,7 +118,9 @@ impl Trouble {
     pub(super) fn told(self, database: &str, operation: &'static str, timeout_seconds: u64) -> DatabaseError {
         let database = database.to_owned();
         match self.advice(timeout_seconds) {
-            (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
+            (what, None) => {
+                DatabaseError::Unavailable { database, operation, what, is_lock: false, source: self.cause() }
+            }
             (what, Some(remedy)) => {
                 let is_about_rows = self.is_about_rows();
                 DatabaseError::NeedsMending {

@@ -88,7 +88,7 @@ pub(super) async fn query_checked(
 ) -> Result<(), Trouble> {
     session.begin_write().await?;
     for query in checked {
-        let reason = query.refused_reason.as_deref().map(clean);
+        let reason = query.refused_reason.as_deref().map(|reason| session.letters.clean(reason));
         session
             .execute(
                 sql::QUERY_CHECKED,
@@ -401,7 +401,7 @@ pub(super) async fn compose_write(session: &Session, composition: &Composition) 
     }
     if is_whole && !composition.refused.is_empty() {
         let (ids, reasons): (Vec<i64>, Vec<_>) =
-            composition.refused.iter().map(|(id, reason)| (*id, clean(reason))).unzip();
+            composition.refused.iter().map(|(id, reason)| (*id, session.letters.clean(reason))).unzip();
         is_whole = session.execute(sql::CHANGE_REFUSED, &[&ids, &reasons]).await? == ids.len() as u64;
     }
     match is_whole {

@@ -12,7 +12,6 @@ use crate::domain::plan::{Alike, ControlTables};
 
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{clean, clean_if};
 
 pub(super) async fn control_read(session: &Session) -> Result<ControlTables, Trouble> {
     session.begin_read().await?;
@@ -37,7 +36,10 @@ pub(super) async fn source_alike(
         SourceColumn::LogicalId => sql::SOURCE_ALIKE_LOGICAL_ID,
     };
     session.begin_read().await?;
-    let is_alike = session.query_one(statement, &[&clean(one), &clean(other)]).await?.try_get(0)?;
+    let is_alike = session
+        .query_one(statement, &[&session.letters.clean(one), &session.letters.clean(other)])
+        .await?
+        .try_get(0)?;
     session.commit().await?;
     Ok(is_alike)
 }
@@ -94,8 +96,8 @@ pub(super) async fn host_claim(
     expected_epoch: Option<i64>,
 ) -> Result<bool, Trouble> {
     session.begin_write().await?;
-    let operating_system = clean(&row.operating_system);
-    let refused_reason = clean_if(row.refused_reason.as_ref());
+    let operating_system = session.letters.clean(&row.operating_system);
+    let refused_reason = session.letters.clean_if(row.refused_reason.as_ref());
     let mut values: Vec<Value<'_>> = vec![
         &row.host,
         &row.location_name,

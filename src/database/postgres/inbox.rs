@@ -11,7 +11,7 @@ use crate::domain::message::Entry;
 
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{clean, clean_if};
+use super::values::clean;
 use super::{log, outbox};
 
 macro_rules! each {
@@ -70,9 +70,9 @@ async fn known_of(session: &Session, documents: &[Incoming], marks: &[Marks]) ->
                 each!(marks, it => it.receipt_key.as_str()),
                 each!(marks, it => it.receipt_key_of_bytes.as_str()),
                 each!(documents, it => it.connection_point.as_str()),
-                each!(marks, it => clean(&it.source_part)),
-                each!(documents, it => clean(&it.parameters.from_logical_id)),
-                each!(documents, it => clean(&it.parameters.document_name)),
+                each!(marks, it => session.letters.clean(&it.source_part)),
+                each!(documents, it => session.letters.clean(&it.parameters.from_logical_id)),
+                each!(documents, it => session.letters.clean(&it.parameters.document_name)),
                 each!(documents, it => it.digest.as_str()),
                 each!(marks, it => it.document_key.as_deref()),
             ],
@@ -135,10 +135,10 @@ async fn write_receipts(session: &Session, written: &Written<'_>) -> Result<(), 
                 &[
                     each!(receipts, it => it.receipt_key.as_str()),
                     each!(receipts, it => it.connection_point),
-                    each!(receipts, it => clean(&it.message_id)),
-                    each!(receipts, it => clean(it.source_part)),
-                    each!(receipts, it => clean(it.from_logical_id)),
-                    each!(receipts, it => clean(it.document_name)),
+                    each!(receipts, it => session.letters.clean(&it.message_id)),
+                    each!(receipts, it => session.letters.clean(it.source_part)),
+                    each!(receipts, it => session.letters.clean(it.from_logical_id)),
+                    each!(receipts, it => session.letters.clean(it.document_name)),
                     each!(receipts, it => it.digest),
                     each!(receipts, it => it.entry_id),
                     each!(receipts, it => it.received_at),
@@ -163,8 +163,8 @@ async fn write_documents(session: &Session, rows: &[ReceivedRow<'_>]) -> Result<
             &[
                 each!(rows, it => it.document_key),
                 each!(rows, it => it.connection_point),
-                each!(rows, it => clean_if(Some(&it.noun))),
-                each!(rows, it => clean(it.document_id)),
+                each!(rows, it => session.letters.clean_if(Some(&it.noun))),
+                each!(rows, it => session.letters.clean(it.document_id)),
                 each!(rows, it => it.variation_id),
                 each!(rows, it => it.digest),
                 each!(rows, it => it.entry_id),

@@ -22,7 +22,7 @@ use crate::domain::message::{Entry, Payload};
 use super::log;
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{Raw, clean, clean_if, integer_in_text};
+use super::values::{Raw, clean, integer_in_text};
 
 pub(super) async fn scan(session: &Session, scan: &Scan) -> Result<Page, Trouble> {
     let Selection { tenant_id, logical_id, rows_from } = &scan.selection;
@@ -397,7 +397,14 @@ pub(super) async fn add(session: &Session, added: &Added) -> Result<Option<i64>,
     let ended = session
         .execute(
             sql::REPORT_COMMAND,
-            &[&added.command_id, &done, &one, &one, &clean(&added.result), &clean(&added.host)],
+            &[
+                &added.command_id,
+                &done,
+                &one,
+                &one,
+                &session.letters.clean(&added.result),
+                &session.letters.clean(&added.host),
+            ],
         )
         .await?;
     if ended == 0 {
@@ -428,9 +435,9 @@ async fn write_attempts(session: &Session, rows: &[AttemptRow]) -> Result<(), Tr
                 each!(row => row.http_status),
                 each!(row => row.answer_class.as_str()),
                 each!(row => i16::from(row.in_doubt)),
-                each!(row => clean_if(row.failure_code.as_ref())),
-                each!(row => clean_if(row.answer_text.as_ref())),
-                each!(row => clean(&row.host)),
+                each!(row => session.letters.clean_if(row.failure_code.as_ref())),
+                each!(row => session.letters.clean_if(row.answer_text.as_ref())),
+                each!(row => session.letters.clean(&row.host)),
             ],
         )
         .await?;

@@ -9,7 +9,6 @@ use crate::database::{CommandResult, FindingRow, HostRow, Report, StatusRow};
 
 use super::session::{Session, Value};
 use super::trouble::Trouble;
-use super::values::{clean, clean_if};
 
 pub(super) async fn control_report(
     session: &Session,
@@ -21,12 +20,12 @@ pub(super) async fn control_report(
         write_host(session, row).await?;
     }
     for (connection_point, reason) in &report.connection_points {
-        let reason = clean_if(reason.as_ref());
+        let reason = session.letters.clean_if(reason.as_ref());
         session.execute(sql::REPORT_CONNECTION_POINT, &[connection_point, &reason]).await?;
     }
     for (direction, rows) in [("out", &report.documents_refused), ("in", &report.incoming_refused)] {
         for (connection_point, verb, noun, reason) in rows {
-            let reason = clean_if(reason.as_ref());
+            let reason = session.letters.clean_if(reason.as_ref());
             let values: [Value<'_>; 5] = [connection_point, verb, noun, &reason, &direction];
             session.execute(sql::REPORT_DOCUMENT_REFUSED, &values).await?;
         }
@@ -50,7 +49,8 @@ pub(super) async fn control_report(
 }
 
 async fn write_host(session: &Session, row: &HostRow) -> Result<(), Trouble> {
-    let (reason, system) = (clean_if(row.refused_reason.as_ref()), clean(&row.operating_system));
+    let (reason, system) =
+        (session.letters.clean_if(row.refused_reason.as_ref()), session.letters.clean(&row.operating_system));
     let values: [Value<'_>; 6] =
         [&row.journal_id, &row.state, &reason, &row.agent_version, &system, &row.process_id];
     session.execute(sql::REPORT_HOST, &values).await?;
@@ -73,7 +73,7 @@ async fn write_status(session: &Session, row: &StatusRow, lockers: &Lockers) -> 
                 &row.journal_id,
                 &row.state,
                 &row.state_since,
-                &clean_if(row.state_reason.as_ref()),
+                &session.letters.clean_if(row.state_reason.as_ref()),
                 &backlog.map(|backlog| backlog.waiting_rows),
                 &backlog.map(|backlog| i16::from(backlog.capped)),
                 &backlog.and_then(|backlog| backlog.oldest),
@@ -85,7 +85,7 @@ async fn write_status(session: &Session, row: &StatusRow, lockers: &Lockers) -> 
                 &row.failed_more,
                 &row.last_accepted_at,
                 &row.last_failure_at,
-                &clean_if(row.last_failure.as_ref()),
+                &session.letters.clean_if(row.last_failure.as_ref()),
                 &row.last_poll_at,
                 &row.next_poll_at,
                 &row.settings_read_at,
@@ -102,12 +102,13 @@ async fn write_status(session: &Session, row: &StatusRow, lockers: &Lockers) -> 
 
 async fn write_finding(session: &Session, row: &FindingRow) -> Result<(), Trouble> {
     let FindingRow { code, connection_point, host, severity, .. } = row;
-    let subject = clean(&row.subject);
+    let subject = session.letters.clean(&row.subject);
     if row.cleared {
         session.execute(sql::REPORT_FINDING_CLEAR, &[code, connection_point, &subject, host]).await?;
         return Ok(());
     }
-    let (finding_text, remedy) = (clean(&row.finding_text), clean(&row.remedy));
+    let (finding_text, remedy) =
+        (session.letters.clean(&row.finding_text), session.letters.clean(&row.remedy));
     let mut values: Vec<Value<'_>> = vec![
         code,
         connection_point,
@@ -128,7 +129,7 @@ async fn write_finding(session: &Session, row: &FindingRow) -> Result<(), Troubl
 
 async fn write_command(session: &Session, result: &CommandResult) -> Result<(), Trouble> {
     let CommandResult { command_id, state, matched_rows, done_rows, host, .. } = result;
-    let text = clean(&result.result);
+    let text = session.letters.clean(&result.result);
     session.execute(sql::REPORT_COMMAND, &[command_id, state, matched_rows, done_rows, &text, host]).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::SslMode;
@@ -20,6 +20,7 @@ use crate::database::locks::{Holder, Lock, Lockers};
 use crate::database::said::name_of;
 use crate::database::statements::postgres_session as sql;
 
+use super::letters::Letters;
 use super::names::Names;
 use super::trouble::Trouble;
 use super::{LOCK_TIMEOUT, encryption, lock};
@@ -136,33 +137,35 @@ impl Address {
         }
     }
 
-    async fn connect(&self, config: &Config) -> Result<(Client, Option<MakeRustlsConnect>), Trouble> {
+    async fn connect(&self, config: &Config) -> Result<Opened, Trouble> {
         // The task of a connection ends by itself when the client is dropped or the connection is lost; what it says
         // then, the operation under way hears, too.
         if self.is_encrypted() {
             let encryption = encryption::of(&self.settings).map_err(Trouble::Setting)?;
             let (client, connection) = config.connect(encryption.clone()).await.map_err(Trouble::Connect)?;
+            let encoding = connection.parameter("server_encoding").map(str::to_owned);
             tokio::spawn(connection);
-            return Ok((client, Some(encryption)));
+            return Ok(Opened { client, encryption: Some(encryption), encoding });
         }
         let (client, connection) = config.connect(NoTls).await.map_err(Trouble::Connect)?;
+        let encoding = connection.parameter("server_encoding").map(str::to_owned);
         tokio::spawn(connection);
-        Ok((client, None))
+        Ok(Opened { client, encryption: None, encoding })
     }
 
     /// A session of our own has our settings from its start. Where it has not, or they were refused, others use it, too.
-    async fn open(&self, purpose: &str) -> Result<(Client, Option<MakeRustlsConnect>), Trouble> {
+    async fn open(&self, purpose: &str) -> Result<Opened, Trouble> {
         let plain = self.config(purpose)?;
         if !self.is_pooled() {
             let mut config = plain.clone();
             config.options(self.options());
             match self.connect(&config).await {
-                Ok((client, encryption)) => {
+                Ok(opened) => {
                     // Without a prepared statement, which a pooler could lose.
-                    let said = client.simple_query(&format!("SHOW {PLAN_CACHE}")).await?;
+                    let said = opened.client.simple_query(&format!("SHOW {PLAN_CACHE}")).await?;
                     let is = |it: &SimpleQueryMessage| matches!(it, SimpleQueryMessage::Row(row) if row.get(0) == Some(PLANS));
                     if said.iter().any(is) {
-                        return Ok((client, encryption));
+                        return Ok(opened);
                     }
                 }
                 Err(Trouble::Connect(error)) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {}
@@ -174,10 +177,20 @@ impl Address {
     }
 }
 
+/// A connection, how it is encrypted, and the server's name of the encoding of the database.
+struct Opened {
+    client: Client,
+    encryption: Option<MakeRustlsConnect>,
+    encoding: Option<String>,
+}
+
 /// The setting by which a session of our own is known, and our value: nobody else's default.
 const PLAN_CACHE: &str = "plan_cache_mode";
 const PLANS: &str = "force_custom_plan";
 
+/// So long after a lock that was waited for in vain, others are waited for only briefly.
+const HURRY: Duration = Duration::from_secs(60);
+const HURRIED: &str = "; SET LOCAL lock_timeout = 200";
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// For some hundred rows by key. A table that was filled since the server last counted it (a burst into an empty outbox)
 /// looks to the planner as if each key had many rows, and it reads the whole table; where there is no index, it still does.
@@ -225,11 +238,14 @@ pub(super) struct Session {
     /// Behind a pooler: what each transaction begins with.
     each_begins_with: Option<String>,
     pub(super) names: Names,
+    pub(super) letters: Letters,
+    /// When a lock of another session was waited for in vain.
+    hurried_at: Mutex<Option<Instant>>,
 }
 
 impl Session {
     pub(super) async fn open(address: &Address, purpose: &str) -> Result<Self, Trouble> {
-        let (client, encryption) = address.open(purpose).await?;
+        let Opened { client, encryption, encoding } = address.open(purpose).await?;
         let pooled = address.is_pooled();
         if pooled {
             // Somebody else may have left another search path on this session.
@@ -253,6 +269,8 @@ impl Session {
             locks: Mutex::default(),
             without: Mutex::default(),
             names,
+            letters: Letters::of(encoding.as_deref()),
+            hurried_at: Mutex::default(),
         })
     }
 
@@ -342,10 +360,20 @@ impl Session {
         self.begin("BEGIN ISOLATION LEVEL READ COMMITTED").await
     }
 
+    /// For a while, its transactions wait for locks only briefly.
+    pub(super) fn hurry(&self) {
+        *lock(&self.hurried_at) = Some(Instant::now());
+    }
+
     async fn begin(&self, statement: &str) -> Result<(), Trouble> {
+        let hurry = match *lock(&self.hurried_at) {
+            Some(at) if at.elapsed() < HURRY => HURRIED,
+            _ => "",
+        };
         let begun = match &self.each_begins_with {
-            Some(settings) => self.client.batch_execute(&format!("{statement}{settings}")).await,
-            None => self.client.batch_execute(statement).await,
+            Some(settings) => self.client.batch_execute(&format!("{statement}{settings}{hurry}")).await,
+            None if hurry.is_empty() => self.client.batch_execute(statement).await,
+            None => self.client.batch_execute(&format!("{statement}{hurry}")).await,
         };
         Ok(begun?)
     }

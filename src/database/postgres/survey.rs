@@ -66,6 +66,14 @@ pub(super) async fn survey(session: &Session, address: &Address) -> Result<Surve
             remedy: "say pooled = true in [[database]], or let host and port name the server itself".into(),
         });
     }
+    advice.extend(session.letters.lacking().map(|encoding| Problem {
+        what: format!(
+            "the database has the encoding {encoding}: a letter outside of it is written as in \\u{{2019}} in the message log, \
+             in findings and in answers, and a received document with one in a header (or in C_XML, where that is text) is \
+             refused"
+        ),
+        remedy: "nothing, if you can read it so; only a database with ENCODING 'UTF8' holds all letters".into(),
+    }));
     session.commit().await?;
     Ok(Survey {
         fingerprint: fingerprint(system, oid, &database, address),

@@ -83,6 +83,16 @@ impl Trouble {
         }
     }
 
+    /// Another session kept what the statement names locked for too long.
+    pub(super) fn is_lock(&self) -> bool {
+        self.of_statement().is_some() && self.sqlstate() == Some("55P03")
+    }
+
+    /// The encoding of the database does not hold a letter.
+    pub(super) fn is_about_letters(&self) -> bool {
+        self.of_statement().is_some() && self.sqlstate() == Some("22P05")
+    }
+
     /// A constraint, a type, a policy, a trigger or a limit refused the values of a row. Whatever goes wrong in a function
     /// is a trigger's: the agent's statements call none.
     fn is_about_rows(&self) -> bool {
@@ -121,7 +131,13 @@ impl Trouble {
     pub(super) fn told(self, database: &str, operation: &'static str, address: &Address) -> DatabaseError {
         let database = database.to_owned();
         match self.advice(address) {
-            (what, None) => DatabaseError::Unavailable { database, operation, what, source: self.cause() },
+            (what, None) => DatabaseError::Unavailable {
+                database,
+                operation,
+                what,
+                is_lock: self.is_lock(),
+                source: self.cause(),
+            },
             (what, Some(remedy)) => {
                 let is_about_rows = self.is_about_rows();
                 DatabaseError::NeedsMending {

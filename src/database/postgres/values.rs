@@ -80,7 +80,3 @@ pub(super) fn integer_in_text(row: &Row, column: usize) -> Result<Option<i64>, T
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
-
-pub(super) fn clean_if(text: Option<&String>) -> Option<Cow<'_, str>> {
-    text.map(|text| clean(text))
-}

@@ -13,8 +13,9 @@ use uuid::Uuid;
 use super::{CommandError, Effect, Job, PAGE, Page, Target};
 use crate::bod;
 use crate::crash;
-use crate::database::{CommandRow, LogFilter, LogRow};
+use crate::database::{CommandRow, DatabaseError, LogFilter, LogRow};
 use crate::domain::delivery::{Delivery, State};
+use crate::domain::halves::Halves;
 use crate::domain::ids::{LaneKey, resend_message_id};
 use crate::domain::message::{Facts, Judged, Verdict};
 use crate::journal::Record;
@@ -45,11 +46,17 @@ pub(super) async fn resubmit(job: &Job) -> Result<Page, CommandError> {
         }
     }
     ids.sort_unstable();
-    let done = match job.command.dry_run {
-        true => ids.len(),
-        false if ids.is_empty() => 0,
-        false => job.database.outbox_reset(&ids).await?.len(),
-    };
+    let mut done = if job.command.dry_run { ids.len() } else { 0 };
+    let mut halves = Halves::of(if job.command.dry_run { Vec::new() } else { ids });
+    while let Some(ids) = halves.part() {
+        match job.database.outbox_reset(&ids).await {
+            Ok(reset) => done += reset.len(),
+            Err(error) if error.spares_parts() => halves.refuse(ids, error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (refused, left) = halves.end();
+    page.remarks.extend(said_refused(&refused, left.len()));
     page.done += i64::try_from(done).unwrap_or(i64::MAX);
     crash::point("after_reset");
     page.remarks.extend(said_overtaken(overtaken));
@@ -226,6 +233,15 @@ async fn is_overtaken(job: &Job, record: &Record) -> Result<bool, CommandError> 
     let Record { point_id, document_type, lane, entry_id, .. } = record;
     Ok(!job.command.out_of_order
         && job.journal.is_overtaken(*point_id, document_type, *lane, *entry_id).await?)
+}
+
+/// Rows that the database does not let be set to 0.
+fn said_refused(refused: &[(i64, DatabaseError)], left: usize) -> Option<String> {
+    let (entry_id, error) = refused.first()?;
+    Some(format!(
+        "{} rows cannot be set to 0, since the database refuses it (the first: C_ID {entry_id}: {error})",
+        refused.len() + left
+    ))
 }
 
 fn said_overtaken(count: usize) -> Option<String> {
