@@ -196,7 +196,7 @@ fn a_missing_right_is_told_and_its_remedy_works() {
     assert!(code != 0 && said.contains(right), "{code} {said}");
     let told =
         inbox.site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'INBOX_LACKS'").unwrap();
-    assert_eq!(told, "the agent may not INSERT into \"public\".\"cor_inbox_entry\"");
+    assert!(told.contains(right), "{told}");
     server.exec("GRANT SELECT, INSERT ON \"public\".\"cor_inbox_entry\" TO receiver_without_right");
     agent.until("it is taken", || {
         inbox.send(&item("lid://infor.ln.shop:1"), &document("IT-1", 1)).status == 202
