@@ -329,13 +329,16 @@ impl<'a> Agent<'a> {
 
     /// What may have been replaced under the same name is read again: the log's file, credentials, certificates. What
     /// cannot be used leaves the former one in use, and is told.
-    fn read_again(&self) {
+    fn read_again(&mut self) {
         if let Some(log) = &self.again.log
             && let Err(error) = log.reopen()
         {
             tracing::error!("{error:#}; the file that is open goes on");
         }
         tracing::info!("SIGHUP: the log's file is opened again, credentials and certificates are read again");
+        if let Err(error) = self.teller.read_again() {
+            tracing::error!("{error:#}; what was read before goes on");
+        }
         if let Some(receiver) = &self.receiver {
             receiver.read_again();
         }

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod certificate;
 mod site;
 
 use std::io::{Read, Write};
@@ -21,38 +22,51 @@ struct Receiver {
     taken: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
+/// Reads a request and answers it. `None`: it broke before its end.
+fn exchange(mut stream: impl Read + Write, status: u16) -> Option<(String, Value)> {
+    let mut request = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).ok().filter(|read| *read > 0)?;
+        request.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if body.len() >= length.unwrap_or(0) {
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.flush();
+            return Some((head.to_owned(), serde_json::from_str(body).unwrap()));
+        }
+    }
+}
+
 impl Receiver {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (status, taken) = (Arc::new(AtomicU16::new(204)), Arc::new(Mutex::new(Vec::new())));
         let (answers, takes) = (status.clone(), taken.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = Vec::new();
-                let (head, body) = loop {
-                    let mut piece = [0; 4096];
-                    let read = stream.read(&mut piece).unwrap();
-                    if read == 0 {
-                        break (String::new(), String::new());
-                    }
-                    request.extend_from_slice(&piece[..read]);
-                    let text = String::from_utf8_lossy(&request).into_owned();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| {
-                        line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
-                    });
-                    if body.len() >= length.unwrap_or(0) {
-                        break (head.to_owned(), body.to_owned());
+                let stream = stream.unwrap();
+                let status = answers.load(Ordering::SeqCst);
+                let request = match &tls {
+                    None => exchange(stream, status),
+                    Some(tls) => {
+                        let session = rustls::ServerConnection::new(tls.clone()).unwrap();
+                        exchange(rustls::StreamOwned::new(session, stream), status)
                     }
                 };
-                let status = answers.load(Ordering::SeqCst);
-                if (200..300).contains(&status) && !head.is_empty() {
-                    takes.lock().unwrap().push((head, serde_json::from_str(&body).unwrap()));
+                if let Some(request) = request.filter(|_| (200..300).contains(&status)) {
+                    takes.lock().unwrap().push(request);
                 }
-                let _ =
-                    write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             }
         });
         Self { port, status, taken }
@@ -235,4 +249,28 @@ fn what_is_acknowledged_is_not_told() {
     agent.until("another one", || receiver.turns("ION_UNREACHABLE") == ["raised"]);
     assert_eq!(receiver.turns("NO_DOCUMENTS"), ["raised"], "told once, before it was acknowledged");
     agent.kill();
+}
+
+/// Another authority is trusted after SIGHUP, without a restart; one that cannot be read changes nothing.
+#[test]
+fn sighup_reads_the_authority_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start_with(Some(certificate::localhost(folder.path(), None)));
+    let site = Site::new();
+    certificate::localhost(&site.path(""), None);
+    site.write_configuration(&format!(
+        "[alerts]\nwebhook_url = \"https://localhost:{}/\"\nca_file = \"ca.pem\"\nraise_after_seconds = 1\n",
+        receiver.port
+    ));
+    site.simulator.add_fault(Fault::refuse(400));
+    site.insert(&Entry::new("IT-1", 1));
+    let mut agent = site.start();
+    agent.until("the alert does not arrive", || site.has_open_finding("ALERT_NOT_DELIVERED"));
+    std::fs::write(site.path("ca.pem"), "nothing").unwrap();
+    agent.hang_up();
+    agent.until_says("what was read before goes on");
+    assert_eq!(receiver.turns("MESSAGES_FAILED"), [""; 0]);
+    std::fs::copy(folder.path().join("ca.pem"), site.path("ca.pem")).unwrap();
+    agent.hang_up();
+    agent.until("it arrives", || receiver.turns("MESSAGES_FAILED") == ["raised"]);
 }

@@ -39,6 +39,7 @@ pub struct Teller {
     /// By database, whether these are all: its table of findings was read in this life.
     is_whole: Vec<bool>,
     alerts: Alerts,
+    settings: Settings,
     webhook: Option<Webhook>,
     under_way: Option<BoxFuture<'static, Tried>>,
     failures: u32,
@@ -59,11 +60,19 @@ impl Teller {
             found: vec![Vec::new(); config.database.len()],
             is_whole: vec![false; config.database.len()],
             webhook: Webhook::new(&settings)?,
+            settings,
             under_way: None,
             failures: 0,
             not_before: 0,
             notices: Vec::new(),
         })
+    }
+
+    /// Reads `ca_file` again, and tries at once what waits. What cannot be used leaves the former one in use.
+    pub fn read_again(&mut self) -> Result<()> {
+        self.webhook = Webhook::new(&self.settings)?;
+        self.not_before = 0;
+        Ok(())
     }
 
     /// What a round at a database found; `is_whole`: it knows what earlier lives found, so that nothing else is open.

@@ -14,6 +14,8 @@ use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::Plan;
 use crate::journal::Received;
 
+/// While something is missing it is looked at so often.
+const LACKS_EVERY: TimeDelta = TimeDelta::seconds(10);
 /// Receipts are kept so long at least (`log_keep_days` where that is more): ION repeats within minutes, people within days.
 const RECEIPT_DAYS: i64 = 30;
 /// Documents of which nothing came for so long are forgotten (`log_keep_days` where that is more).
@@ -234,7 +236,7 @@ impl Desk {
     }
 
     /// What receiving lacks, as the survey at the claim found it; looked at anew when a connection point is switched on,
-    /// and every minute while something is missing.
+    /// and again every ten seconds while something is missing.
     async fn survey_inbound(
         &mut self,
         names: &BTreeSet<String>,
@@ -247,7 +249,7 @@ impl Desk {
             let is_due = match &self.inbound.looked {
                 None => true,
                 Some((looked, at)) => {
-                    looked != names || !self.inbound.problems.is_empty() && is_due(*at, BEAT, now)
+                    looked != names || !self.inbound.problems.is_empty() && is_due(*at, LACKS_EVERY, now)
                 }
             };
             if is_due {
