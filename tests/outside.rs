@@ -35,6 +35,11 @@ fn hostile_names_act_neither_in_statements_nor_on_screens() {
                 quoted(bod_type)
             ));
         }
+        let contradicts = site.insert(&Entry::new("ITEM-3", 1));
+        site.sql(&format!(
+            "INSERT INTO COR_OUTBOX_HEADERS (C_OUTBOX_ID, C_HEADER_KEY, C_HEADER_VALUE) \
+             VALUES ({contradicts}, 'DocumentID', '{ACTING}')"
+        ));
         // A name that a DBA gave, and a statement with it that is to be typed.
         site.sql(&format!(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, send_mode, \
@@ -66,6 +71,11 @@ fn hostile_names_act_neither_in_statements_nor_on_screens() {
         site.sql(typed.split("; the rows").next().unwrap());
         agent.until("it is sent", || site.flag(row) == Some(1));
         assert_eq!(site.number("SELECT count(*) FROM bodrelay_document"), 3);
+        agent.until("it failed", || site.flag(contradicts) == Some(9));
+        let told = site
+            .text("SELECT failure_text || remedy FROM bodrelay_message_log WHERE state = 'failed'")
+            .unwrap();
+        assert!(told.contains("1b") && !acts(&told), "{told:?}");
         let log = agent.log();
         for line in log.lines() {
             assert!(!acts(line) && !line.starts_with("2026-01-01 forged"), "{line:?}");

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::oauth1::percent_decoded;
+use crate::domain::outside::printable;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A status line is no longer.
@@ -65,5 +66,5 @@ async fn status_line(proxy: &Url, target: &Url) -> Option<String> {
         line.push(limited.read_u8().await.ok()?);
     }
     let line = String::from_utf8_lossy(&line);
-    Some(line.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    Some(printable(line.trim_end()).into_owned())
 }

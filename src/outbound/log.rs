@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::database::{AttemptRow, LogRow};
 use crate::domain::delivery::State;
-use crate::domain::outside::quoted;
+use crate::domain::outside::{printable, quoted};
 use crate::domain::plan::ConnectionPoint;
 use crate::journal::{Attempt, Record};
 
@@ -36,7 +36,7 @@ pub(super) fn row(
         http_status: record.http_status.map(i64::from),
         answer_class: record.answer_class.clone(),
         failure_code: failure.map(|failure| cut(&failure.code, 60)),
-        failure_text: failure.map(|failure| cut(&failure.text, 2000)),
+        failure_text: failure.map(|failure| cut(&printable(&failure.text), 2000)),
         remedy: failure.map(|failure| cut(&format!("{}{}", failure.remedy, levers(record, point)), 1000)),
         wire_bytes: record.wire_bytes,
         seen_at: time(record.seen_at),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::notice::{Notice, Severity};
+use crate::domain::outside::printable;
 
 /// So many are borne before nothing more begins: what ION has and the outbox does not say stays bounded.
 pub(super) const STUCK_MAX: usize = 1_000;
@@ -246,9 +247,8 @@ impl std::fmt::Display for Named<'_> {
             let between = if place == 0 { "" } else { "; " };
             write!(formatter, "{between}C_ID {}", row.entry_id)?;
             if let Some(document_id) = &row.document_id {
-                let document_id: String =
-                    document_id.chars().take(100).map(|it| if it.is_control() { ' ' } else { it }).collect();
-                write!(formatter, " (document {document_id})")?;
+                let document_id: String = document_id.chars().take(100).collect();
+                write!(formatter, " (document {})", printable(&document_id))?;
             }
             if last == Some(&row.why) {
                 continue;
