@@ -5,6 +5,7 @@ mod agent;
 use agent::{Site, wait};
 use bodrelay::clock::{Clock, SystemClock};
 use bodrelay::simulator::script::{Fault, On, What};
+use bodrelay::simulator::{Options, Simulator};
 
 const FLAG: &str = "SELECT C_WAS_PROCESSED FROM COR_OUTBOX_ENTRY WHERE C_ID = ";
 
@@ -364,9 +365,8 @@ fn a_state_directory_on_a_share_is_told() {
 #[test]
 fn check_tells_down_from_refused() {
     let mut site = Site::new();
-    let other = Site::new();
     // A port that nobody listens on any more.
-    drop(std::mem::replace(&mut site.simulator, other.simulator));
+    site.simulator = Simulator::start(Options::default()).unwrap();
     let (code, codes) = site.check();
     assert_eq!((code, codes), (3, vec!["ION_UNREACHABLE".to_owned()]));
     // Two things at once: not reached goes before an error finding.

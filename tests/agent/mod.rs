@@ -1,5 +1,8 @@
 //! Runs the real binary: a site in a folder of its own, its SQLite file, its agent; the log is shown on failure.
 
+#[path = "../remedies/mod.rs"]
+mod remedies;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -213,6 +216,14 @@ impl Agent {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            remedies::judge(&self.path("erp.db"));
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use tokio_postgres::Client;
 
 #[path = "../cluster/mod.rs"]
 pub mod cluster;
+#[path = "../remedies/mod.rs"]
+mod remedies;
 
 use cluster::Cluster;
 
@@ -905,6 +907,14 @@ impl Agent {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if self.server.is_none() && !std::thread::panicking() {
+            remedies::judge(&self.path("erp.db"));
+        }
     }
 }
 
