@@ -15,6 +15,7 @@ use std::time::Duration;
 use agent::{Site, wait};
 use bodrelay::config::DatabaseSettings;
 use bodrelay::database::postgres::Postgres;
+use bodrelay::database::statements::scripts;
 use bodrelay::database::{Database as _, Settle};
 use cluster::Cluster;
 
@@ -436,6 +437,15 @@ async fn a_role_that_sees_or_may_write_nothing_is_told() {
 #[tokio::test]
 async fn infinity_refuses_its_row_only() {
     let (name, client) = postgres().await;
+    // A database in which script 6 was not run.
+    client
+        .batch_execute(
+            "ALTER TABLE bodrelay_connection_point DROP CONSTRAINT ck_bodrelay_connection_point_send_rows_from; \
+             ALTER TABLE bodrelay_command DROP CONSTRAINT ck_bodrelay_command_until_at; \
+             ALTER TABLE bodrelay_finding DROP CONSTRAINT ck_bodrelay_finding_acknowledged_until",
+        )
+        .await
+        .unwrap();
     client
         .batch_execute(
             "INSERT INTO bodrelay_connection_point (connection_point, location_name, tenant_id, logical_id, \
@@ -455,4 +465,40 @@ async fn infinity_refuses_its_row_only() {
     assert!(commands[0].unreadable.as_ref().unwrap().starts_with("until_at holds no time"));
     assert_eq!(commands[1].unreadable, None);
     assert_eq!(database.finding_read().await.unwrap().len(), 1);
+}
+
+/// Script 6 on a database of script 5: what is infinite becomes the nearest time, and stays out from then on.
+#[tokio::test]
+async fn the_script_ends_what_is_infinite() {
+    let name = Cluster::shared().database().await;
+    let client = Cluster::shared().connect(&name).await;
+    let scripts: Vec<&str> = scripts::numbered(scripts::POSTGRES).collect();
+    for script in &scripts[..5] {
+        client.batch_execute(script).await.unwrap();
+    }
+    let fill = "SET search_path = bodrelay; INSERT INTO bodrelay_connection_point (connection_point, location_name, \
+                tenant_id, logical_id, send_rows_from) VALUES ('A', 'P', 'T', 'lid://a', 'infinity'); \
+                INSERT INTO bodrelay_command (command, connection_point, from_at, until_at) VALUES \
+                ('pause', 'A', NULL, 'infinity'), ('pause', 'A', '-infinity', NULL), ('pause', 'A', NULL, NULL); \
+                INSERT INTO bodrelay_finding (code, severity, subject, finding_text, remedy, since, last_seen_at, host, \
+                acknowledged_at, acknowledged_until) VALUES ('X', 'info', 's', 't', 'r', now(), now(), 'h1', now(), 'infinity'); \
+                INSERT INTO bodrelay_change (connection_point, noun, document_id) VALUES ('A', 'Order', '1')";
+    client.batch_execute(fill).await.unwrap();
+    client.batch_execute(scripts[5]).await.unwrap();
+    assert!(client.batch_execute(scripts[5]).await.is_err(), "twice: it fails");
+    client.batch_execute("ROLLBACK; SET TIME ZONE 'UTC'; SET search_path = bodrelay").await.unwrap();
+    let times = "SELECT (SELECT string_agg(coalesce(from_at, until_at)::text, ' ' ORDER BY command_id) FROM bodrelay_command), \
+                 (SELECT send_rows_from::text FROM bodrelay_connection_point), \
+                 (SELECT acknowledged_until::text FROM bodrelay_finding), (SELECT count(*) FROM bodrelay_change)";
+    let last = "9999-12-31 00:00:00+00";
+    let commands = format!("{last} 1900-01-01 00:00:00+00");
+    assert_eq!(cluster::rows(&client, times).await, [[commands.as_str(), last, last, "1"]]);
+    for wrong in [
+        "UPDATE bodrelay_command SET until_at = 'infinity'",
+        "UPDATE bodrelay_connection_point SET send_rows_from = '-infinity'",
+        "UPDATE bodrelay_finding SET acknowledged_until = 'infinity'",
+    ] {
+        assert!(client.batch_execute(wrong).await.is_err(), "{wrong}");
+    }
+    client.batch_execute("UPDATE bodrelay_command SET until_at = now()").await.unwrap();
 }

@@ -18,9 +18,9 @@ pub fn script_finding(survey: &Survey, database: &str) -> Option<Notice> {
             format!(
                 "the control tables are of script {found}: the agent works, but what script {SCRIPT_KNOWN} brings is \
                  missing (2: views and the history of settings; 3: what receiving needs; 4: what composing needs; 5: views that \
-                 stay quick in a long log)"
+                 stay quick in a long log; 6: change marks that never break the application's transaction)"
             ),
-            "Run the scripts after it in their order ('bodrelay sql DIALECT 002_panel', '003_inbound', '004_compose' and '005_views' print them).",
+            "Run the scripts after it in their order ('bodrelay sql DIALECT 002_panel', '003_inbound', '004_compose', '005_views' and '006_marks' print them).",
         ))
     } else if found > SCRIPT_KNOWN {
         Some(Notice::new("SCRIPT_NEWER", Severity::Info, None, database).says(

@@ -192,6 +192,7 @@ pub mod scripts {
         ("003_inbound.sql", SQLITE_INBOUND),
         ("004_compose.sql", include_str!("../../sql/sqlite/dba/004_compose.sql")),
         ("005_views.sql", include_str!("../../sql/sqlite/dba/005_views.sql")),
+        ("006_marks.sql", include_str!("../../sql/sqlite/dba/006_marks.sql")),
         ("iobox.sql", SQLITE_IOBOX),
         ("grants.sql", include_str!("../../sql/sqlite/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/sqlite/dba/examples.sql")),
@@ -213,6 +214,7 @@ pub mod scripts {
         ("003_inbound.sql", POSTGRES_INBOUND),
         ("004_compose.sql", include_str!("../../sql/postgres/dba/004_compose.sql")),
         ("005_views.sql", include_str!("../../sql/postgres/dba/005_views.sql")),
+        ("006_marks.sql", include_str!("../../sql/postgres/dba/006_marks.sql")),
         ("iobox.sql", POSTGRES_IOBOX),
         ("grants.sql", include_str!("../../sql/postgres/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/postgres/dba/examples.sql")),
@@ -235,6 +237,7 @@ pub mod scripts {
         ("003_inbound.sql", MSSQL_INBOUND),
         ("004_compose.sql", include_str!("../../sql/mssql/dba/004_compose.sql")),
         ("005_views.sql", include_str!("../../sql/mssql/dba/005_views.sql")),
+        ("006_marks.sql", include_str!("../../sql/mssql/dba/006_marks.sql")),
         ("iobox.sql", MSSQL_IOBOX),
         ("grants.sql", include_str!("../../sql/mssql/dba/grants.sql")),
         ("examples.sql", include_str!("../../sql/mssql/dba/examples.sql")),
@@ -255,7 +258,7 @@ pub mod scripts {
     /// The `script_no` without which no documents are composed from rows.
     pub const SCRIPT_COMPOSES: i64 = 4;
     /// The highest `script_no` that this version knows.
-    pub const SCRIPT_KNOWN: i64 = 5;
+    pub const SCRIPT_KNOWN: i64 = 6;
     /// The `script_no` that receiving needs.
     pub const SCRIPT_INBOUND: i64 = 3;
 }

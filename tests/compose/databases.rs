@@ -321,3 +321,56 @@ async fn wrong_queries_are_named_before_they_are_needed() {
         }
     }
 }
+
+/// Whatever the application's trigger writes, its own transaction goes on; what cannot be used is read all the same.
+#[tokio::test]
+async fn no_mark_breaks_the_business_transaction() {
+    let two = Two::fresh(POINT).await;
+    two.exec("CREATE TABLE parts (id text, noun text, place text)").await;
+    let values = "(connection_point, verb, noun, document_id, accounting_entity, document_location, action_code, priority, \
+                  created_at, was_processed)";
+    let row = "'CP', new.place, new.noun, new.id, new.place, new.place, new.place, NULL, NULL, NULL";
+    rusqlite::Connection::open(&two.file)
+        .unwrap()
+        .execute_batch(&format!(
+            "CREATE TRIGGER mark AFTER INSERT ON parts BEGIN INSERT INTO bodrelay_change {values} SELECT {row}; END"
+        ))
+        .unwrap();
+    two.client
+        .batch_execute(&format!(
+            "CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO bodrelay_change {values} \
+             VALUES ({row}); RETURN NULL; END $$; \
+             CREATE TRIGGER mark AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION mark()"
+        ))
+        .await
+        .unwrap();
+    let long = "x".repeat(5_000);
+    two.exec(&format!(
+        "INSERT INTO parts VALUES (NULL, 'Order', NULL), ('A', 'Order', NULL), ('{long}', 'Order', NULL), \
+         ('B', NULL, NULL), ('C', '{long}', '{long}')"
+    ))
+    .await;
+    two.exec("INSERT INTO bodrelay_change (connection_point, noun, document_id) VALUES (NULL, NULL, NULL)")
+        .await;
+    for (name, database) in &two.databases {
+        assert_eq!(two.rows(name, "SELECT count(*) FROM parts").await, [["5"]], "{name}");
+        let read = database.change_read("CP", 0, 100).await.unwrap();
+        let seen: Vec<_> =
+            read.iter().map(|it| (it.document_id.len().min(400), it.noun.len().min(400))).collect();
+        assert_eq!(seen, [(0, 5), (1, 5), (400, 5), (1, 0), (1, 400)], "{name}");
+        assert_eq!(
+            (read[1].verb.as_str(), read[1].action_code.as_str(), read[1].priority),
+            ("Sync", "Replace", 4)
+        );
+        let ids: Vec<String> = read.iter().map(|it| it.document_id.clone()).collect();
+        assert_eq!(database.change_read_of_documents("CP", &ids, 100).await.unwrap(), read, "{name}");
+        let (folded, unfit) = bodrelay::domain::change::fold(&read);
+        let unfit: Vec<_> = unfit.iter().map(|it| it.reason.as_str()).collect();
+        assert_eq!(folded.len(), 2, "{name}: {folded:?}");
+        assert!(
+            unfit[0].contains("document_id is empty") && unfit[1].contains("document_id has"),
+            "{unfit:?}"
+        );
+        assert_eq!(database.change_strays().await.unwrap(), [(String::new(), 1)], "{name}");
+    }
+}

@@ -174,9 +174,14 @@ impl Fixture for MssqlFixture {
     }
 
     async fn install_control(&self) {
-        for name in
-            ["001_install.sql", "002_panel.sql", "003_inbound.sql", "004_compose.sql", "005_views.sql"]
-        {
+        for name in [
+            "001_install.sql",
+            "002_panel.sql",
+            "003_inbound.sql",
+            "004_compose.sql",
+            "005_views.sql",
+            "006_marks.sql",
+        ] {
             self.run_script(name).await;
         }
     }

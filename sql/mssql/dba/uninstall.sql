@@ -1,12 +1,12 @@
 -- Takes the bodrelay control tables out of a SQL Server database.
 --
--- What:   drops the views and tables of 001 to 005 with all settings, findings and the message log, and the schema bodrelay.
+-- What:   drops the views and tables of 001 to 006 with all settings, findings and the message log, and the schema bodrelay.
 --         The tables of the application (COR_*) and their rows stay, and so do the roles of grants.sql. Stop the agent
 --         first, and drop the application's triggers that write to bodrelay_change; export what you want to keep.
 -- Run:    sqlcmd -S SERVER -d YOUR_DATABASE -b -I -i uninstall.sql. One batch, no GO.
 -- Locks:  one transaction, some milliseconds.
 -- Twice:  the first statement fails with "does not exist" (3701), the batch ends, and nothing changes.
--- Undo:   none but a backup; 001 to 005 make empty tables again.
+-- Undo:   none but a backup; 001 to 006 make empty tables again.
 
 SET NOCOUNT ON;
 SET XACT_ABORT ON;

@@ -1,12 +1,12 @@
 -- Takes the bodrelay control tables out of a SQLite database.
 --
--- What:   drops the views and tables of 001 to 005 with all settings, findings and the message log. The tables of
+-- What:   drops the views and tables of 001 to 006 with all settings, findings and the message log. The tables of
 --         the application (COR_*) and their rows stay. Stop the agent first, and drop the application's
 --         triggers that write to bodrelay_change; export what you want to keep.
 -- Run:    sqlite3 YOUR.db < uninstall.sql
 -- Locks:  one write transaction; a large message log takes seconds.
 -- Twice:  every statement fails with "no such table", and nothing changes.
--- Undo:   none but a backup; 001 to 005 make empty tables again.
+-- Undo:   none but a backup; 001 to 006 make empty tables again.
 
 BEGIN IMMEDIATE;
 

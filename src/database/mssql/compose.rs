@@ -43,8 +43,12 @@ pub(super) async fn change_read_of_documents(
     document_ids: &[String],
     limit: i64,
 ) -> Result<Vec<RowChange>, Trouble> {
+    /// What `#bodrelay_document` holds; nobody composes a document whose id is longer.
+    const LONGEST: usize = 400;
+    let is_fit = |id: &&String| id.encode_utf16().count() <= LONGEST;
+    let document_ids: Vec<String> = document_ids.iter().filter(is_fit).cloned().collect();
     session.empty().await?;
-    stage::texts(session, document_ids).await?;
+    stage::texts(session, &document_ids).await?;
     let values: [&dyn ToSql; 2] = [&connection_point, &limit.max(0)];
     Ok(session.query(sql::CHANGE_READ_OF_DOCUMENTS, &values).await?.iter().map(rows::change).collect())
 }

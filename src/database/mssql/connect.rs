@@ -147,6 +147,7 @@ impl Site {
             inbox_document: Document::Binary,
             has_inbox_logical_id: true,
             own_outbox: false,
+            has_document_key: false,
         }
     }
 }

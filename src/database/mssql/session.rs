@@ -1,8 +1,8 @@
 //! One session: sends statements, reads whole answers, and fills in what a statement file leaves open.
 //!
-//! A statement file holds six marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
+//! A statement file holds seven marks: `[bodrelay].` is the control schema, `/* iobox_schema */` stands before the tables
 //! of the I/O Box, `/* readpast */` behind tables that a scan may read past locks in, `/* document */` on both sides of `C_XML`
-//! where its type decides, `/* inbox_text */` the same of the inbox, and `/* inbox_document */` on both
+//! where its type decides, `/* document_key */` the same of `document_id`, `/* inbox_text */` of the inbox, and `/* inbox_document */` on both
 //! sides of what is written into that. They are filled in once a session; nothing else is put into a statement's text.
 
 use std::collections::{HashMap, HashSet};
@@ -55,6 +55,8 @@ pub(super) struct Site {
     pub(super) has_inbox_logical_id: bool,
     /// There is no I/O Box, and every connection point composes: the outbox is ours.
     pub(super) own_outbox: bool,
+    /// `bodrelay_change` has the document ids that its index holds in a column of their own.
+    pub(super) has_document_key: bool,
 }
 
 /// What a column holds a document as.
@@ -79,6 +81,8 @@ impl Site {
             Document::Text | Document::Xml => "CAST(C_XML AS nvarchar(max))",
         };
         const INBOX: &str = "/* inbox_document */";
+        const DOCUMENT_KEY: &str = "/* document_key */document_id/* document_key */";
+        let document_key = if self.has_document_key { "document_key" } else { "document_id" };
         // As bytes, so that an encoding in the declaration is no contradiction (error 9402).
         let inbox = if self.inbox_document == Document::Xml { "CAST($ AS xml)" } else { "$" };
         let document = if self.document_is_text { "CAST(C_XML AS nvarchar(max))" } else { "C_XML" };
@@ -93,6 +97,7 @@ impl Site {
             .replace("/* iobox_schema */", &self.iobox)
             .replace("/* readpast */", if self.reads_past { "WITH (READPAST)" } else { "" })
             .replace(DOCUMENT, document)
+            .replace(DOCUMENT_KEY, document_key)
             .replace(INBOX_TEXT, inbox_text)
             .replace(&format!("{INBOX}@P4{INBOX}"), &inbox.replace('$', "@P4"))
             .replace(&format!("{INBOX}@P5{INBOX}"), &inbox.replace('$', "@P5"))
@@ -275,6 +280,7 @@ mod tests {
             inbox_document: Document::Xml,
             has_inbox_logical_id: true,
             own_outbox: false,
+            has_document_key: false,
         };
         let statement = "SELECT CAST(/* document */C_XML/* document */ AS x) \
                          FROM /* iobox_schema */T /* readpast */, [bodrelay].B";
@@ -288,6 +294,10 @@ mod tests {
         assert_eq!(site.fill(insert), "VALUES (@P1, CAST(@P5 AS xml))");
         site.inbox_document = Document::Text;
         assert_eq!(site.fill(insert), "VALUES (@P1, @P5)");
+        let ids = "AND /* document_key */document_id/* document_key */ IN (";
+        assert_eq!(site.fill(ids), "AND document_id IN (");
+        site.has_document_key = true;
+        assert_eq!(site.fill(ids), "AND document_key IN (");
         site.own_outbox = true;
         assert_eq!(
             site.fill("FROM /* iobox_schema */COR_OUTBOX_ENTRY"),

@@ -74,6 +74,8 @@ pub(super) async fn adapt(session: &mut Session) -> Result<(), Trouble> {
     };
     session.site.has_inbox_logical_id = inbox.is_none_or(|columns| columns.contains_key("C_LOGICAL_ID"));
     session.site.own_outbox = composes_only(session, &found).await?;
+    let change = found.get("BODRELAY_CHANGE");
+    session.site.has_document_key = change.is_some_and(|columns| columns.contains_key("DOCUMENT_KEY"));
     Ok(())
 }
 
