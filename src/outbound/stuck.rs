@@ -290,7 +290,7 @@ mod tests {
         assert!(stuck.due(10, 1_000).is_empty() && stuck.due(10, 301_000) == [item]);
         let notices = stuck.settling("CP1", 2_000);
         assert_eq!(notices.len(), 1);
-        assert!(notices[0].text.contains("C_ID 17 (document A B): no."), "{}", notices[0].text);
+        assert!(notices[0].text.contains("C_ID 17 (document A\\u001bB): no."), "{}", notices[0].text);
         stuck.free(item);
         let notices = stuck.settling("CP1", 3_000);
         assert!(notices.len() == 1 && notices[0].cleared && stuck.settling("CP1", 4_000).is_empty());
