@@ -324,3 +324,28 @@ fn a_locked_row_of_our_own_tables_stops_only_itself() {
     assert_eq!((counts.stored, counts.distinct), (301, 301), "nothing is sent twice");
     agent.term();
 }
+
+/// A byte that is no letter of the encoding, in a header of one row.
+#[test]
+fn a_row_that_the_database_cannot_give_fails_alone() {
+    let site = Site::on_postgres_in("WIN1252", Options::default());
+    let mut all = entries(1..=120);
+    all[30].document_id = "PAGÉ".to_owned();
+    let ids = site.insert_all(&all);
+    site.sql(&format!(
+        "UPDATE cor_outbox_headers SET c_header_value = 'X' || chr(129) WHERE c_outbox_id = {} AND c_header_key = 'DocumentId'",
+        ids[17]
+    ));
+    let mut agent = site.start();
+    agent.until("all are done", || site.is_drained());
+    assert_eq!((site.flag(ids[17]), site.flag(ids[30])), (Some(9), Some(1)));
+    assert_eq!(site.simulator.ledger().counts().stored, 119);
+    let said = |column: &str| {
+        site.text(&format!("SELECT {column} FROM bodrelay_message_log WHERE entry_id = {}", ids[17]))
+    };
+    assert_eq!(said("failure_code").as_deref(), Some("ROW_UNREADABLE"));
+    let text = said("failure_text").unwrap();
+    assert!(text.contains("in outbox_load_headers, the server says: ") && text.contains("0x81"), "{text}");
+    assert!(!site.has_finding("DATABASE_UNAVAILABLE"));
+    agent.term();
+}

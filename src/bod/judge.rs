@@ -15,9 +15,7 @@ use super::payload::{self, Inflated};
 use super::text;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::ids::{Digest, DocumentType, IdentityDigest, LaneKey, derived_message_id};
-use crate::domain::message::{
-    Encoding, Entry, Facts, Judged, Parameters, Parcel, Park, Payload, Verdict, Warning,
-};
+use crate::domain::message::{Encoding, Entry, Facts, Judged, Parameters, Parcel, Park, Verdict, Warning};
 use crate::domain::outside::printable;
 use crate::domain::plan::{ConnectionPoint, Document, OrderBy, WireEncoding};
 
@@ -32,7 +30,7 @@ pub fn judge(entry: &Entry, point: &ConnectionPoint) -> Judged {
     let settings = header_type.as_ref().and_then(|document_type| point.documents.get(document_type));
     let limit = settings.map_or(point.max_document_bytes, |settings| settings.max_document_bytes);
 
-    let mut opened = Opened::of(entry.payload.as_ref(), &headers, limit, &mut warnings);
+    let mut opened = Opened::of(entry, &headers, limit, &mut warnings);
     let identity = IdentityDigest::of(&opened.digest, &entry.created, &entry.headers);
     let (message_id, message_id_from_header) = message_id(entry, point, &headers, &identity, &mut warnings);
 
@@ -124,12 +122,8 @@ struct Opened {
 }
 
 impl Opened {
-    fn of(
-        payload: Option<&Payload>,
-        headers: &Headers<'_>,
-        limit: usize,
-        warnings: &mut Vec<Warning>,
-    ) -> Self {
+    fn of(entry: &Entry, headers: &Headers<'_>, limit: usize, warnings: &mut Vec<Warning>) -> Self {
+        let payload = entry.payload.as_ref();
         let stored = match payload {
             None => Bytes::new(),
             Some(payload) if payload.is_text => text::declare_utf8(&payload.bytes),
@@ -138,7 +132,9 @@ impl Opened {
         let compression = headers.get("Compression");
         let is_deflated = compression.is_some_and(|value| value.eq_ignore_ascii_case("DEFLATE"));
         let mut inflated = None;
-        let failure = if stored.is_empty() {
+        let failure = if let Some(why) = &entry.unreadable {
+            Some(Failure::new(FailureCode::RowUnreadable, format!("the database cannot give the row: {why}")))
+        } else if stored.is_empty() {
             let what = if payload.is_none() { "C_XML is NULL" } else { "C_XML is empty" };
             Some(Failure::new(FailureCode::EmptyPayload, what))
         } else if stored.len() > limit {

@@ -20,6 +20,8 @@ pub struct QueryRow {
     pub max_rows: i64,
     pub enabled: bool,
     pub refused_reason: Option<String>,
+    /// What is wrong with a value of it that cannot be read.
+    pub unreadable: Option<String>,
 }
 
 /// What `query_checked` says of a query; `None`: it is not refused.

@@ -33,6 +33,12 @@ impl QueryRow {
         }
     }
 
+    /// A value of it cannot be read: nothing is composed with it.
+    pub fn spoilt(&self) -> Option<Refusal> {
+        let why = self.unreadable.as_ref()?;
+        Some(Refusal::of_query(self.part_no, format!("bodrelay_document_query: {why}")))
+    }
+
     /// As it runs; the table's CHECKs keep the limits.
     pub fn query(&self) -> PartQuery {
         PartQuery {
@@ -55,9 +61,9 @@ pub async fn try_queries(
     let mut reasons: BTreeMap<_, Option<String>> = BTreeMap::new();
     for query in queries.iter().filter(|query| query.enabled) {
         let fits = |it: &DocumentType| it.noun == query.noun && (query.verb == "*" || query.verb == it.verb);
-        let reason = (!point.documents.keys().any(fits)).then(|| {
-            format!("bodrelay_document has no row of direction 'out' for {}.{}", query.verb, query.noun)
-        });
+        let unlisted =
+            || format!("bodrelay_document has no row of direction 'out' for {}.{}", query.verb, query.noun);
+        let reason = query.unreadable.clone().or_else(|| (!point.documents.keys().any(fits)).then(unlisted));
         reasons.insert(key(query), reason);
     }
     for document_type in point.documents.keys() {
@@ -84,6 +90,9 @@ pub async fn try_queries(
 }
 
 async fn trouble(database: &dyn Database, parts: &[&QueryRow]) -> Result<Option<Refusal>, DatabaseError> {
+    if let Some(refusal) = parts.iter().find_map(|query| query.spoilt()) {
+        return Ok(Some(refusal));
+    }
     let queries: Vec<PartQuery> = parts.iter().map(|query| query.query()).collect();
     let rows = match database.compose_rows(&[], &queries).await? {
         Ok(rows) => rows,

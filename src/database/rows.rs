@@ -358,6 +358,7 @@ pub(super) fn change<C: Cells>(row: &C) -> RowChange {
         document_location: row.required(5),
         action_code: row.required(6),
         priority: row.integer(7).unwrap_or(4),
+        unreadable: row.unreadable(),
     }
 }
 
@@ -376,6 +377,7 @@ pub(super) fn query<C: Cells>(row: &C) -> QueryRow {
         max_rows: row.number(8),
         enabled: row.flag(9),
         refused_reason: row.text(10),
+        unreadable: row.unreadable(),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct RowChange {
     pub document_location: String,
     pub action_code: String,
     pub priority: i64,
+    /// What is wrong with a value of it that cannot be read.
+    pub unreadable: Option<String>,
 }
 
 /// What names a document, and with which verb it goes.
@@ -115,6 +117,9 @@ pub fn fold(changes: &[RowChange]) -> (Vec<Folded>, Vec<Unfit>) {
 
 /// Ids stay as they were written: the queries compare them with the application's own, which may begin with blanks.
 fn read(change: &RowChange) -> Result<(Action, Subject), String> {
+    if let Some(why) = &change.unreadable {
+        return Err(why.clone());
+    }
     let action = Action::parse(&change.action_code).ok_or_else(|| {
         format!("action_code = '{}': write Add, Change, Replace or Delete", shown(&change.action_code))
     })?;
@@ -164,6 +169,7 @@ mod tests {
             document_location: String::new(),
             action_code: action_code.into(),
             priority: 4,
+            unreadable: None,
         }
     }
 

@@ -66,5 +66,5 @@ failure_codes! {
     MessageIdReused = "MESSAGE_ID_REUSED", "Give the row a MessageId of its own, or leave the header out (the agent then derives one).";
     ForThisDocumentOnly = "FOR_THIS_DOCUMENT_ONLY", "Other documents pass, this one does not: look up the answer's text in ION, mend the row or ION, then resubmit.";
     InDoubt = "IN_DOUBT", "ION may have this document: look for its message id in ION (Message Tracking). If it is there, discard the message; if not, resubmit it.";
-    RowUnreadable = "ROW_UNREADABLE", "Correct the named column of the row.";
+    RowUnreadable = "ROW_UNREADABLE", "Write C_XML and the headers of the row anew, with letters of the database's encoding.";
 }

@@ -26,6 +26,8 @@ pub struct Entry {
     pub payload: Option<Payload>,
     /// Keys and values as read, in the order of their `C_ID`; a NULL value is left out.
     pub headers: Vec<(String, String)>,
+    /// Why the database cannot give the payload, or a header, in its own words.
+    pub unreadable: Option<String>,
 }
 
 /// What `C_XML` held.

@@ -158,7 +158,8 @@ async fn compose_page(
         return Ok(());
     }
     // All changes of these documents, also those behind the page: they are told as one.
-    let ids: HashSet<&String> = page.iter().map(|change| &change.document_id).collect();
+    let readable = page.iter().filter(|change| change.unreadable.is_none());
+    let ids: HashSet<&String> = readable.map(|change| &change.document_id).collect();
     let ids: Vec<String> = ids.into_iter().cloned().collect();
     let mut changes = database.change_read_of_documents(&point.name, &ids, CHANGES_MAX).await?;
     let known: HashSet<i64> = changes.iter().map(|change| change.change_id).collect();
@@ -231,7 +232,11 @@ fn settings_of<'p>(
     if !settings.enabled {
         return Ok(None);
     }
-    match parts_of(queries, document_type).first() {
+    let parts = parts_of(queries, document_type);
+    if let Some(refusal) = parts.iter().find_map(|query| query.spoilt()) {
+        return Err(format!("{document_type}: {refusal}"));
+    }
+    match parts.first() {
         Some(first) if first.part_no == 0 => Ok(Some(settings)),
         _ => Err(format!("bodrelay_document_query has no enabled part 0 for {document_type}")),
     }
@@ -466,6 +471,7 @@ fn judged(point: &ConnectionPoint, folded: &Folded, made: Vec<Made>) -> Result<V
             was_processed: 0,
             payload: Some(Payload { bytes: document.clone(), is_text: false }),
             headers: made.headers.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+            unreadable: None,
         };
         match bod::judge(&entry, point).verdict {
             Verdict::Send(_) => entries.push(ComposedEntry { document, headers: made.headers }),

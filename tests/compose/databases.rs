@@ -374,3 +374,51 @@ async fn no_mark_breaks_the_business_transaction() {
         assert_eq!(database.change_strays().await.unwrap(), [(String::new(), 1)], "{name}");
     }
 }
+
+/// A value that cannot be read refuses its row, in the server's words; the others come as ever.
+#[tokio::test]
+async fn a_bad_cell_refuses_its_change_or_query_only() {
+    let name = Cluster::shared().database_in("WIN1252").await;
+    let client = Cluster::shared().connect(&name).await;
+    cluster::install(&client).await;
+    let marks = "INSERT INTO bodrelay.bodrelay_change (connection_point, noun, document_id) VALUES ('CP', 'Order', 'é'), \
+                 ('CP', 'Order', 'B' || chr(129)), ('CP', 'Order', 'C'), ('CP', 'Order' || chr(141), 'C')";
+    client.batch_execute(marks).await.unwrap();
+    let database = Postgres::new(&Cluster::shared().settings(&name), "h1");
+    let read = database.change_read("CP", 0, 100).await.unwrap();
+    let seen: Vec<_> = read.iter().map(|it| (it.change_id, it.unreadable.is_some())).collect();
+    assert_eq!(seen, [(1, false), (2, true), (3, false), (4, true)]);
+    assert_eq!(read[0].document_id, "é");
+    let (folded, unfit) = bodrelay::domain::change::fold(&read);
+    assert_eq!((folded.len(), unfit[0].change_id), (2, 2));
+    assert!(unfit[0].reason.contains("in change_read, the server says: "), "{unfit:?}");
+    assert!(database.change_read_of_documents("CP", &["C".into()], 100).await.unwrap().is_empty());
+
+    let two = Two::fresh(POINT).await;
+    let query = |part: i64| {
+        format!(
+            "INSERT INTO bodrelay_document_query (connection_point, noun, part_no, element_path, query_text) \
+             VALUES ('CP', 'Order', {part}, 'x', 'SELECT document_no FROM bodrelay_batch');"
+        )
+    };
+    two.exec(&[query(0), query(1), change("A"), change("B")].concat()).await;
+    let sqlite = rusqlite::Connection::open(&two.file).unwrap();
+    sqlite
+        .execute_batch(
+            "PRAGMA ignore_check_constraints = 1; UPDATE bodrelay_document_query SET max_rows = 'many' WHERE part_no = 1; \
+             UPDATE bodrelay_change SET priority = 'high' WHERE document_id = 'A'",
+        )
+        .unwrap();
+    let database = &two.databases[0].1;
+    let point = two.point(database.as_ref()).await;
+    let queries = database.query_read("CP").await.unwrap();
+    let found = try_queries(database.as_ref(), &point, &queries).await.unwrap();
+    let reasons: Vec<_> = found.iter().map(|it| it.refused_reason.clone().unwrap_or_default()).collect();
+    assert!(
+        reasons[0].is_empty() && reasons[1].contains("max_rows holds no whole number ('many')"),
+        "{reasons:?}"
+    );
+    let (folded, unfit) = bodrelay::domain::change::fold(&database.change_read("CP", 0, 100).await.unwrap());
+    assert_eq!((folded.len(), unfit.len()), (1, 1));
+    assert!(unfit[0].reason.contains("priority holds no whole number ('high')"), "{unfit:?}");
+}

@@ -119,6 +119,7 @@ pub fn entry(bod_type: &str, payload: impl Into<Bytes>, more: &[(&str, &str)]) -
         was_processed: 0,
         payload: Some(Payload { bytes: payload.into(), is_text: false }),
         headers: headers.collect(),
+        unreadable: None,
     }
 }
 

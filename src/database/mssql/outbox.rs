@@ -215,6 +215,7 @@ pub(super) fn entry(row: &Row, is_text: bool) -> Result<Entry, Trouble> {
         was_processed: row.integer(3)?.unwrap_or(-1),
         payload,
         headers: Vec::new(),
+        unreadable: None,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::database::compose::{
 use crate::database::rows::{self, Cells};
 use crate::database::statements::postgres as sql;
 use crate::domain::change::RowChange;
+use crate::domain::halves::Halves;
 
 use super::names::quoted;
 use super::session::Session;
@@ -36,9 +37,60 @@ pub(super) async fn change_read(
     limit: i64,
 ) -> Result<Vec<RowChange>, Trouble> {
     session.begin_read().await?;
+    match changes(session, connection_point, after, limit).await {
+        Err(trouble) if trouble.is_unreadable() => {
+            changes_apart(session, connection_point, after, limit, trouble).await
+        }
+        changes => changes,
+    }
+}
+
+async fn changes(
+    session: &Session,
+    connection_point: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<RowChange>, Trouble> {
     let rows = session.query(sql::CHANGE_READ, &[&connection_point, &after, &limit.max(0)]).await?;
     session.commit().await?;
     Ok(rows.iter().map(rows::change).collect())
+}
+
+/// Some of them hold bytes that are no letters: which, is found out in halves, and all others come as ever.
+async fn changes_apart(
+    session: &Session,
+    connection_point: &str,
+    after: i64,
+    limit: i64,
+    trouble: Trouble,
+) -> Result<Vec<RowChange>, Trouble> {
+    session.rollback().await?;
+    session.begin_read_bytes().await?;
+    let mut halves = Halves::of(changes(session, connection_point, after, limit).await?);
+    if let Some(all) = halves.part() {
+        halves.refuse(all, trouble);
+    }
+    let mut found = Vec::new();
+    while let Some(part) = halves.part() {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+        let (after, last) = (first.change_id - 1, last.change_id);
+        session.begin_read().await?;
+        match changes(session, connection_point, after, i64::try_from(part.len()).unwrap_or(limit)).await {
+            Ok(read) => found.extend(read.into_iter().filter(|change| change.change_id <= last)),
+            Err(trouble) if trouble.is_unreadable() => {
+                session.rollback().await?;
+                halves.refuse(part, trouble);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    let spoilt = |(change, trouble): (RowChange, Trouble)| RowChange {
+        unreadable: Some(format!("a value cannot be read: {}", trouble.words())),
+        ..change
+    };
+    found.extend(halves.end().0.into_iter().map(spoilt));
+    found.sort_unstable_by_key(|change| change.change_id);
+    Ok(found)
 }
 
 pub(super) async fn change_read_of_documents(
@@ -48,11 +100,16 @@ pub(super) async fn change_read_of_documents(
     limit: i64,
 ) -> Result<Vec<RowChange>, Trouble> {
     session.begin_read().await?;
-    let rows = session
-        .query(sql::CHANGE_READ_OF_DOCUMENTS, &[&connection_point, &document_ids, &limit.max(0)])
-        .await?;
-    session.commit().await?;
-    Ok(rows.iter().map(rows::change).collect())
+    let limit = limit.max(0);
+    match session.query(sql::CHANGE_READ_OF_DOCUMENTS, &[&connection_point, &document_ids, &limit]).await {
+        Ok(rows) => {
+            session.commit().await?;
+            Ok(rows.iter().map(rows::change).collect())
+        }
+        // One of them cannot be read and is refused when its own turn comes; the rest of its document goes on without it.
+        Err(trouble) if trouble.is_unreadable() => session.rollback().await.map(|()| Vec::new()),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 pub(super) async fn change_strays(session: &Session) -> Result<Vec<(String, i64)>, Trouble> {

@@ -16,6 +16,7 @@ use crate::database::{
     Added, AttemptRow, Backlog, Filled, Loaded, Locked, Page, Scan, Scanned, Selection, Settle, Settled,
     UNSEEN_IDS, UNSEEN_MAX, Unseen,
 };
+use crate::domain::halves::Halves;
 use crate::domain::holes::Transactions;
 use crate::domain::message::{Entry, Payload};
 
@@ -109,8 +110,60 @@ fn has_logical_id(session: &Session) -> Result<(), Trouble> {
 }
 
 pub(super) async fn load(session: &Session, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded, Trouble> {
-    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
     session.begin_read_by_key().await?;
+    match load_all(session, entry_ids, max_bytes).await {
+        Err(trouble) if trouble.is_unreadable() => load_apart(session, entry_ids, max_bytes, trouble).await,
+        loaded => loaded,
+    }
+}
+
+/// Some of the rows cannot be read: which, is found out in halves, and all others come as ever.
+async fn load_apart(
+    session: &Session,
+    entry_ids: &[i64],
+    max_bytes: usize,
+    trouble: Trouble,
+) -> Result<Loaded, Trouble> {
+    let mut ids = entry_ids.to_vec();
+    ids.sort_unstable();
+    let (mut entries, mut not_loaded, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut halves = Halves::of(ids);
+    if let Some(all) = halves.part() {
+        halves.refuse(all, trouble);
+    }
+    while let Some(ids) = halves.part() {
+        session.rollback().await?;
+        if !entries.is_empty() && bytes >= max_bytes {
+            halves.stop(ids);
+            continue;
+        }
+        session.begin_read_by_key().await?;
+        match load_all(session, &ids, max_bytes.saturating_sub(bytes)).await {
+            Ok(loaded) => {
+                let payloads = loaded.entries.iter().filter_map(|entry| entry.payload.as_ref());
+                bytes += payloads.map(|payload| payload.bytes.len()).sum::<usize>();
+                entries.extend(loaded.entries);
+                not_loaded.extend(loaded.not_loaded);
+            }
+            Err(trouble) if trouble.is_unreadable() => halves.refuse(ids, trouble),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    let (refused, left) = halves.end();
+    for (entry_id, trouble) in refused {
+        session.rollback().await?;
+        session.begin_read_bytes().await?;
+        let loaded = load_all(session, &[entry_id], max_bytes).await?;
+        let spoilt = |entry| Entry { payload: None, unreadable: Some(trouble.words()), ..entry };
+        entries.extend(loaded.entries.into_iter().map(spoilt));
+    }
+    entries.sort_unstable_by_key(|entry| entry.entry_id);
+    not_loaded.extend(left);
+    Ok(Loaded { entries, not_loaded })
+}
+
+async fn load_all(session: &Session, entry_ids: &[i64], max_bytes: usize) -> Result<Loaded, Trouble> {
+    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
     let rows = session.query(sql::OUTBOX_LOAD, &[&entry_ids, &max_bytes]).await?;
     let (mut entries, mut first_left) = (Vec::with_capacity(rows.len()), None);
     for row in &rows {
@@ -149,6 +202,7 @@ pub(super) fn entry(row: &Row) -> Result<Entry, Trouble> {
         was_processed: integer_in_text(row, 4)?.unwrap_or(-1),
         payload: payload.map(|raw| Payload { bytes: raw.bytes, is_text: raw.is_text }),
         headers: Vec::new(),
+        unreadable: None,
     })
 }
 

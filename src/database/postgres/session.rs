@@ -349,6 +349,11 @@ impl Session {
         self.begin(BEGIN_READ).await
     }
 
+    /// The same, and texts come as the bytes that the table holds: where one of them is no letter, the server gives none.
+    pub(super) async fn begin_read_bytes(&self) -> Result<(), Trouble> {
+        self.begin(&format!("{BEGIN_READ}; SET LOCAL client_encoding = 'SQL_ASCII'")).await
+    }
+
     /// The same for rows of which the keys are known.
     pub(super) async fn begin_read_by_key(&self) -> Result<(), Trouble> {
         self.begin(&format!("{BEGIN_READ}; {BY_KEY}")).await

@@ -93,6 +93,16 @@ impl Trouble {
         self.of_statement().is_some() && self.sqlstate() == Some("22P05")
     }
 
+    /// A value holds bytes that are no letter of the encoding of the database, or one that no other encoding knows.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.of_statement().is_some() && matches!(self.sqlstate(), Some("22P05" | "22021"))
+    }
+
+    /// What the server says.
+    pub(super) fn words(&self) -> String {
+        self.error().map(|error| self.said(error)).unwrap_or_default()
+    }
+
     /// A constraint, a type, a policy, a trigger or a limit refused the values of a row. Whatever goes wrong in a function
     /// is a trigger's: the agent's statements call none.
     fn is_about_rows(&self) -> bool {

@@ -266,6 +266,7 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         was_processed: row.integer(3)?.unwrap_or(-1),
         payload: payload(row.get_ref(4)?),
         headers: Vec::new(),
+        unreadable: None,
     })
 }
 
