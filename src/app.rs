@@ -202,6 +202,7 @@ type Round = (usize, Desk, Heard);
 struct Agent<'a> {
     config: &'a Config,
     mode: Mode,
+    journal: Journal,
     outbound: Outbound,
     /// `None` while its round is under way.
     desks: Vec<Option<Desk>>,
@@ -211,6 +212,8 @@ struct Agent<'a> {
     disowned: Vec<Vec<Direction>>,
     /// Rounds that have been heard, by database.
     heard: Vec<u64>,
+    /// The journal's numbers of the databases that this life worked with.
+    met: BTreeSet<i64>,
     logical_ids: BTreeMap<String, usize>,
     refused_elsewhere: Vec<Vec<(String, String)>>,
     notices: Vec<Notice>,
@@ -290,6 +293,7 @@ impl<'a> Agent<'a> {
             }
             None => None,
         };
+        let journal = opened.journal.clone();
         let teller = Teller::new(config, opened.journal.clone(), mode == Mode::Once).await?;
         let outbound = Outbound::new(
             &config.agent.host,
@@ -304,10 +308,12 @@ impl<'a> Agent<'a> {
         Ok(Self {
             config,
             mode,
+            journal,
             outbound,
             renewals,
             disowned: vec![Vec::new(); desks.len()],
             heard: vec![0; desks.len()],
+            met: BTreeSet::new(),
             refused_elsewhere: vec![Vec::new(); desks.len()],
             unreachable: vec![false; desks.len()],
             receiving: vec![BTreeSet::new(); desks.len()],
@@ -462,6 +468,13 @@ impl<'a> Agent<'a> {
     async fn farewell(&mut self) -> Result<()> {
         /// A database that does not answer any more does not keep the process.
         const PATIENCE: Duration = Duration::from_secs(10);
+        // Whatever the databases hear of it: this life ends in order, however long the next one is in coming.
+        let now = SystemClock.now().timestamp_millis();
+        for database_id in &self.met {
+            if let Err(error) = self.journal.remember_alive(*database_id, now, true).await {
+                tracing::warn!(%error, "the journal does not say that the agent ended in order");
+            }
+        }
         let last = async {
             let under_way = |desk: &Option<Desk>| desk.is_none();
             let mut ends: Vec<bool> = self.desks.iter().map(under_way).collect();
@@ -613,6 +626,7 @@ impl<'a> Agent<'a> {
         }
         if let Some(known) = heard.database_id {
             self.outbound.set_database(index, known);
+            self.met.extend(heard.is_met.then_some(known));
         }
         self.outbound.set_site(index, heard.verify, heard.in_doubt_before);
         // A database that was never met has no place in the journal for its connection points.

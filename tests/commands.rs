@@ -167,6 +167,26 @@ fn a_resubmit_is_done_once() {
     });
 }
 
+/// A look that is under way when the flag is set back does not see it: another one follows, also in a `once`.
+#[test]
+fn a_resubmit_goes_out_in_the_same_once() {
+    on_both(|site| {
+        site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1").times(1));
+        let row = site.insert(&Entry::new("ITEM-1", 1));
+        site.once();
+        for time in 1..=6 {
+            assert_eq!(site.flag(row), Some(9));
+            if time < 6 {
+                site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1").times(1));
+            }
+            ask(site, "command, connection_point, failure_code", "'resubmit', 'CP1', 'HTTP_400'");
+            site.once();
+            assert_ne!(site.flag(row), Some(0), "the {time}th time");
+        }
+        assert_eq!(site.flag(row), Some(1));
+    });
+}
+
 /// The message log is told of problems only, and these have had none: a discard finds what waits all the same.
 #[test]
 fn a_discard_finds_what_the_log_does_not_know() {

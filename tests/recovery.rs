@@ -8,6 +8,7 @@ mod site;
 
 use std::collections::BTreeMap;
 
+use bodrelay::clock::{Clock, SystemClock};
 use bodrelay::simulator::Options;
 use bodrelay::simulator::script::{Fault, What};
 use site::{Entry, Site};
@@ -245,6 +246,178 @@ fn both_restored_repeats_under_the_same_ids() {
     let counts = site.simulator.ledger().counts();
     assert_eq!((counts.distinct, counts.repeats_same, counts.repeats_different), (5, 3, 0), "{counts:?}");
     assert!(entries.keys().all(|id| site.flag(*id) == Some(1)));
+}
+
+#[test]
+fn a_machine_that_was_put_back_is_told_on_sqlite() {
+    a_machine_is_put_back(&Site::new());
+}
+
+#[test]
+fn a_machine_that_was_put_back_is_told_on_postgres() {
+    a_machine_is_put_back(&Site::on_postgres(Options::default()));
+}
+
+/// A snapshot of a running machine, journal and database at once, put back two hours later.
+fn a_machine_is_put_back(site: &Site) {
+    let observe = "UPDATE bodrelay_connection_point SET send_mode = 'observe'";
+    let on = "UPDATE bodrelay_connection_point SET send_mode = 'on'";
+    let mut agent = site.start();
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    agent.until("it works", || site.flag(first) == Some(1) && site.is_drained());
+    // Rows that wait while the snapshot is made: some of them known to the journal, for a retry.
+    site.simulator.add_fault(Fault::refuse(503));
+    let mut rows: Vec<i64> = versions(site, "ITEM-2", 1..=3).into_keys().collect();
+    agent.until("a refusal", || site.simulator.statuses().contains_key(&503));
+    site.sql(observe);
+    agent.until("it only looks", || {
+        site.text("SELECT state FROM bodrelay_status").as_deref() == Some("observing")
+    });
+    rows.extend(versions(site, "ITEM-3", 1..=3).into_keys());
+    site.sql(on);
+    agent.kill();
+    site.back_up(&site.path("snapshot"));
+    site.copy_database(&site.journal_path(), &site.path("journal.snapshot"));
+    site.simulator.clear_faults();
+    site.drain();
+    assert_eq!(site.simulator.ledger().counts().stored, 7);
+    // A plain stop, however long, is told in both.
+    age(site, AFTER_ROWS);
+    site.once();
+    assert!(!site.has_finding("HEARTBEAT_GAP"), "it had ended in order");
+    site.restore(&site.path("snapshot"));
+    site.copy_database(&site.path("journal.snapshot"), &site.journal_path());
+    age(site, AFTER_ROWS);
+    site.lapse_owners();
+    // What the finding says to do first.
+    site.sql(observe);
+    site.once();
+    assert!(site.has_finding("HEARTBEAT_GAP"));
+    assert_eq!(site.simulator.ledger().counts().stored, 7);
+    site.sql(on);
+    site.drain();
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.repeats_same, counts.repeats_different), (6, 0), "{counts:?}");
+    for row in rows {
+        let last = site.log_of(row).pop().unwrap();
+        assert!(last.in_doubt && last.state == "accepted", "{last:?}");
+    }
+    assert!(!site.log_of(first).last().unwrap().in_doubt);
+}
+
+/// Rows are from 08:00 of the first of March: an agent that ended a day earlier or later, as both remember it.
+const BEFORE_ROWS: &str = "2026-02-28T08:00:00.000Z";
+const AFTER_ROWS: &str = "2026-03-02T08:00:00.000Z";
+
+fn age(site: &Site, ended: &str) {
+    site.sql(&format!("UPDATE bodrelay_host SET heartbeat_at = '{ended}'"));
+    age_journal(site, ended);
+}
+
+fn age_journal(site: &Site, ended: &str) {
+    site.journal()
+        .execute("UPDATE site_database SET alive_at = CAST(strftime('%s', ?1) AS INTEGER) * 1000", [ended])
+        .unwrap();
+}
+
+#[test]
+fn a_power_cut_holds_nothing_up_on_sqlite() {
+    a_power_cut(&Site::new());
+}
+
+#[test]
+fn a_power_cut_holds_nothing_up_on_postgres() {
+    a_power_cut(&Site::on_postgres(Options::default()));
+}
+
+/// It looks as a machine that was put back does: it says so, and everything goes out.
+fn a_power_cut(site: &Site) {
+    let mut agent = site.start();
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    agent.until("it works", || site.flag(first) == Some(1) && site.is_drained());
+    agent.kill();
+    site.lapse_owners();
+    // Started again within minutes, it waited for a database that came up late.
+    age(site, BEFORE_ROWS);
+    age_journal(site, &(SystemClock.now() - chrono::TimeDelta::seconds(60)).to_rfc3339());
+    site.once();
+    assert!(!site.has_finding("HEARTBEAT_GAP"), "the journal is not that old");
+    let mut agent = site.start();
+    agent.until("it works", || site.text("SELECT state FROM bodrelay_host").as_deref() == Some("running"));
+    agent.kill();
+    site.lapse_owners();
+    age_journal(site, BEFORE_ROWS);
+    site.once();
+    assert!(!site.has_finding("HEARTBEAT_GAP"), "the database is not that old");
+    let mut agent = site.start();
+    agent.until("it works", || site.text("SELECT state FROM bodrelay_host").as_deref() == Some("running"));
+    agent.kill();
+    site.lapse_owners();
+    age(site, BEFORE_ROWS);
+    let after = versions(site, "ITEM-2", 1..=3);
+    site.once();
+    assert!(site.has_finding("HEARTBEAT_GAP"));
+    let text = site.text("SELECT finding_text FROM bodrelay_finding WHERE code = 'HEARTBEAT_GAP'").unwrap();
+    assert!(text.contains("After a power cut or a kill that is all there is to it"), "{text}");
+    assert!(after.keys().all(|row| site.flag(*row) == Some(1)), "they went out at once");
+    assert!(site.log().iter().all(|logged| !logged.in_doubt), "rows of after it were never sent");
+    site.once();
+    assert_eq!(site.simulator.ledger().counts().stored, 4);
+}
+
+/// What the database did not hear any more, the journal knows.
+#[test]
+fn a_stop_while_the_database_is_away_is_no_gap() {
+    let site = Site::new();
+    let mut agent = site.start();
+    let row = site.insert(&Entry::new("ITEM-1", 1));
+    agent.until("it works", || site.flag(row) == Some(1) && site.is_drained());
+    let locked = site.database();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(agent.stop().code(), Some(3), "{}", agent.log());
+    locked.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(
+        site.text("SELECT state FROM bodrelay_host").as_deref(),
+        Some("running"),
+        "it could not say so"
+    );
+    age(&site, AFTER_ROWS);
+    site.lapse_owners();
+    site.once();
+    assert!(!site.has_finding("HEARTBEAT_GAP"));
+}
+
+/// Rows of a table that goes on from a backup have ids that others had: they come after nothing that is there.
+#[test]
+fn new_rows_after_a_restore_are_not_late_on_sqlite() {
+    ids_are_given_again(&Site::new());
+}
+
+#[test]
+fn new_rows_after_a_restore_are_not_late_on_postgres() {
+    ids_are_given_again(&Site::on_postgres(Options::default()));
+}
+
+fn ids_are_given_again(site: &Site) {
+    versions(site, "ITEM-1", 1..=3);
+    site.drain();
+    site.back_up(&site.path("backup"));
+    versions(site, "ITEM-2", 1..=3);
+    versions(site, "ITEM-1", 4..=6);
+    site.drain();
+    site.restore(&site.path("backup"));
+    site.simulator.add_fault(Fault::refuse(400).for_document("ITEM-1").times(1));
+    let row = site.insert(&Entry::new("ITEM-1", 10));
+    site.drain();
+    assert_eq!(site.flag(row), Some(9));
+    site.sql("INSERT INTO bodrelay_command (command, connection_point, noun, document_id) VALUES ('resubmit', 'CP1', 'ItemMaster', 'ITEM-1')");
+    site.once();
+    assert_eq!(site.flag(row), Some(1), "{:?}", site.log_of(row));
+    let last = versions(site, "ITEM-1", 11..=12);
+    site.drain();
+    assert!(last.keys().all(|row| site.flag(*row) == Some(1)));
+    assert!(site.log().iter().all(|logged| !logged.late), "{:?}", site.log());
+    assert!(!site.has_finding("ROW_COMMITTED_LATE"));
 }
 
 #[test]
@@ -569,6 +742,7 @@ fn a_truncated_table_uses_its_ids_again() {
     let verdict = site.judge(&entries);
     assert_eq!((verdict.accepted, verdict.repeated), (3, 0));
     assert_eq!(site.simulator.ledger().counts().stored, 7);
+    assert!(!site.has_finding("ROW_COMMITTED_LATE"), "what had these ids before is no later row");
 }
 
 #[test]

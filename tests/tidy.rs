@@ -502,6 +502,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("INSTANCES_DIFFER", "remarks.rs each_remark_about_a_document_is_a_row_and_over_in_time"),
     ("ION_BUSY", "operator.rs what_ion_refuses_is_found_and_over"),
     ("ION_UNREACHABLE", "operator.rs a_token_that_is_not_given_is_found_and_over"),
+    ("HEARTBEAT_GAP", "recovery.rs a_machine_is_put_back"),
     ("JOURNAL_CLONED", "conformance/guards.rs a_cloned_journal_is_found_at_once"),
     ("JOURNAL_UNUSABLE", "told.rs a_journal_that_cannot_be_used_is_found_and_its_remedy_works"),
     ("LOG_UNUSABLE", "told.rs check_finds_what_would_keep_run_from_starting"),

@@ -23,6 +23,7 @@ const EVENTS: &[&str] = &[
     "HEADER_BLANKS",
     "HEADER_KEY_CASE",
     "HEADER_NOT_SENT",
+    "HEARTBEAT_GAP",
     "INSTANCES_DIFFER",
     "JOURNAL_LOST",
     "JOURNAL_RESTORED",

@@ -75,6 +75,11 @@ pub enum Change {
         scanned_up_to: i64,
         observed_up_to: i64,
     },
+    /// The table ends below what was seen of it: its `C_ID`s begin anew.
+    AnotherLife {
+        point_id: i64,
+        now: i64,
+    },
     /// A run of a cron schedule has ended.
     Looked {
         point_id: i64,
@@ -366,6 +371,10 @@ fn apply(tx: &Transaction<'_>, change: &Change, gathered: &mut Gathered) -> Resu
         }
         Change::Scanned { point_id, scanned_up_to, observed_up_to } => {
             tx.prepare_cached(sql::CURSOR_WRITE)?.execute((point_id, scanned_up_to, observed_up_to))?;
+            Ok(Applied::Done)
+        }
+        Change::AnotherLife { point_id, now } => {
+            tx.prepare_cached(sql::LANE_TAIL_RETIRE)?.execute((point_id, now))?;
             Ok(Applied::Done)
         }
         Change::Looked { point_id, at } => {

@@ -41,7 +41,7 @@ pub use site::{KnownDatabase, KnownHost};
 pub use verify::{Verified, verify};
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 10;
+pub const VERSION: i64 = 11;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]

@@ -360,19 +360,20 @@ impl Journal {
         .await
     }
 
-    /// A later row of the lane was accepted, or may have been by another order.
+    /// A later row of the lane was accepted since this one was first seen, or may have been by another order.
     pub async fn is_overtaken(
         &self,
         point_id: i64,
         document_type: &str,
         lane: LaneKey,
         entry_id: i64,
+        seen_at: i64,
     ) -> Result<bool> {
         let document_type = document_type.to_owned();
         self.query(move |connection| {
             let accepted: Option<i64> = connection
                 .prepare_cached(sql::LANE_TAIL_READ)?
-                .query_row((point_id, lane.0, document_type), |row| row.get(0))?;
+                .query_row((point_id, lane.0, document_type, seen_at), |row| row.get(0))?;
             Ok(accepted.is_some_and(|accepted| accepted > entry_id))
         })
         .await

@@ -1,5 +1,7 @@
 //! What the journal knows of each database as a whole: which one it is, how far its epoch is, who else was seen in it.
 
+use rusqlite::Transaction;
+
 use super::{Journal, Result, statements as sql};
 
 /// A database that this journal has met.
@@ -74,6 +76,28 @@ impl Journal {
         .await
     }
 
+    /// The database went back: the `C_ID`s that it gives now are given a second time.
+    pub async fn begin_another_life(&self, database_id: i64, now: i64) -> Result<()> {
+        self.transaction(move |tx| {
+            for point_id in points(tx, database_id)? {
+                tx.prepare_cached(sql::LANE_TAIL_RETIRE)?.execute((point_id, now))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is open may have been posted by a life that this journal does not remember.
+    pub async fn doubt_open(&self, database_id: i64) -> Result<()> {
+        self.transaction(move |tx| {
+            for point_id in points(tx, database_id)? {
+                tx.prepare_cached(sql::MESSAGE_DOUBT)?.execute([point_id])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// The agents of a database as they were last seen.
     pub async fn known_hosts(&self, database_id: i64) -> Result<Vec<KnownHost>> {
         self.query(move |connection| {
@@ -104,4 +128,10 @@ impl Journal {
         })
         .await
     }
+}
+
+fn points(tx: &Transaction<'_>, database_id: i64) -> Result<Vec<i64>> {
+    let mut statement = tx.prepare_cached(sql::POINT_OF_DATABASE)?;
+    let points = statement.query_map([database_id], |row| row.get(0))?;
+    Ok(points.collect::<rusqlite::Result<_>>()?)
 }

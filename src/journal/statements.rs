@@ -1,7 +1,7 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 10] = [
+pub(super) const SCRIPTS: [&str; 11] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
@@ -12,6 +12,7 @@ pub(super) const SCRIPTS: [&str; 10] = [
     include_str!("../../sql/journal/008_order.sql"),
     include_str!("../../sql/journal/009_hosts.sql"),
     include_str!("../../sql/journal/010_alone.sql"),
+    include_str!("../../sql/journal/011_lives.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");
@@ -46,10 +47,12 @@ pub(super) const LANE_TAIL_FORGET: &str = include_str!("../../sql/journal/agent/
 pub(super) const LANE_TAIL_PAGE: &str = include_str!("../../sql/journal/agent/lane_tail_page.sql");
 pub(super) const LANE_TAIL_RAISE: &str = include_str!("../../sql/journal/agent/lane_tail_raise.sql");
 pub(super) const LANE_TAIL_READ: &str = include_str!("../../sql/journal/agent/lane_tail_read.sql");
+pub(super) const LANE_TAIL_RETIRE: &str = include_str!("../../sql/journal/agent/lane_tail_retire.sql");
 pub(super) const MESSAGE_BEGIN: &str = include_str!("../../sql/journal/agent/message_begin.sql");
 pub(super) const MESSAGE_COUNTS: &str = include_str!("../../sql/journal/agent/message_counts.sql");
 pub(super) const MESSAGE_DELETE: &str = include_str!("../../sql/journal/agent/message_delete.sql");
 pub(super) const MESSAGE_DELIVERY: &str = include_str!("../../sql/journal/agent/message_delivery.sql");
+pub(super) const MESSAGE_DOUBT: &str = include_str!("../../sql/journal/agent/message_doubt.sql");
 pub(super) const MESSAGE_FORGET: &str = include_str!("../../sql/journal/agent/message_forget.sql");
 pub(super) const MESSAGE_FORGET_PAGE: &str = include_str!("../../sql/journal/agent/message_forget_page.sql");
 pub(super) const MESSAGE_GENERATIONS: &str = include_str!("../../sql/journal/agent/message_generations.sql");
@@ -94,6 +97,7 @@ pub(super) const PAUSE_WRITE: &str = include_str!("../../sql/journal/agent/pause
 pub(super) const POINT_HIGHEST: &str = include_str!("../../sql/journal/agent/point_highest.sql");
 pub(super) const POINT_INSERT: &str = include_str!("../../sql/journal/agent/point_insert.sql");
 pub(super) const POINT_LOOKED: &str = include_str!("../../sql/journal/agent/point_looked.sql");
+pub(super) const POINT_OF_DATABASE: &str = include_str!("../../sql/journal/agent/point_of_database.sql");
 pub(super) const POINT_READ: &str = include_str!("../../sql/journal/agent/point_read.sql");
 pub(super) const PURGE_CURSOR: &str = include_str!("../../sql/journal/agent/purge_cursor.sql");
 pub(super) const PURGE_LATE_DELETE: &str = include_str!("../../sql/journal/agent/purge_late_delete.sql");

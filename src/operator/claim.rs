@@ -7,13 +7,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::lineage::{Own, Past, others};
-use super::{Desk, RoundError, is_due};
+use super::{BEAT, Desk, RoundError, is_due};
 use crate::database::{CommandRow, HostRow, Survey};
 use crate::domain::notice::{Notice, Severity};
-use crate::journal::KnownDatabase;
+use crate::journal::{JournalError, KnownDatabase};
 
 /// The epoch is raised this often: a restore to an earlier time than that is always told.
 const EPOCH_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// Without a sign of life for so long, and no orderly end, on both sides: nobody knows what happened meanwhile.
+const GAP: TimeDelta = TimeDelta::minutes(5);
 
 /// Why a cloned machine stops.
 pub(super) const CLONED: &str = "another agent works with a copy of this agent's journal (a cloned machine): both would send \
@@ -40,7 +43,10 @@ impl Desk {
         let hosts = self.database.host_read().await?;
         let mut known = self.journal.meet_database(&self.name, &survey.fingerprint).await?;
         self.seen = self.journal.known_hosts(known.database_id).await?;
-        let mut past = self.past(&known, &survey.fingerprint, &hosts);
+        let mut past = match self.past(&known, &survey.fingerprint, &hosts) {
+            Past::Continues if std::mem::take(&mut self.went_back) => Past::WentBack,
+            past => past,
+        };
         let notice = Notice::new("DATABASE_COPIED", Severity::Error, None, self.name.clone());
         let mut verify = false;
         if let Past::Copied { known: original } = &past {
@@ -86,7 +92,18 @@ impl Desk {
             }
             Past::New | Past::Continues | Past::Copied { .. } => {}
         }
-        let expected = self.lineage(&known, &|own| own.row(&hosts).map(|row| row.epoch));
+        if verify {
+            self.journal.begin_another_life(known.database_id, now.timestamp_millis()).await?;
+        }
+        let mine = self.lineage(&known, &|own| own.row(&hosts).cloned());
+        let gap = mine.as_ref().filter(|_| !self.is_met);
+        if let Some(until) = gap.and_then(|row| unexplained_gap(&known, row, self.started_at, survey.now)) {
+            verify = true;
+            known.in_doubt_before = known.in_doubt_before.max(Some(until.timestamp_millis()));
+            self.journal.doubt_open(known.database_id).await?;
+            self.tell_gap(until, now);
+        }
+        let expected = mine.map(|row| row.epoch);
         if !self.raise(known, expected, now).await? {
             // Somebody was quicker, or the database became another one meanwhile: the next round tells.
             let reason =
@@ -94,7 +111,43 @@ impl Desk {
             return Ok(Guard::Refused(reason.to_owned()));
         }
         self.see(&hosts, true).await?;
+        self.is_met = true;
+        self.stay_alive(false, now).await?;
         Ok(Guard::Passed { verify })
+    }
+
+    /// Notes now and then that the agent works, also while the database is away, and that it ends in order.
+    pub(super) async fn stay_alive(&mut self, stopping: bool, now: DateTime<Utc>) -> Result<(), RoundError> {
+        let Some(known) = self.known.as_ref().filter(|_| self.is_met) else { return Ok(()) };
+        if !stopping && self.alive_at.is_some_and(|at| !is_due(at, BEAT, now)) {
+            return Ok(());
+        }
+        match self.journal.remember_alive(known.database_id, now.timestamp_millis(), stopping).await {
+            Ok(()) => self.alive_at = Some(now),
+            // Nothing begins meanwhile, and the rounds go on.
+            Err(JournalError::NoRoom { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Nobody can tell a power cut from a machine that was put back: both sides stand where they stood, and time has
+    /// passed.
+    fn tell_gap(&mut self, until: DateTime<Utc>, now: DateTime<Utc>) {
+        let until = until.format("%Y-%m-%d %H:%M:%SZ");
+        tracing::warn!(database = self.name, %until, "journal and database both stand where they stood then");
+        let notice = Notice::new("HEARTBEAT_GAP", Severity::Warning, None, self.name.clone()).says(
+            format!(
+                "the agent last worked at {until}, did not end in order, and journal and database both stand as they did \
+                 then. After a power cut or a kill that is all there is to it. If the machine was put back to that time \
+                 (a snapshot, a backup of everything), what was sent since is sent again, under the same ids, and what \
+                 ION sent here since is gone. Nothing waits for this: rows that were there by then and are at 0 go out, \
+                 marked in doubt"
+            ),
+            "If the machine was put back: UPDATE bodrelay_connection_point SET send_mode = 'observe' at once, look in ION \
+             at what arrived since, set those rows to 1, then send_mode = 'on'. Else acknowledge this finding.",
+        );
+        self.findings.take(notice, now);
     }
 
     /// In every round: is it still the database that was met? Answers why nothing may be sent.
@@ -103,6 +156,15 @@ impl Desk {
         let Some(known) = self.known.clone() else { return Ok(None) };
         match self.past(&known, &known.fingerprint, &hosts) {
             Past::Continues => {
+                let heartbeat = self.lineage(&known, &|own| own.row(&hosts).map(|row| row.heartbeat_at));
+                let before = self.beat_seen.filter(|(written_at, _)| *written_at == self.host_at);
+                if before.zip(heartbeat).is_some_and(|((_, before), now)| now < before) {
+                    tracing::warn!(database = self.name, "the database went back a little: it is met anew");
+                    self.went_back = true;
+                    self.doubt();
+                    return Ok(None);
+                }
+                self.beat_seen = heartbeat.map(|heartbeat| (self.host_at, heartbeat));
                 self.see(&hosts, false).await?;
                 Ok(None)
             }
@@ -213,4 +275,20 @@ impl Desk {
         );
         self.findings.take(notice, now);
     }
+}
+
+/// Until when a life worked that ended without a word, where journal and database stand as they did long ago. By two
+/// clocks: the journal's age when this life began, so that a database that came up late is no gap, and the heartbeat's by
+/// the database's own.
+fn unexplained_gap(
+    known: &KnownDatabase,
+    mine: &HostRow,
+    started_at: DateTime<Utc>,
+    database_now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let alive_at = known.alive_at.and_then(DateTime::from_timestamp_millis).filter(|_| !known.stopped)?;
+    let was_running = mine.state == "running";
+    let is_old = started_at - alive_at > GAP && database_now - mine.heartbeat_at > GAP;
+    // It went on working until the next heartbeat at most.
+    (was_running && is_old).then(|| alive_at.max(mine.heartbeat_at) + BEAT)
 }

@@ -135,6 +135,8 @@ pub struct Heard {
     pub in_doubt_before: Option<i64>,
     /// The journal's number of the database, once it was met.
     pub database_id: Option<i64>,
+    /// It was found to be the one that the journal knows.
+    pub is_met: bool,
     /// What is not done, by connection point.
     pub unfinished: BTreeMap<String, Unfinished>,
     /// What is open.
@@ -160,6 +162,14 @@ pub struct Desk {
     another_refuses: bool,
     /// When the epoch was raised last; `None`: the database has to be met anew.
     raised_at: Option<DateTime<Utc>>,
+    /// The heartbeat of its own row as it was last read, and when that had been written.
+    beat_seen: Option<(Option<DateTime<Utc>>, DateTime<Utc>)>,
+    /// It was seen to go back, by less than the epoch shows.
+    went_back: bool,
+    /// The guards have passed in this life.
+    is_met: bool,
+    /// When the journal was last told that this agent works.
+    alive_at: Option<DateTime<Utc>>,
     /// When everything was written last, changed or not.
     beat_at: Option<DateTime<Utc>>,
     /// When this agent's row of bodrelay_host was written last, by our clock.
@@ -295,6 +305,10 @@ impl Desk {
             seen: Vec::new(),
             another_refuses: false,
             raised_at: None,
+            beat_seen: None,
+            went_back: false,
+            is_met: false,
+            alive_at: None,
             beat_at: None,
             host_at: None,
             is_cloned: false,
@@ -404,6 +418,7 @@ impl Desk {
         heard: &mut Heard,
         now: DateTime<Utc>,
     ) -> Result<(), RoundError> {
+        self.stay_alive(said.stopping, now).await?;
         if self.is_cloned {
             // To claim it once more would take it from the other one, who does as much an hour later.
             heard.refused = Some(claim::CLONED.to_owned());
@@ -429,6 +444,7 @@ impl Desk {
             self.raise_epoch(said.stopping, now).await?;
         }
         heard.database_id = self.known.as_ref().map(|known| known.database_id);
+        heard.is_met = self.is_met;
         heard.in_doubt_before = self.known.as_ref().and_then(|known| known.in_doubt_before);
         let mut tables = self.database.control_read().await?;
         ask_alike(self.database.as_ref(), &tables, &mut self.alike).await;

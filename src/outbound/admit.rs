@@ -83,6 +83,9 @@ impl Outbound {
         point.holes = point.holes.take().filter(|_| !observing);
         // Whatever asks for a look from here on asks for the next one.
         point.next_scan_at = i64::MAX;
+        if sweeps {
+            point.next_sweep_at = i64::MAX;
+        }
         point.bytes_reserved += bytes;
         point.goes_alone = alone;
         point.woken &= observing;
@@ -175,7 +178,7 @@ impl Outbound {
                 self.admit(number, collected, now)
             }
             found => {
-                point.next_scan_at = now;
+                (point.next_scan_at, point.next_sweep_at) = (now, now);
                 point.wanted.extend(wanted);
                 point.woken = true;
                 match found {
@@ -206,8 +209,10 @@ impl Outbound {
             point.observed_up_to = 0;
             point.holes = None;
             point.next_scan_at = now;
+            let point_id = point.point_id;
+            self.queue(Change::AnotherLife { point_id, now }, Then::Nothing);
         }
-        if point.settings.send_mode == SendMode::Observe {
+        if self.point(number).settings.send_mode == SendMode::Observe {
             return self.observed(number, &collected, now);
         }
         if let Some(tour) = collected.unlisted.take() {
@@ -243,7 +248,7 @@ impl Outbound {
             if let Some(sweep) = collected.sweep {
                 let goes_on = sweep.is_under_way() && (mode == Mode::Once || point.goes_by_cron(mode));
                 point.sweep = sweep;
-                point.next_sweep_at = if goes_on { now } else { now + SWEEP_MS };
+                point.next_sweep_at = point.next_sweep_at.min(if goes_on { now } else { now + SWEEP_MS });
                 more |= goes_on;
             }
             point.look_again(more, mode, now);

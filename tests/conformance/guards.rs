@@ -101,6 +101,10 @@ pub async fn a_restore_beneath_a_running_agent_is_told<F: Fixture>() {
         assert_eq!(fixture.rows(OPEN).await.concat(), ["DATABASE_RESTORED"]);
         assert!(!desk.round(Said::default()).await.verify, "once");
     }
+    // By less than an epoch: its heartbeat goes back though it wrote none.
+    desk.round(Said::default()).await;
+    fixture.exec("UPDATE bodrelay_host SET heartbeat_at = '2026-01-31T09:00:00.000Z'").await;
+    assert!(desk.round(Said::default()).await.verify, "by a heartbeat");
     fixture.exec("DELETE FROM bodrelay_host").await;
     assert!(desk.round(Said::default()).await.verify, "to before it came");
     // Production's, with production's agent in it.

@@ -230,9 +230,9 @@ async fn judged(job: &Job, target: &Target, rows: &[&LogRow]) -> Result<HashMap<
 }
 
 async fn is_overtaken(job: &Job, record: &Record) -> Result<bool, CommandError> {
-    let Record { point_id, document_type, lane, entry_id, .. } = record;
+    let Record { point_id, document_type, lane, entry_id, seen_at, .. } = record;
     Ok(!job.command.out_of_order
-        && job.journal.is_overtaken(*point_id, document_type, *lane, *entry_id).await?)
+        && job.journal.is_overtaken(*point_id, document_type, *lane, *entry_id, *seen_at).await?)
 }
 
 /// Rows that the database does not let be set to 0.
