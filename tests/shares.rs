@@ -4,6 +4,9 @@
 
 mod site;
 
+use std::collections::BTreeMap;
+
+use bodrelay::simulator::Options;
 use bodrelay::simulator::script::{Fault, What};
 use site::{Entry, Site};
 
@@ -76,4 +79,86 @@ fn others_go_beside_refusals_and_a_pause() {
     others_go(&site, || {
         site.sql("INSERT INTO bodrelay_command (command, connection_point, reason) VALUES ('pause', 'CP1', 'test')");
     });
+}
+
+/// Versions of one document; more than memory holds messages.
+const VERSIONS: i64 = 20_500;
+
+/// Beside a document with more versions than memory holds messages others go: in the first pass, and out of the journal after
+/// a kill. Its own order is kept, also where a command gives up all that still waits of it.
+fn others_go_beside_many_versions(site: &Site) {
+    let slow = Fault::new(What::Slow { ms: 100 }).for_document("LONG");
+    site.simulator.add_fault(slow.clone());
+    let long: Vec<_> = (1..=VERSIONS).map(|version| Entry::new("LONG", version)).collect();
+    site.insert_all(&long);
+    let others =
+        |round: i64| -> Vec<_> { (1..=100).map(|item| Entry::new(&format!("ITEM-{item}"), round)).collect() };
+    let ids = site.insert_all(&others(1));
+    let mut agent = site.start();
+    agent.until("the others go", || ids.iter().all(|id| site.flag(*id) == Some(1)));
+    site.simulator.add_fault(Fault::refuse(503));
+    let ids = site.insert_all(&others(2));
+    let open = |id: i64| {
+        let open = "SELECT count(*) FROM message WHERE entry_id = ?1 AND settled = 0";
+        site.journal().query_row(open, [id], |row| row.get::<_, i64>(0)).unwrap_or(0)
+    };
+    agent.until("the journal has them all", || ids.iter().all(|id| open(*id) == 1));
+    agent.kill();
+    site.simulator.clear_faults();
+    site.simulator.add_fault(slow);
+    let mut agent = site.start();
+    agent.until("the others go out of the journal", || ids.iter().all(|id| site.flag(*id) == Some(1)));
+    let waiting = site.waiting();
+    assert!(waiting > VERSIONS / 2, "they went beside it, not behind it: {waiting} wait");
+    site.sql(
+        "INSERT INTO bodrelay_command (command, connection_point, document_id, reason) \
+         VALUES ('discard', 'CP1', 'LONG', 'test')",
+    );
+    agent.until("all that waits is given up", || site.waiting() == 0);
+    let last = site.insert(&Entry::new("LONG", VERSIONS + 1));
+    agent.until("a later version goes", || site.flag(last) == Some(1));
+    agent.term();
+    let versions: Vec<_> = site.arrivals_of("LONG").into_iter().map(|arrival| arrival.variation_id).collect();
+    assert!(versions.is_sorted(), "it came out of order: {versions:?}");
+}
+
+#[test]
+fn others_go_beside_more_versions_than_memory_holds() {
+    others_go_beside_many_versions(&Site::new());
+}
+
+#[test]
+fn others_go_beside_more_versions_than_memory_holds_on_postgres() {
+    others_go_beside_many_versions(&Site::on_postgres(Options::default()));
+}
+
+/// A document with more versions than memory has records of goes whole and in order: through a kill, while a version that
+/// failed holds the later ones, and after this was sent again. Whatever waits for long is in the message log.
+#[test]
+fn a_document_of_many_versions_goes_whole() {
+    let site = Site::new();
+    site.sql("UPDATE bodrelay_connection_point SET after_failure = 'hold'");
+    site.simulator.add_fault(Fault::new(What::Slow { ms: 20 }));
+    let rows: Vec<_> = (1..=700).map(|version| Entry::new("LONG", version)).collect();
+    let ids = site.insert_all(&rows);
+    let mut agent = site.start();
+    agent.until("some of them go", || site.arrivals_of("LONG").len() > 50);
+    agent.until("the log has those that wait", || site.log().len() == rows.len());
+    agent.kill();
+    site.simulator.clear_faults();
+    site.simulator.add_fault(Fault::refuse(400).times(1));
+    let mut agent = site.start();
+    agent.until("one fails", || site.has_open_finding("MESSAGES_FAILED"));
+    let failed = ids.iter().position(|id| site.flag(*id) == Some(9)).unwrap();
+    let held = "SELECT count(*) FROM bodrelay_message_log WHERE held_by IS NOT NULL";
+    agent.until("the later ones wait for it", || {
+        usize::try_from(site.number(held)).unwrap() + failed + 1 == rows.len()
+    });
+    let arrived = site.arrivals_of("LONG").len();
+    site.sql("INSERT INTO bodrelay_command (command, connection_point, document_id) VALUES ('resubmit', 'CP1', 'LONG')");
+    agent.until("all of it", || site.is_drained());
+    agent.term();
+    assert!(arrived + 100 < rows.len(), "it was in the midst of them: {arrived}");
+    let entries: BTreeMap<i64, Entry> = ids.into_iter().zip(rows).collect();
+    assert_eq!(site.judge(&entries).accepted, entries.len());
 }

@@ -86,6 +86,8 @@ pub struct Lanes {
     refused_out: usize,
     /// The last one that was handed out is of these.
     refused_last: bool,
+    /// Messages of all lanes.
+    count: usize,
 }
 
 impl Lanes {
@@ -225,6 +227,21 @@ impl Lanes {
         self.ready.get(&document_type).is_some_and(|ready| !ready.fresh.is_empty())
     }
 
+    /// How many messages all lanes have.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many messages a lane has.
+    pub fn count_of(&self, lane: LaneKey) -> usize {
+        self.lanes.get(&lane).map_or(0, |lane| lane.waiting.len())
+    }
+
+    /// The first messages of a lane, in their order.
+    pub fn first_of(&self, lane: LaneKey, most: usize) -> impl Iterator<Item = Waiting> {
+        self.lanes.get(&lane).into_iter().flat_map(move |lane| lane.waiting.values().take(most).copied())
+    }
+
     /// The head of a lane, busy or not.
     pub fn head(&self, lane: LaneKey) -> Option<Waiting> {
         self.lanes.get(&lane)?.waiting.first_key_value().map(|(_, head)| *head)
@@ -247,9 +264,11 @@ impl Lanes {
         })
     }
 
-    /// Every message in memory.
-    pub fn iter(&self) -> impl Iterator<Item = (LaneKey, Waiting)> {
-        self.lanes.iter().flat_map(|(key, lane)| lane.waiting.values().map(|waiting| (*key, *waiting)))
+    /// The first messages of every lane.
+    pub fn first(&self, most: usize) -> impl Iterator<Item = (LaneKey, Waiting)> {
+        self.lanes
+            .iter()
+            .flat_map(move |(key, lane)| lane.waiting.values().take(most).map(|waiting| (*key, *waiting)))
     }
 
     /// Changes one lane and keeps `ready` and `timed` in step with it: the one place that does.
@@ -257,9 +276,11 @@ impl Lanes {
         let lane = self.lanes.entry(key).or_default();
         let is_refused_out = |lane: &Lane| usize::from(lane.busy && lane.refusals > 0);
         let (ready_before, timed_before) = (ready_key(key, lane), lane.not_before);
+        let count_before = lane.waiting.len();
         self.refused_out -= is_refused_out(lane);
         let result = work(lane);
         self.refused_out += is_refused_out(lane);
+        self.count = self.count + lane.waiting.len() - count_before;
         let (ready_after, timed_after) = (ready_key(key, lane), lane.not_before);
         let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none() && lane.refusals == 0;
         if ready_before != ready_after {
@@ -320,6 +341,21 @@ mod tests {
         assert_eq!(best(&lanes), Some(LaneKey(2)));
         assert_eq!(lanes.take(LaneKey(1)).unwrap().entry_id, 1);
         assert_eq!(lanes.take(LaneKey(1)), None);
+    }
+
+    #[test]
+    fn messages_are_counted_as_they_come_and_go() {
+        let mut lanes = Lanes::default();
+        for entry_id in [1, 2, 3, 2] {
+            lanes.insert(LaneKey(1), waiting(entry_id, 4));
+        }
+        lanes.insert(LaneKey(2), waiting(4, 4));
+        assert_eq!((lanes.count(), lanes.count_of(LaneKey(1)), lanes.count_of(LaneKey(3))), (4, 3, 0));
+        assert_eq!(lanes.first(2).count(), 3);
+        assert_eq!(lanes.first_of(LaneKey(1), 2).map(|it| it.entry_id).collect::<Vec<_>>(), [1, 2]);
+        lanes.remove_above(LaneKey(1), 1);
+        lanes.remove(LaneKey(2), 4);
+        assert_eq!((lanes.count(), lanes.count_of(LaneKey(2))), (1, 0));
     }
 
     #[test]

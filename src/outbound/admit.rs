@@ -510,7 +510,7 @@ impl Outbound {
             true => (parcel, bytes, 0),
             false => (None, 0, bytes),
         };
-        point.remember(*record, parcel, bytes);
+        let freed = freed + point.remember(*record, parcel, bytes);
         if begun {
             point.occupy(lane);
             point.to_post.push_back(message);

@@ -111,11 +111,9 @@ impl Outbound {
             most = most.min(usize::try_from(rate).unwrap_or(usize::MAX).saturating_mul(2));
         }
         let mut next = Vec::new();
-        let mut before = (None, 0);
-        for (lane, waiting) in point.lanes.iter() {
-            before = if before.0 == Some(lane) { (before.0, before.1 + 1) } else { (Some(lane), 0) };
-            let open = before.1 < places && !waits(Scope::Lane(number, lane));
-            if open && !waits(Scope::DocumentType(number, waiting.document_type)) {
+        for (lane, waiting) in point.lanes.first(places) {
+            let of_type = Scope::DocumentType(number, waiting.document_type);
+            if !waits(Scope::Lane(number, lane)) && !waits(of_type) {
                 next.push((std::cmp::Reverse(waiting.priority), waiting.entry_id, waiting.message));
             }
         }

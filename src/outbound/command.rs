@@ -313,6 +313,8 @@ impl Outbound {
                 return;
             }
         } else {
+            // Held by the journal, or far behind others of its lane.
+            point.lanes.remove(lane, entry_id);
             let path = point.path(&record.document_type, lane);
             point.messages.insert(
                 message,

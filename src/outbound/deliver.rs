@@ -69,11 +69,12 @@ impl Outbound {
         while let Some(proof) = self.may_begin(&self.points[usize::from(number)]) {
             let Some(path) = self.pick(number, now) else { break };
             let point = &mut self.points[usize::from(number)];
-            let has_bytes = point
-                .lanes
-                .head(path.lane)
-                .and_then(|head| point.messages.get(&head.message))
-                .is_some_and(|open| open.parcel.is_some());
+            let head = point.lanes.head(path.lane);
+            let Some(open) = head.and_then(|head| point.messages.get(&head.message)) else {
+                self.fetch(number, path.lane);
+                continue;
+            };
+            let has_bytes = open.parcel.is_some();
             if !has_bytes && point.loading {
                 // Rows are read again a batch at a time; this one is of the next.
                 break;

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::crash;
 use crate::database::{Database, DatabaseError};
 use crate::domain::ahead::MeanTime;
+use crate::domain::ids::LaneKey;
 use crate::domain::message::Parcel;
 use crate::domain::meter::JournalMeter;
 use crate::domain::notice::{Notice, Severity};
@@ -36,6 +37,7 @@ mod compose;
 mod deliver;
 mod inquire;
 mod log;
+mod long;
 mod measure;
 mod order;
 mod own;
@@ -135,6 +137,7 @@ pub enum Event {
     Logged(PointNumber, Result<settle::LoggedPage, SettleFailure>),
     Inquired(PointNumber, Box<inquire::Inquiry>),
     Refilled(PointNumber, Result<Vec<Record>, JournalError>),
+    Fetched(PointNumber, LaneKey, Result<Vec<Record>, JournalError>, Vec<i64>),
     Adopted(PointNumber, Result<Vec<Record>, JournalError>),
     Probes(PointNumber, Result<Vec<i64>, JournalError>),
     Command(Box<CommandPage>),
@@ -180,7 +183,7 @@ pub enum Then {
 #[derive(Clone, Copy)]
 pub struct Reserved {
     entry_id: i64,
-    lane: crate::domain::ids::LaneKey,
+    lane: LaneKey,
     begin: bool,
     path: crate::domain::waiting::Path,
     /// The claim under which its row was read.
@@ -521,6 +524,7 @@ impl Outbound {
             Event::Logged(point, result) => self.logged(point, result),
             Event::Inquired(point, inquiry) => self.inquired(point, *inquiry),
             Event::Refilled(point, result) => self.refilled(point, result),
+            Event::Fetched(point, lane, result, asked) => self.fetched(point, lane, result, &asked),
             Event::Adopted(point, result) => self.adopted(point, result),
             Event::Probes(point, result) => {
                 if let Ok(ids) = result
@@ -651,7 +655,7 @@ impl Outbound {
                 // What finds no room while nothing is under way waits for the next run.
                 let has_looked =
                     point.next_scan_at == i64::MAX && point.wanted.is_empty() || !self.may_collect(point);
-                let is_read = point.refill.is_none() || point.messages.len() >= point::WINDOW;
+                let is_read = point.refill.is_none() || point.is_full();
                 point.is_quiet()
                     && (!reachable
                         || !point.is_active()

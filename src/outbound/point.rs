@@ -22,11 +22,14 @@ use crate::domain::waiting::{EndpointNumber, Path, PointNumber};
 use crate::journal::{Applies, Pause, Record, Tour};
 
 use super::Mode;
+use super::long;
 use super::own::Ownership;
 use super::stuck::{Item, STUCK_MAX, Stuck, Why};
 
 /// Runnable messages of one connection point in memory.
 pub(super) const WINDOW: usize = 20_000;
+/// The same with those of which memory has the numbers only.
+const NUMBERS: usize = 120_000;
 /// Recorded messages that may be unsettled before nothing more begins.
 const UNSETTLED_MAX: usize = 1_000;
 /// Messages settled in one transaction.
@@ -175,6 +178,12 @@ pub(super) struct Point {
     pub tried_stuck: bool,
     /// Messages that wait and that the message log does not take.
     pub unlogged: Stuck,
+    /// Lanes whose next records are being read.
+    pub fetching: usize,
+    /// Messages that memory has the numbers of, and since when each waits, of which the message log may not know; and those
+    /// that are being logged.
+    pub far_unlogged: BTreeMap<i64, i64>,
+    pub far_logging: Vec<(i64, i64)>,
     pub refilling: bool,
     /// Pending messages above this row are in the journal only.
     pub refill: Option<i64>,
@@ -311,6 +320,9 @@ impl Point {
             stuck: Stuck::default(),
             tried_stuck: false,
             unlogged: Stuck::default(),
+            fetching: 0,
+            far_unlogged: BTreeMap::new(),
+            far_logging: Vec::new(),
             refilling: false,
             refill: None,
             missed: None,
@@ -410,8 +422,9 @@ impl Point {
         Path { endpoint: self.endpoint, point: self.number, document_type, lane }
     }
 
-    /// Takes a message into memory; pending ones wait in their lane.
-    pub fn remember(&mut self, record: Record, mut parcel: Option<Box<Parcel>>, bytes: usize) {
+    /// Takes a message into memory; pending ones wait in their lane. Answers the bytes that are free, where it is so far
+    /// behind others of its document that the lane has only its number.
+    pub fn remember(&mut self, record: Record, mut parcel: Option<Box<Parcel>>, bytes: usize) -> usize {
         if let Some(parcel) = &mut parcel
             && parcel.parameters.message_id != record.message_id
         {
@@ -430,13 +443,28 @@ impl Point {
         if matches!(record.delivery.state, State::InFlight | State::Accepted) {
             self.goes_out(lane, record.entry_id);
         }
-        self.messages.insert(message, Open { record, path, parcel, bytes, verify: false });
+        let is_far_behind =
+            record.delivery.state == State::Pending && self.lanes.count_of(lane) >= long::FULL;
         if is_final {
             self.unsettled.push_back(message);
         } else {
             self.lanes.insert(lane, waiting);
             self.wait_for_admissions(lane);
         }
+        if is_far_behind {
+            if !record.logged {
+                self.far_unlogged.insert(message, record.seen_at);
+            }
+            return bytes;
+        }
+        self.keep(record, parcel, bytes);
+        0
+    }
+
+    /// The record of a message is in memory.
+    pub fn keep(&mut self, record: Record, parcel: Option<Box<Parcel>>, bytes: usize) {
+        let path = self.path(&record.document_type, record.lane);
+        self.messages.insert(record.message, Open { record, path, parcel, bytes, verify: false });
     }
 
     /// When the outbox is looked at next, unless something asked for it earlier while the last look was under way.
@@ -612,7 +640,12 @@ impl Point {
 
     /// There is room for more runnable messages.
     pub fn has_room(&self) -> bool {
-        self.messages.len() < WINDOW && self.is_settled_enough() && self.refill.is_none()
+        !self.is_full() && self.is_settled_enough() && self.refill.is_none()
+    }
+
+    /// Memory takes no more runnable messages.
+    pub fn is_full(&self) -> bool {
+        self.messages.len() >= WINDOW || self.lanes.count() >= NUMBERS
     }
 
     /// What is done and not settled is little enough for more to begin.
@@ -639,6 +672,7 @@ impl Point {
             || self.inquiring
             || self.refilling
             || self.reporting)
+            && self.fetching == 0
             && self.begun == 0
             && self.admitting.is_empty()
     }

@@ -169,7 +169,7 @@ impl Outbound {
         let stopping = self.stopping;
         let point = self.point(number);
         let Some(above) = point.refill else { return };
-        if stopping || point.refilling || !point.recovered || point.messages.len() >= super::point::WINDOW {
+        if stopping || point.refilling || !point.recovered || point.is_full() {
             return;
         }
         point.refilling = true;

@@ -207,7 +207,7 @@ impl Outbound {
                 .into_iter()
                 .filter_map(|scope| self.scopes.trouble(scope).map(|trouble| trouble.not_before))
                 .max();
-            let waiting: Vec<i64> = point
+            let mut waiting: Vec<i64> = point
                 .messages
                 .values()
                 .map(|open| &open.record)
@@ -224,6 +224,13 @@ impl Outbound {
                 .take(LOG_PAGE)
                 .map(|record| record.message)
                 .collect();
+            while point.far_logging.len() + waiting.len() < LOG_PAGE
+                && let Some(first) = point.far_unlogged.first_entry()
+                && *first.get() < now - LOG_AFTER_MS
+            {
+                point.far_logging.push(first.remove_entry());
+            }
+            waiting.extend(point.far_logging.iter().map(|(message, _)| *message));
             let messages = &point.messages;
             point.unlogged.keep(|item| item.message().is_some_and(|message| messages.contains_key(&message)));
             let job = WaitingJob {
@@ -246,6 +253,10 @@ impl Outbound {
     pub(super) fn logged(&mut self, number: PointNumber, result: Result<LoggedPage, SettleFailure>) {
         let site = self.point(number).site;
         self.point(number).reporting = false;
+        let far = std::mem::take(&mut self.point(number).far_logging);
+        if result.is_err() {
+            self.point(number).far_unlogged.extend(far);
+        }
         match result {
             Ok(LoggedPage { states, tries, refused }) => {
                 let now = self.now();

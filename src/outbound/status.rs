@@ -98,7 +98,7 @@ impl Outbound {
             totals.accepted += point.figures.accepted_here;
             totals.failed += point.figures.failed_here;
             totals.waiting |= point.sends()
-                && (point.lanes.iter().next().is_some()
+                && (point.lanes.count() > 0
                     || point.waits_for_headers
                     || !point.unsettled.is_empty()
                     || !point.stuck.is_empty()
