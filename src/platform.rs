@@ -19,6 +19,13 @@ pub fn file_identity(path: &Path) -> io::Result<String> {
     Ok(format!("created {}", std::fs::metadata(path)?.creation_time()))
 }
 
+/// What tells this run of the machine from any other; `None`: it does not say.
+pub fn boot() -> Option<String> {
+    // Linux only: nowhere else is there such a file.
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
 /// Listens from now on; the future ends when the process is asked to stop: SIGTERM or SIGINT.
 #[cfg(unix)]
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {

@@ -58,7 +58,11 @@ fn a_copy_made_under_load_brings_the_agent_back() {
     std::fs::create_dir(site.path("state")).unwrap();
     std::fs::copy(&last, site.journal_path()).unwrap();
     all.extend(entries(&site, 3_000..3_010));
-    site.drain();
+    // Whether the one that was killed is dead, only its silence tells: nobody is to wait here for minutes.
+    let mut agent = site.start_with(&[("BODRELAY_LAPSE_SECONDS", "6")]);
+    agent.until_says("worked with this journal until");
+    agent.until("nothing waits", || site.is_drained());
+    agent.term();
     assert!(site.has_finding("JOURNAL_RESTORED"), "the copy is known as older than the database");
     // Everything reached ION, and what came twice came with the same bytes under the same id.
     let ledger = site.simulator.ledger();

@@ -80,6 +80,90 @@ fn a_stopped_owner_wakes_and_sends_nothing(site: &Site) {
     assert_eq!((after.distinct, after.repeats_same), (60, before.repeats_same), "{after:?}");
 }
 
+/// A copy of `state_dir` as a cloned machine has it.
+fn copy_state(site: &Site, to: &str) {
+    std::fs::create_dir(site.path(to)).unwrap();
+    site.copy_database(&site.journal_path(), &site.path(to).join("journal.sqlite"));
+    std::fs::copy(site.path("state/journal.ids"), site.path(to).join("journal.ids")).unwrap();
+}
+
+fn epoch(site: &Site) -> i64 {
+    site.number("SELECT epoch FROM bodrelay_host")
+}
+
+fn is_held(site: &Site) -> bool {
+    let state = "SELECT state FROM bodrelay_host WHERE host = 'host1'";
+    site.text(state).as_deref() == Some("running") && owner(site).as_deref() == Some("host1")
+}
+
+fn told_cloned(site: &Site, host: &str) -> Option<String> {
+    site.text(&format!(
+        "SELECT finding_text FROM bodrelay_finding WHERE code = 'JOURNAL_CLONED' AND host = '{host}' AND cleared_at IS NULL"
+    ))
+}
+
+/// A cloned machine that starts beside its living original: production goes on as if it were not there, and it begins
+/// when the other one has been silent for as long as any owner.
+fn a_copied_journal_waits_beside_its_original(site: &Site) {
+    let first = site.insert(&Entry::new("ITEM-1", 1));
+    site.drain();
+    // One copy is older than the original's last start, one is as it is now.
+    copy_state(site, "older");
+    let mut original = site.start_with(&VARIABLES);
+    original.until("it works", || is_held(site));
+    copy_state(site, "newer");
+    let before = epoch(site);
+    let mut older = site.start_beside_with("host2", "older", "PLANT1", &VARIABLES);
+    let mut newer = site.start_beside_with("host3", "newer", "PLANT1", &VARIABLES);
+    for (copy, host) in [(&mut older, "host2"), (&mut newer, "host3")] {
+        copy.until_says("worked with this journal until");
+        copy.until("it is told", || told_cloned(site, host).is_some());
+        let text = told_cloned(site, host).unwrap();
+        assert!(text.contains("the agent of host host1 (process ") && text.contains("and lives"), "{text}");
+    }
+    let mut rows = vec![first];
+    for version in 2..=6 {
+        rows.push(site.insert(&Entry::new("ITEM-1", version)));
+        original.until("production goes on", || site.flag(*rows.last().unwrap()) == Some(1));
+        assert!(is_held(site));
+    }
+    assert_eq!(epoch(site), before, "nobody else touches it");
+    assert!(!original.log().contains("cloned"), "{}", original.log());
+    // Killed and started again at once, it is no copy of itself.
+    original.kill();
+    let mut original = site.start_with(&VARIABLES);
+    original.until_says("starts");
+    rows.push(site.insert(&Entry::new("ITEM-1", 7)));
+    original.until("it goes on", || site.flag(*rows.last().unwrap()) == Some(1));
+    assert!(!original.log().contains("worked with this journal"), "{}", original.log());
+    // In order of who is first, one of the copies takes over; the other one waits for that.
+    newer.stop();
+    original.kill();
+    let row = site.insert(&Entry::new("ITEM-1", 8));
+    older.until("the copy begins when the original is silent", || site.flag(row) == Some(1));
+    assert_eq!(owner(site).as_deref(), Some("host2"));
+    older.until("nothing is told any more", || told_cloned(site, "host2").is_none());
+    // The original comes back, and waits in its turn.
+    let mut original = site.start_with(&VARIABLES);
+    original.until("it is told", || told_cloned(site, "host1").is_some());
+    let row = site.insert(&Entry::new("ITEM-1", 9));
+    older.until("the copy goes on", || site.flag(row) == Some(1));
+    original.stop();
+    older.term();
+    let counts = site.simulator.ledger().counts();
+    assert_eq!((counts.distinct, counts.repeats_same, counts.overlaps), (9, 0, 0), "{counts:?}");
+}
+
+#[test]
+fn a_copied_journal_waits_beside_its_original_on_sqlite() {
+    a_copied_journal_waits_beside_its_original(&Site::new());
+}
+
+#[test]
+fn a_copied_journal_waits_beside_its_original_on_postgres() {
+    a_copied_journal_waits_beside_its_original(&Site::on_postgres(Options::default()));
+}
+
 #[test]
 fn an_owner_that_reads_seldom_stays_the_owner_on_sqlite() {
     an_owner_that_reads_seldom_stays_the_owner(&Site::new());

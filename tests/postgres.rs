@@ -427,38 +427,6 @@ fn concurrent_writers_never_have_their_versions_reordered() {
     assert!(site.log().iter().all(|logged| !logged.late));
 }
 
-/// A cloned machine: a second agent with a copy of the journal is the same owner by its journal's number, but the
-/// session of the first one holds the lock. Which of them is the right one nobody can tell: neither sends.
-#[test]
-fn a_copied_journal_does_not_send_beside_its_original() {
-    let site = Site::on_postgres(Options::default());
-    let first = site.insert(&Entry::new("ITEM-1", 1));
-    site.drain();
-    std::fs::create_dir(site.path("copy")).unwrap();
-    for file in std::fs::read_dir(site.path("state")).unwrap().map(|file| file.unwrap().path()) {
-        std::fs::copy(&file, site.path("copy").join(file.file_name().unwrap())).unwrap();
-    }
-    let mut original = site.start();
-    let second = site.insert(&Entry::new("ITEM-1", 2));
-    original.until("the original sends", || site.flag(second) == Some(1));
-    original.until("its claim was renewed", || {
-        let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
-        site.number(locks) == 1
-    });
-    let mut copy = site.start_beside("host2", "copy", "PLANT1");
-    copy.until("it says who owns", || site.has_finding("OWNED_BY_ANOTHER"));
-    // The copy moved the epoch that only this journal moves: the original sees it at its next round, and stops.
-    original.until("it says that it was cloned", || site.has_finding("JOURNAL_CLONED"));
-    let third = site.insert(&Entry::new("ITEM-1", 3));
-    let (rounds, now) = (std::time::Duration::from_secs(3), std::time::Instant::now());
-    original.until("some rounds", || now.elapsed() > rounds);
-    assert_eq!((site.flag(first), site.flag(third)), (Some(1), Some(0)));
-    let senders = "SELECT count(DISTINCT host) FROM bodrelay_message_log";
-    assert_eq!(site.number(senders), 1);
-    let counts = site.simulator.ledger().counts();
-    assert_eq!((counts.stored, counts.overlaps), (2, 0), "{counts:?}");
-}
-
 /// A connection point goes to the agent of another location and back: each sends at once, and nothing twice.
 #[test]
 fn a_connection_point_changes_its_agent() {

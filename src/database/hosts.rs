@@ -31,9 +31,9 @@ pub fn hosts_in_trouble<'a>(
         (row.state == "running" && is_silent(row, now)).then(|| {
             notice("AGENT_SILENT", Severity::Warning).says(
                 format!(
-                    "the agent of host {} ended without a word; its last heartbeat was at {}",
+                    "the agent of host {} ended without a word; it was last alive at {}",
                     row.host,
-                    row.heartbeat_at.format("%Y-%m-%d %H:%M:%SZ")
+                    row.alive_at.format("%Y-%m-%d %H:%M:%SZ")
                 ),
                 "Start it again ('bodrelay run'), or delete its row of bodrelay_host if that host is gone.",
             )
@@ -43,7 +43,7 @@ pub fn hosts_in_trouble<'a>(
 
 /// It has not written its heartbeat for long.
 pub fn is_silent(row: &HostRow, now: DateTime<Utc>) -> bool {
-    now - row.heartbeat_at > SILENT
+    now - row.alive_at > SILENT
 }
 
 /// How far the database's clock is ahead of ours, where that matters; without a text: it does not.

@@ -569,6 +569,8 @@ pub struct HostRow {
     /// `started_at` is written on a claim; `heartbeat_at` is set by the database's clock on every write.
     pub started_at: DateTime<Utc>,
     pub heartbeat_at: DateTime<Utc>,
+    /// The heartbeat, or the last renewal of anything that it owns.
+    pub alive_at: DateTime<Utc>,
 }
 
 /// A change of a setting, of `bodrelay_setting_history` or of a row itself.

@@ -314,6 +314,7 @@ pub(super) fn host<C: Cells>(row: &C) -> HostRow {
         refused_reason: row.text(10),
         started_at: row.required_time(11),
         heartbeat_at: row.required_time(12),
+        alive_at: row.required_time(13),
     }
 }
 

@@ -41,7 +41,7 @@ pub use site::{KnownDatabase, KnownHost};
 pub use verify::{Verified, verify};
 
 /// The version of the journal's shape that this agent writes.
-pub const VERSION: i64 = 11;
+pub const VERSION: i64 = 12;
 
 /// What went wrong with the journal.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,7 @@ pub struct Journal {
     journal_id: Uuid,
     /// Of every journal that was begun in its place.
     all_ids: Arc<BTreeSet<Uuid>>,
+    place: Arc<str>,
 }
 
 impl Journal {
@@ -94,6 +95,12 @@ impl Journal {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which file this is, on a machine that runs since when: a copy is somewhere else, a process that was started again
+    /// is not.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// One transaction on the journal's thread: committed when `work` answers, rolled back when it fails.

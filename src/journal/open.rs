@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::{Journal, JournalError, Result, VERSION, checkpoint, damaged, failed, statements};
+use crate::platform;
 use crate::sqlite_thread::SqliteThread;
 
 /// The journal as it was opened.
@@ -46,7 +47,13 @@ impl Journal {
         })?;
         let journal_id = journal_id.recv().map_err(|_| crate::sqlite_thread::ThreadEnded)?;
         let all_ids = Arc::new(ids_in_place(path, journal_id));
-        Ok(Opened { journal: Self { thread, path: path.to_owned(), journal_id, all_ids }, is_new })
+        let file = platform::file_identity(path)?;
+        let place = match platform::boot() {
+            Some(boot) => format!("{file} boot {boot}"),
+            None => file,
+        };
+        let journal = Self { thread, path: path.to_owned(), journal_id, all_ids, place: place.into() };
+        Ok(Opened { journal, is_new })
     }
 }
 

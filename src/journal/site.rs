@@ -19,6 +19,8 @@ pub struct KnownDatabase {
     pub alive_at: Option<i64>,
     /// It has ended in order since.
     pub stopped: bool,
+    /// Where the journal was when the guards were last passed.
+    pub place: Option<String>,
 }
 
 /// A row of `bodrelay_host` as it was last seen.
@@ -46,6 +48,7 @@ impl Journal {
                     raising: row.get(4)?,
                     alive_at: row.get(5)?,
                     stopped: row.get(6)?,
+                    place: row.get(7)?,
                 })
             })?)
         })
@@ -61,6 +64,7 @@ impl Journal {
                 database.epoch,
                 database.in_doubt_before,
                 database.raising,
+                &database.place,
             ))?;
             Ok(())
         })

@@ -1,7 +1,7 @@
 //! The journal's statements: every file of `sql/journal/agent`, by its name.
 
 /// The scripts that make a journal, by shape: later versions add scripts and never edit one.
-pub(super) const SCRIPTS: [&str; 11] = [
+pub(super) const SCRIPTS: [&str; 12] = [
     include_str!("../../sql/journal/001_install.sql"),
     include_str!("../../sql/journal/002_commands.sql"),
     include_str!("../../sql/journal/003_last_run.sql"),
@@ -13,6 +13,7 @@ pub(super) const SCRIPTS: [&str; 11] = [
     include_str!("../../sql/journal/009_hosts.sql"),
     include_str!("../../sql/journal/010_alone.sql"),
     include_str!("../../sql/journal/011_lives.sql"),
+    include_str!("../../sql/journal/012_place.sql"),
 ];
 
 pub(super) const ADMISSION_FACTS: &str = include_str!("../../sql/journal/agent/admission_facts.sql");

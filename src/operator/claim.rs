@@ -73,6 +73,9 @@ impl Desk {
             (verify, self.inbound.is_restored) = (true, true);
         }
         self.findings.take(notice.clears(), now);
+        if let Some(reason) = self.waits_beside(&known, &past, &hosts, survey.now, now) {
+            return Ok(Guard::Refused(reason));
+        }
         let accepted = verify;
         match past {
             Past::WentBack => {
@@ -214,6 +217,7 @@ impl Desk {
             return Ok(false);
         }
         (known.epoch, known.raising) = (next, None);
+        known.place = Some(self.journal.place().to_owned());
         self.journal.remember_database(known.clone()).await?;
         self.known = Some(known);
         (self.raised_at, self.host_at) = (Some(now), Some(now));
@@ -249,6 +253,77 @@ impl Desk {
         }
         self.seen = seen;
         Ok(())
+    }
+
+    /// Whoever last worked with this journal may be alive: a copy of it does not touch the epoch then, and waits until the
+    /// other one has been silent for as long as any owner that lapses. An agent that was only started again is where it
+    /// was, and its row is as it left it.
+    fn waits_beside(
+        &mut self,
+        known: &KnownDatabase,
+        past: &Past,
+        hosts: &[HostRow],
+        database_now: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Option<String> {
+        let notice = Notice::new("JOURNAL_CLONED", Severity::Error, None, self.name.clone());
+        let is_elsewhere = known.place.as_deref().is_some_and(|place| place != self.journal.place());
+        let may_be_copy = is_elsewhere || matches!(past, Past::JournalWentBack { .. });
+        let row = self.lineage(known, &|own| own.row(hosts).cloned());
+        let row = row.filter(|row| may_be_copy && ["running", "stopping"].contains(&&*row.state));
+        let (steady, before) = (self.clock.steady(), self.beside);
+        let lapse = self.identity.terms.lapse_seconds();
+        let waits = row.filter(|row| {
+            let seen = self.beside.get_or_insert((row.alive_at, row.alive_at, steady));
+            if seen.1 != row.alive_at {
+                (seen.1, seen.2) = (row.alive_at, steady);
+            }
+            // By the database's clock, or by ours, where that one was set back.
+            (database_now - row.alive_at).num_seconds() < lapse && steady - seen.2 < lapse * 1000
+        });
+        let Some(row) = waits else {
+            if self.beside.take().is_some() {
+                self.findings.take(notice.clears(), now);
+            }
+            return None;
+        };
+        let is_alive = |seen: (DateTime<Utc>, DateTime<Utc>, i64)| seen.0 != seen.1;
+        let lives = self.beside.is_some_and(is_alive);
+        let is_news = before.is_none_or(|before| is_alive(before) != lives);
+        let alive_at = row.alive_at.format("%Y-%m-%d %H:%M:%SZ");
+        let who = format!(
+            "the agent of host {} (process {}, since {})",
+            row.host,
+            row.process_id,
+            row.started_at.format("%Y-%m-%d %H:%M:%SZ")
+        );
+        let reason = match lives {
+            true => format!(
+                "{who} works with a copy of this journal, and lives (last sign at {alive_at}): a cloned machine, or a \
+                 copied state_dir. That one goes on, nothing is sent from here"
+            ),
+            false => format!(
+                "{who} worked with this journal until {alive_at}, somewhere else or later than it remembers: a life \
+                 before this one, or a machine that lives and was copied. Nothing is sent from here until it has been \
+                 silent for {lapse} seconds"
+            ),
+        };
+        if lives {
+            self.findings.take(
+                notice.says(
+                    reason.clone(),
+                    format!(
+                        "Stop this agent, and give it an empty state_dir and a host name of its own. If the other one is \
+                         stopped instead, this one begins: at once, or {lapse} seconds after its last sign."
+                    ),
+                ),
+                now,
+            );
+        }
+        if is_news {
+            tracing::warn!(database = self.name, "{reason}");
+        }
+        Some(reason)
     }
 
     fn cloned(&mut self, now: DateTime<Utc>) -> String {

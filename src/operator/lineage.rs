@@ -156,6 +156,7 @@ mod tests {
             refused_reason: None,
             started_at: at,
             heartbeat_at: at,
+            alive_at: at,
         }
     }
 
@@ -168,6 +169,7 @@ mod tests {
             raising,
             alive_at: None,
             stopped: false,
+            place: None,
         }
     }
 

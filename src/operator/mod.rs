@@ -176,6 +176,9 @@ pub struct Desk {
     host_at: Option<DateTime<Utc>>,
     /// Another machine works with a copy of the journal: this one stops for good.
     is_cloned: bool,
+    /// Another agent that may work with this journal: the first and the last sign of life that was seen of it, and since
+    /// when that is the last one, by the steady clock.
+    beside: Option<(DateTime<Utc>, DateTime<Utc>, i64)>,
     /// When the host row last said that this agent refuses to work.
     refused_at: Option<DateTime<Utc>>,
     /// The highest script that was run, as the last survey found it.
@@ -312,6 +315,7 @@ impl Desk {
             beat_at: None,
             host_at: None,
             is_cloned: false,
+            beside: None,
             refused_at: None,
             script: 0,
             surveyed_at: None,
@@ -787,7 +791,7 @@ impl Desk {
     ) -> Result<Report, RoundError> {
         let mut report = Report::default();
         // A copy has the row of its original's agent, too. In a clone's database the row is the other's, who works.
-        if let Some(reason) = refused.filter(|_| !self.is_cloned)
+        if let Some(reason) = refused.filter(|_| !self.is_cloned && self.beside.is_none())
             && self.refused_at.is_none_or(|at| is_due(at, BEAT, now))
         {
             self.refused_at = Some(now);
@@ -972,6 +976,7 @@ impl Desk {
             refused_reason,
             started_at: self.started_at,
             heartbeat_at: now,
+            alive_at: now,
         }
     }
 }

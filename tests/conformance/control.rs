@@ -141,6 +141,7 @@ pub fn host_row(journal_id: &str, epoch: i64) -> HostRow {
         refused_reason: None,
         started_at: at("2026-01-31T10:20:30Z"),
         heartbeat_at: at("2000-01-01T00:00:00Z"),
+        alive_at: at("2000-01-01T00:00:00Z"),
     }
 }
 
@@ -155,7 +156,24 @@ pub async fn host_epoch_moves_by_compare_and_set<F: Fixture>() {
     let hosts = database.host_read().await.unwrap();
     let [row] = hosts.as_slice() else { panic!("{hosts:?}") };
     assert!((SystemClock.now() - row.heartbeat_at).num_seconds().abs() < 60, "the database's clock");
-    assert_eq!(*row, HostRow { heartbeat_at: row.heartbeat_at, ..host_row("j1", 2) });
+    let heartbeat_at = row.heartbeat_at;
+    assert_eq!(*row, HostRow { heartbeat_at, alive_at: heartbeat_at, ..host_row("j1", 2) });
+    // What it owns is renewed oftener than it says anything else.
+    assert_eq!(database.owner_claim(&claim("j1", "h1")).await.unwrap(), Owner::Mine);
+    assert_eq!(
+        database
+            .owner_claim(&OwnerClaim { connection_point: "CP2".into(), ..claim("j2", "h2") })
+            .await
+            .unwrap(),
+        Owner::Mine
+    );
+    fixture.exec("UPDATE bodrelay_host SET heartbeat_at = '2026-01-31 10:00:00'").await;
+    let row = database.host_read().await.unwrap().remove(0);
+    assert_eq!(row.heartbeat_at, at("2026-01-31T10:00:00Z"));
+    assert!((SystemClock.now() - row.alive_at).num_seconds().abs() < 60, "{row:?}");
+    fixture.exec("UPDATE bodrelay_status SET state = 'stopped' WHERE owner_journal_id = 'j1'").await;
+    let row = database.host_read().await.unwrap().remove(0);
+    assert_eq!(row.alive_at, row.heartbeat_at, "what was given up does not count");
 }
 
 pub async fn host_row_is_taken_over_by_a_new_journal<F: Fixture>() {

@@ -132,13 +132,26 @@ pub async fn a_cloned_journal_is_found_at_once<F: Fixture>() {
     let mut original = desk(&fixture, &file, &clock, "h1");
     let mut clone = desk(&fixture, &copy, &clock, "h1");
     assert_eq!(original.round(Said::default()).await.refused, None);
-    let heard = clone.round(Said::default()).await;
-    // The clone's journal is one behind, as one that was restored is: it takes the epoch over, and asks the rows first.
-    assert!(heard.refused.is_none() && heard.verify, "{heard:?}");
-    let reason = original.round(Said::default()).await.refused.unwrap();
-    assert!(reason.contains("cloned machine"), "{reason}");
+    // The clone's journal is one behind, as one that was restored is: the other one may live.
+    let held = epoch(&fixture).await;
     let finding =
         "SELECT count(*) FROM bodrelay_finding WHERE code = 'JOURNAL_CLONED' AND cleared_at IS NULL";
+    for lives in [false, true] {
+        let reason = clone.round(Said::default()).await.refused.unwrap();
+        assert_eq!(reason.contains("and lives"), lives, "{reason}");
+        assert_eq!(fixture.value(finding).await, if lives { "1" } else { "0" });
+        clock.forward(2);
+        let heard = original.round(Said::default()).await;
+        assert!(heard.refused.is_none() && !heard.verify, "production goes on: {heard:?}");
+    }
+    assert_eq!(epoch(&fixture).await, held);
+    // The other one falls silent: the clone takes the epoch over, and asks the rows first.
+    fixture.exec("UPDATE bodrelay_host SET heartbeat_at = '2026-01-31 10:00:00'").await;
+    let heard = clone.round(Said::default()).await;
+    assert!(heard.refused.is_none() && heard.verify, "{heard:?}");
+    // It was only frozen.
+    let reason = original.round(Said::default()).await.refused.unwrap();
+    assert!(reason.contains("cloned machine"), "{reason}");
     assert_eq!(fixture.value(finding).await, "1");
     // It does not take the database back from the other one in its next round.
     assert!(original.round(Said::default()).await.refused.is_some());
@@ -163,6 +176,9 @@ pub async fn clocks_and_silent_agents_are_told<F: Fixture>() {
     clock.set(bodrelay::clock::SystemClock.now());
     desk.round(Said::default()).await;
     fixture.exec("UPDATE bodrelay_host SET heartbeat_at = '2026-01-31 10:00:00' WHERE host = 'h2'").await;
+    desk.round(Said::default()).await;
+    assert_eq!(fixture.rows(open).await, Vec::<Vec<String>>::new(), "what it owns was renewed");
+    fixture.exec("UPDATE bodrelay_status SET heartbeat_at = '2026-01-31 10:00:00' WHERE host = 'h2'").await;
     desk.round(Said::default()).await;
     assert_eq!(fixture.rows(open).await, [["AGENT_SILENT", "h2"]]);
     fixture.exec("UPDATE bodrelay_host SET state = 'refused' WHERE host = 'h2'").await;

@@ -809,6 +809,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
         refused_reason: None,
         started_at: now,
         heartbeat_at: now,
+        alive_at: now,
     };
     let mut script = tds::site("varbinary", "bigint", "datetime");
     if let Answer::Rows(_, rows) = &mut script {
