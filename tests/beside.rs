@@ -324,14 +324,16 @@ impl Night<'_> {
     /// Starts the agent, and waits until it owns its connection points: nobody else takes them then, until it is gone for
     /// long.
     fn start(&self) -> Agent {
-        let life = || {
-            self.site.text("SELECT min(started_at)::text FROM bodrelay.bodrelay_status WHERE host = 'host1'")
+        let life = |point: &str| {
+            let started = "SELECT started_at::text FROM bodrelay.bodrelay_status WHERE host = 'host1' AND direction = 'out'";
+            self.site.text(&format!("{started} AND connection_point = '{point}'"))
         };
-        let before = life();
+        let before = ["CP1", "CP2"].map(life);
         let mut agent = start(self.site);
-        let claimed = "SELECT count(*) FROM bodrelay.bodrelay_status WHERE host = 'host1' AND connection_point IN \
-                       ('CP1', 'CP2') AND direction = 'out'";
-        agent.until("it owns its connection points", || life() != before && self.site.number(claimed) == 2);
+        agent.until("it owns its connection points", || {
+            let now = ["CP1", "CP2"].map(life);
+            now.iter().zip(&before).all(|(now, before)| now.is_some() && now != before)
+        });
         agent
     }
 
