@@ -169,9 +169,9 @@ pub trait Database: Send + Sync {
     /// Flags 9 becomes 0: what a DBA does to send failed rows again. Answers the ids that were changed.
     async fn outbox_reset(&self, entry_ids: &[i64]) -> Result<Vec<i64>>;
 
-    /// Deletes rows with their headers, as far as they have flag 1 and are still chosen by `selection` (its time does not
-    /// count); answers how many.
-    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64>;
+    /// Deletes rows with their headers, as far as they have flag 1, are still chosen by `selection` (its time does not
+    /// count), and no other session keeps them locked; answers the ids that are still there.
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<Vec<i64>>;
 
     /// Flags rows and writes log rows, in one transaction and set-based: accepted becomes 1 (where 0 or 9), failed
     /// becomes 9 (where 0). Rows that another session keeps locked are not waited for. On an error nothing was written;

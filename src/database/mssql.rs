@@ -251,7 +251,7 @@ impl Database for Mssql {
         on!(self.settling, "outbox_reset", |session| outbox::reset(session, entry_ids))
     }
 
-    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<Vec<i64>> {
         on!(self.settling, "outbox_purge", |session| outbox::purge(session, entry_ids, selection))
     }
 

@@ -324,7 +324,7 @@ impl Database for Postgres {
         .await
     }
 
-    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<Vec<i64>> {
         self.call(&self.settling, "outbox_purge", |session| async move {
             outbox::purge(&session, entry_ids, selection).await
         })

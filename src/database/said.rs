@@ -18,6 +18,17 @@ pub(super) fn words(statement: &str, message: &str, details: &[Option<&str>]) ->
     format!("{place}the server says: \"{}\"{behind}", line(message))
 }
 
+/// Of a DELETE that ended without an error and left rows where they were, so that it was rolled back.
+pub(super) fn kept() -> (String, Option<String>) {
+    (
+        "the DELETE ends without an error and leaves the row where it is; nothing was changed".to_owned(),
+        Some(
+            "look at the triggers of the table (RETURN NULL, RAISE(IGNORE), INSTEAD OF) and at its policies"
+                .to_owned(),
+        ),
+    )
+}
+
 /// One line of printable characters, cut where it is long.
 fn line(text: &str) -> String {
     let mut words =

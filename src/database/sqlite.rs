@@ -383,7 +383,7 @@ impl Database for Sqlite {
         self.call("outbox_reset", move |connection| outbox::reset(connection, &entry_ids)).await
     }
 
-    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<u64> {
+    async fn outbox_purge(&self, entry_ids: &[i64], selection: &Selection) -> Result<Vec<i64>> {
         let (entry_ids, selection) = (entry_ids.to_vec(), selection.clone());
         self.call("outbox_purge", move |connection| outbox::purge(connection, &entry_ids, &selection)).await
     }

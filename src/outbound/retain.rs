@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::{Event, Outbound, SettleFailure, log};
-use crate::database::DatabaseError;
+use crate::database::{Database, DatabaseError, Selection};
 use crate::domain::halves::Halves;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::waiting::PointNumber;
-use crate::journal::Tour;
+use crate::journal::{PurgeDue, Tour};
 
 const DAY_MS: i64 = 86_400_000;
 /// Between two pieces.
@@ -23,6 +23,8 @@ const OUTBOX_PIECE: i64 = 250;
 /// Tombstones looked at in one piece.
 const TOMBSTONES: i64 = 1_000;
 
+/// What cannot be deleted is tried again after this, or after outbox_keep_hours where that is less.
+const KEPT_MS: i64 = 3_600_000;
 /// Rows remembered that the database does not let go of.
 const NOT_DELETED_MAX: usize = 1_000;
 
@@ -38,15 +40,64 @@ fn said_not_deleted(kept: &BTreeMap<i64, String>) -> Option<String> {
     Some(format!("C_ID {}{more}: {words}", ids.join(", ")))
 }
 
+/// What became of processed rows whose time has passed.
+#[derive(Default)]
+struct OutboxPurge {
+    deleted: Vec<i64>,
+    /// Rows that the database keeps, in its own words.
+    kept: Vec<(i64, String)>,
+    /// Rows that another session keeps locked, or that are no longer processed.
+    still_there: Vec<i64>,
+    /// What was not tried.
+    left: Vec<i64>,
+    /// Why they cannot be deleted at all.
+    not_purged: Option<String>,
+}
+
+/// Rows that were kept before do not use up the tries of those whose time comes for the first time.
+async fn purge_outbox(
+    database: &dyn Database,
+    due: &PurgeDue,
+    selection: &Selection,
+) -> Result<OutboxPurge, DatabaseError> {
+    let mut found = OutboxPurge::default();
+    for ids in [&due.late, &due.next] {
+        let (mut halves, mut locks) = (Halves::of(ids.clone()), 0);
+        while let Some(ids) = halves.part() {
+            match database.outbox_purge(&ids, selection).await {
+                Ok(still_there) => {
+                    found.deleted.extend(ids.iter().filter(|id| !still_there.contains(id)));
+                    found.still_there.extend(still_there);
+                }
+                Err(error) if error.is_lock() && locks >= DatabaseError::LOCKS_MAX => halves.stop(ids),
+                Err(error) if error.spares_parts() => {
+                    locks += usize::from(error.is_lock());
+                    halves.refuse(ids, error);
+                }
+                Err(error @ DatabaseError::NeedsMending { .. }) => {
+                    found.not_purged = Some(error.to_string());
+                    halves.stop(ids);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let (refused, left) = halves.end();
+        for (id, error) in refused {
+            match error.is_lock() {
+                true => found.still_there.push(id),
+                false => found.kept.push((id, error.to_string())),
+            }
+        }
+        found.left.extend(left);
+    }
+    Ok(found)
+}
+
 /// What a piece did.
 pub struct Retained {
     /// There is more to delete.
     more: bool,
-    /// Why processed rows could not be deleted at all.
-    not_purged: Option<String>,
-    /// Rows that were deleted, and rows that the database keeps, in its own words.
-    deleted: Vec<i64>,
-    kept: Vec<(i64, String)>,
+    outbox: OutboxPurge,
     /// Where the tour over the tombstones goes on, and the others.
     above: i64,
     tour: Tour,
@@ -75,49 +126,26 @@ impl Outbound {
         let selection = point.selection();
         self.work.push(Box::pin(async move {
             let result = async {
-                let mut not_purged = None;
-                let (mut deleted, mut kept) = (Vec::new(), Vec::new());
+                let mut outbox = OutboxPurge::default();
                 let mut more = false;
                 if let Some(keep) = keep {
                     let due = journal.purge_due(point_id, age_now.saturating_sub(keep), OUTBOX_PIECE).await?;
                     more = i64::try_from(due.late.len().max(due.next.len()))
                         .is_ok_and(|rows| rows >= OUTBOX_PIECE);
-                    let ids: Vec<i64> = due.late.iter().chain(&due.next).copied().collect();
-                    // Nobody's database and no journal is touched for nothing.
-                    if !ids.is_empty() {
-                        let (mut halves, mut locks) = (Halves::of(ids), 0);
-                        while let Some(ids) = halves.part() {
-                            match database.outbox_purge(&ids, &selection).await {
-                                Ok(_) => deleted.extend(ids),
-                                Err(error)
-                                    if error.is_lock()
-                                        && deleted.is_empty()
-                                        && locks >= DatabaseError::LOCKS_MAX =>
-                                {
-                                    halves.stop(ids);
-                                }
-                                Err(error) if error.spares_parts() => {
-                                    locks += usize::from(error.is_lock());
-                                    halves.refuse(ids, error);
-                                }
-                                Err(error @ DatabaseError::NeedsMending { .. }) => {
-                                    not_purged = Some(error.to_string());
-                                    halves.stop(ids);
-                                }
-                                Err(error) => return Err(error.into()),
-                            }
-                        }
-                        let (refused, left) = halves.end();
-                        kept.extend(refused.into_iter().map(|(id, error)| (id, error.to_string())));
-                        // What is refused has its time once more; what was not tried is due again at once. Where nothing
-                        // may be deleted, all of it is.
-                        let again = kept.iter().map(|(id, _)| (*id, now));
-                        let again: Vec<(i64, i64)> =
-                            again.chain(left.into_iter().map(|id| (id, 0))).collect();
-                        if not_purged.is_none() || !deleted.is_empty() {
-                            journal.purged(point_id, due, again).await?;
-                        }
+                    let found = purge_outbox(database.as_ref(), &due, &selection).await?;
+                    // What the database keeps, or another session has locked, is tried again after a while; what was not
+                    // tried is due again at once. Where nothing may be deleted, all of it is.
+                    let later = age_now.saturating_sub(keep).saturating_add(keep.min(KEPT_MS));
+                    let kept = found.kept.iter().map(|(id, _)| *id).chain(found.still_there.iter().copied());
+                    let again: Vec<(i64, i64)> =
+                        kept.map(|id| (id, later)).chain(found.left.iter().map(|id| (*id, 0))).collect();
+                    let is_nothing = due.late.is_empty() && due.next.is_empty();
+                    if !is_nothing && (found.not_purged.is_none() || !found.deleted.is_empty()) {
+                        journal.purged(point_id, due, again).await?;
                     }
+                    // Where none can be deleted, there is no hurry with the next ones.
+                    more &= found.not_purged.is_none() && !found.deleted.is_empty();
+                    outbox = found;
                 }
                 let purged = database.log_purge(&name, log::time(log_before), LOG_PIECE).await?;
                 let tombstones = journal.delivered_above(point_id, above, TOMBSTONES).await?;
@@ -136,10 +164,8 @@ impl Outbound {
                 let tour = journal.forget(point_id, gone, delivered_before, log_before, tour).await?;
                 more |= i64::try_from(purged).is_ok_and(|rows| rows >= LOG_PIECE);
                 Ok::<_, SettleFailure>(Retained {
-                    more: more && not_purged.is_none(),
-                    not_purged,
-                    deleted,
-                    kept,
+                    more,
+                    outbox,
                     above: last.filter(|_| full).unwrap_or(0),
                     tour,
                 })
@@ -161,10 +187,10 @@ impl Outbound {
                 if retained.more {
                     point.next_retention_at = now + 1_000;
                 }
-                for id in &retained.deleted {
+                for id in &retained.outbox.deleted {
                     point.not_deleted.remove(id);
                 }
-                point.not_deleted.extend(retained.kept);
+                point.not_deleted.extend(retained.outbox.kept);
                 if point.settings.outbox_keep.is_none() {
                     point.not_deleted.clear();
                 }
@@ -174,9 +200,11 @@ impl Outbound {
                 let rows = said_not_deleted(&point.not_deleted);
                 let notice =
                     Notice::new("OUTBOX_NOT_PURGED", Severity::Warning, Some(point.name()), "outbox");
-                let was =
-                    std::mem::replace(&mut point.not_purged, retained.not_purged.is_some() || rows.is_some());
-                match retained.not_purged {
+                let was = std::mem::replace(
+                    &mut point.not_purged,
+                    retained.outbox.not_purged.is_some() || rows.is_some(),
+                );
+                match retained.outbox.not_purged {
                     Some(error) => self.notices.push(notice.says(
                         format!("processed rows cannot be deleted, though outbox_keep_hours is set: {error}"),
                         "Grant DELETE on the two outbox tables (grants.sql has the statement), or set outbox_keep_hours \
@@ -189,7 +217,7 @@ impl Outbound {
                                  others are deleted"
                             ),
                             "Mend what the server names (a foreign key of another table, a trigger), or let the rows stay. It is \
-                             tried again after outbox_keep_hours.",
+                             tried again by itself within the hour.",
                         )),
                         None if was => self.notices.push(notice.clears()),
                         None => {}

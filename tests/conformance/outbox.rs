@@ -384,7 +384,7 @@ pub async fn purge_deletes_what_is_accepted_and_chosen<F: Fixture>() {
             .await;
     }
     let own = Selection { tenant_id: Some("T".into()), logical_id: Some("L".into()), rows_from: None };
-    assert_eq!(database.outbox_purge(&[1, 2, 3, 4, 77], &own).await.unwrap(), 1);
+    assert_eq!(database.outbox_purge(&[1, 2, 3, 4, 77], &own).await.unwrap(), [2, 3, 4]);
     let left = "SELECT C_ID FROM COR_OUTBOX_ENTRY ORDER BY C_ID";
     assert_eq!(
         fixture.rows(left).await.concat(),
@@ -394,8 +394,8 @@ pub async fn purge_deletes_what_is_accepted_and_chosen<F: Fixture>() {
     let headers = "SELECT C_OUTBOX_ID FROM COR_OUTBOX_HEADERS ORDER BY C_OUTBOX_ID";
     assert_eq!(fixture.rows(headers).await.concat(), ["2", "3", "4", "5"]);
     let tenant = Selection { logical_id: None, ..own };
-    assert_eq!(database.outbox_purge(&[2, 3, 4], &tenant).await.unwrap(), 1);
-    assert_eq!(database.outbox_purge(&[2, 4, 5], &Selection::default()).await.unwrap(), 2);
+    assert_eq!(database.outbox_purge(&[2, 3, 4], &tenant).await.unwrap(), [2, 4]);
+    assert_eq!(database.outbox_purge(&[2, 4, 5], &Selection::default()).await.unwrap(), [4]);
     assert_eq!(fixture.rows(left).await.concat(), ["4"]);
-    assert_eq!(database.outbox_purge(&[], &Selection::default()).await.unwrap(), 0);
+    assert!(database.outbox_purge(&[], &Selection::default()).await.unwrap().is_empty());
 }

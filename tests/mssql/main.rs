@@ -936,7 +936,7 @@ async fn every_statement_gets_the_parameters_that_it_names() {
     assert_eq!(database.outbox_reset(&[1, 2, 3]).await.unwrap(), [1, 2]);
     for logical_id in [None, Some("L".to_owned())] {
         let selection = Selection { logical_id, ..Selection::default() };
-        assert_eq!(database.outbox_purge(&[1], &selection).await.unwrap(), 1);
+        assert!(database.outbox_purge(&[1], &selection).await.unwrap().is_empty());
     }
     let is = || Some("x".to_owned());
     let all = LogFilter::default;

@@ -3,10 +3,11 @@
 -- points that do not choose by logical id, and so for 1.0 boxes, which have no C_LOGICAL_ID. Compared exactly, whatever
 -- the collation of the column; only trailing blanks do not count.
 -- Parameters: @P1 tenant, @P2 1: chosen by tenant; the ids are in #bodrelay_id.
--- Locks: the one transaction of a purge; UPDLOCK on at most 500 rows.
+-- Locks: the one transaction of a purge; UPDLOCK on at most 500 rows; READPAST: what another session keeps
+-- locked is left out.
 DELETE FROM #bodrelay_id
 WHERE NOT EXISTS (
     SELECT 1
-    FROM /* iobox_schema */COR_OUTBOX_ENTRY AS e WITH (UPDLOCK, ROWLOCK)
+    FROM /* iobox_schema */COR_OUTBOX_ENTRY AS e WITH (UPDLOCK, ROWLOCK, READPAST)
     WHERE e.C_ID = #bodrelay_id.entry_id AND e.C_WAS_PROCESSED = 1
         AND (@P2 = 0 OR e.C_TENANT_ID COLLATE Latin1_General_BIN2 = @P1))

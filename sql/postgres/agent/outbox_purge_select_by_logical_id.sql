@@ -3,11 +3,12 @@
 -- choose by logical id: the box has C_LOGICAL_ID (3.0). IS TRUE keeps an index of the flag out. Words in braces are the
 -- site's tables and columns, filled in from the catalogue.
 -- Parameters: $1 ids, $2 tenant (NULL: any), $3 logical id.
--- Locks: one transaction with outbox_purge, READ COMMITTED; these rows FOR UPDATE, in the order of their ids.
+-- Locks: one transaction with outbox_purge, READ COMMITTED; these rows FOR UPDATE, in the order of their ids;
+-- what another session keeps locked is left out.
 SELECT {c_id}::bigint AS entry_id
 FROM {outbox_entry}
 WHERE {c_id} = ANY ($1::bigint[]) AND ({c_was_processed} = '1') IS TRUE
     AND {c_logical_id} = $3::text
     AND ($2::text IS NULL OR {c_tenant_id} = $2::text)
 ORDER BY {c_id}
-FOR UPDATE
+FOR UPDATE SKIP LOCKED

@@ -247,9 +247,9 @@ pub(super) async fn purge(
     session: &mut Session,
     entry_ids: &[i64],
     selection: &Selection,
-) -> Result<u64, Trouble> {
+) -> Result<Vec<i64>, Trouble> {
     if entry_ids.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     stage_ids(session, entry_ids).await?;
     let chosen = Chosen::from(selection);
@@ -265,7 +265,10 @@ pub(super) async fn purge(
     session.execute(sql::OUTBOX_PURGE_HEADERS, &[]).await?;
     let deleted = session.execute(sql::OUTBOX_PURGE, &[]).await?;
     session.commit().await?;
-    Ok(deleted)
+    match usize::try_from(deleted).is_ok_and(|deleted| deleted >= entry_ids.len()) {
+        true => Ok(Vec::new()),
+        false => present(session, entry_ids).await,
+    }
 }
 
 /// The flags of rows before they are changed.

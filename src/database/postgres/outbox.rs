@@ -229,7 +229,7 @@ pub(super) async fn purge(
     session: &Session,
     entry_ids: &[i64],
     selection: &Selection,
-) -> Result<u64, Trouble> {
+) -> Result<Vec<i64>, Trouble> {
     let Selection { tenant_id, logical_id, .. } = selection;
     session.begin_write().await?;
     let rows = match logical_id {
@@ -243,8 +243,15 @@ pub(super) async fn purge(
     let own = ids(&rows)?;
     session.execute(sql::OUTBOX_PURGE_HEADERS, &[&own]).await?;
     let deleted = session.execute(sql::OUTBOX_PURGE, &[&own]).await?;
+    if usize::try_from(deleted).ok() != Some(own.len()) {
+        return Err(Trouble::Kept);
+    }
     session.commit().await?;
-    Ok(deleted)
+    if own.len() == entry_ids.len() {
+        return Ok(Vec::new());
+    }
+    let other: Vec<i64> = entry_ids.iter().copied().filter(|id| !own.contains(id)).collect();
+    present(session, &other).await
 }
 
 fn ids(rows: &[Row]) -> Result<Vec<i64>, Trouble> {

@@ -9,7 +9,7 @@ use tokio_postgres::Error;
 
 use crate::database::DatabaseError;
 use crate::database::compose::{QueryFailure, QueryFailureKind};
-use crate::database::said::words;
+use crate::database::said::{kept, words};
 
 use super::session::Address;
 
@@ -35,6 +35,9 @@ pub(in crate::database) enum Trouble {
     /// A key of `[[database]]` cannot be used.
     #[error("{0:#}")]
     Setting(anyhow::Error),
+    /// A DELETE ended without an error and left rows where they were.
+    #[error("rows were not deleted")]
+    Kept,
     #[error("{what}")]
     Mend { what: String, remedy: String },
     /// A DBA's query did not answer; nothing is wrong with the database.
@@ -59,7 +62,12 @@ impl Trouble {
             | Self::Postgres(error)
             | Self::Statement(_, error)
             | Self::CommitLost(error) => Some(error),
-            Self::NoAnswer(_) | Self::Lost | Self::Setting(_) | Self::Mend { .. } | Self::Query(_) => None,
+            Self::NoAnswer(_)
+            | Self::Lost
+            | Self::Setting(_)
+            | Self::Kept
+            | Self::Mend { .. }
+            | Self::Query(_) => None,
         }
     }
 
@@ -106,6 +114,9 @@ impl Trouble {
     /// A constraint, a type, a policy, a trigger or a limit refused the values of a row. Whatever goes wrong in a function
     /// is a trigger's: the agent's statements call none.
     fn is_about_rows(&self) -> bool {
+        if matches!(self, Self::Kept) {
+            return true;
+        }
         let Some(said) = self.of_statement().and_then(Error::as_db_error) else { return false };
         match said.code().code().get(..2).unwrap_or_default() {
             "22" | "23" | "44" | "54" | "P0" | "20" => true,
@@ -119,6 +130,7 @@ impl Trouble {
     pub(super) fn ends_session(&self) -> bool {
         match self {
             Self::Mend { .. } => true,
+            Self::Kept => false,
             // More rows may be under way.
             Self::Query(failure) => failure.kind == QueryFailureKind::TooMuch,
             // A trigger's own statements are no concern of the session.
@@ -169,7 +181,7 @@ impl Trouble {
             | Self::Statement(_, error)
             | Self::CommitLost(error) => Some(error.into()),
             Self::Setting(error) => Some(error),
-            Self::NoAnswer(_) | Self::Lost | Self::Mend { .. } | Self::Query(_) => None,
+            Self::NoAnswer(_) | Self::Lost | Self::Kept | Self::Mend { .. } | Self::Query(_) => None,
         }
     }
 
@@ -177,6 +189,7 @@ impl Trouble {
     fn advice(&self, address: &Address) -> (String, Option<String>) {
         let waits = |what: &str| (format!("{what}; nothing was changed, the agent tries again"), None);
         match self {
+            Self::Kept => kept(),
             Self::Mend { what, remedy } => (what.clone(), Some(remedy.clone())),
             // Told by its caller, not here.
             Self::Query(failure) => (failure.what.clone(), Some("correct the query".into())),

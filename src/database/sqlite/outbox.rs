@@ -211,7 +211,7 @@ pub(super) fn purge(
     connection: &mut Connection,
     entry_ids: &[i64],
     selection: &Selection,
-) -> Result<u64, Trouble> {
+) -> Result<Vec<i64>, Trouble> {
     let transaction = write(connection)?;
     let Selection { tenant_id, logical_id, .. } = selection;
     let (mut ids, json) = (Vec::with_capacity(entry_ids.len()), json_ids(entry_ids));
@@ -231,9 +231,12 @@ pub(super) fn purge(
     }
     let json = json_ids(&ids);
     named(&transaction, sql::OUTBOX_PURGE_HEADERS)?.execute([&json])?;
-    let deleted = named(&transaction, sql::OUTBOX_PURGE)?.execute([&json])?;
+    if named(&transaction, sql::OUTBOX_PURGE)?.execute([&json])? != ids.len() {
+        return Err(Trouble::Kept);
+    }
     transaction.commit().map_err(of_commit)?;
-    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+    let other: Vec<i64> = entry_ids.iter().copied().filter(|id| !ids.contains(id)).collect();
+    if other.is_empty() { Ok(other) } else { present(connection, &other) }
 }
 
 fn ids_of(transaction: &Transaction<'_>, statement: &str, entry_ids: &[i64]) -> Result<Vec<i64>, Trouble> {

@@ -5,7 +5,7 @@ use std::io;
 use rusqlite::{Error, ErrorCode};
 
 use crate::database::DatabaseError;
-use crate::database::said::{name_of, words};
+use crate::database::said::{kept, name_of, words};
 
 use super::BUSY_TIMEOUT;
 
@@ -22,6 +22,9 @@ pub(super) enum Trouble {
     /// Another file is at the path.
     #[error("the file was replaced")]
     Replaced,
+    /// A DELETE ended without an error and left rows where they were.
+    #[error("rows were not deleted")]
+    Kept,
     #[error("{what}")]
     Mend { what: String, remedy: String },
 }
@@ -41,7 +44,7 @@ impl Trouble {
     fn error(&self) -> Option<&Error> {
         match self {
             Self::Sqlite(error) | Self::Statement(_, error) => Some(error),
-            Self::File(_) | Self::Replaced | Self::Mend { .. } => None,
+            Self::File(_) | Self::Replaced | Self::Kept | Self::Mend { .. } => None,
         }
     }
 
@@ -54,15 +57,16 @@ impl Trouble {
                 code.extended_code == READONLY_DBMOVED
                     || matches!(code.code, ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
             }
-            Self::Sqlite(_) | Self::Statement(..) | Self::Mend { .. } => false,
+            Self::Sqlite(_) | Self::Statement(..) | Self::Kept | Self::Mend { .. } => false,
         }
     }
 
     /// A constraint, a type or a trigger refused the values of a row.
     fn is_about_rows(&self) -> bool {
-        matches!(self.error(), Some(Error::SqliteFailure(code, _)) if matches!(
-            code.code,
-            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
+        matches!(self, Self::Kept)
+            || matches!(self.error(), Some(Error::SqliteFailure(code, _)) if matches!(
+                code.code,
+                ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
     }
 
     pub(super) fn told(self, database: &str, operation: &'static str, timeout_seconds: u64) -> DatabaseError {
@@ -89,7 +93,7 @@ impl Trouble {
         match self {
             Self::Sqlite(error) | Self::Statement(_, error) => Some(error.into()),
             Self::File(error) => Some(error.into()),
-            Self::Replaced | Self::Mend { .. } => None,
+            Self::Replaced | Self::Kept | Self::Mend { .. } => None,
         }
     }
 
@@ -102,6 +106,7 @@ impl Trouble {
             Self::File(_) => {
                 ("the file cannot be reached; nothing was changed, the agent tries again".into(), None)
             }
+            Self::Kept => kept(),
             Self::Mend { what, remedy } => (what.clone(), Some(remedy.clone())),
             Self::Sqlite(Error::SqliteFailure(code, said))
             | Self::Statement(_, Error::SqliteFailure(code, said)) => {
