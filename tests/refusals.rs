@@ -263,6 +263,39 @@ fn a_row_that_cannot_be_deleted_stays_alone() {
     }
 }
 
+/// A DELETE that ends without an error and leaves one row where it is.
+#[test]
+fn a_row_that_a_delete_leaves_where_it_is_stays_alone() {
+    for site in sites() {
+        let ids = site.insert_all(&entries(1..=60));
+        site.drain();
+        match &site.server {
+            Some(_) => site.sql(&format!(
+                "CREATE FUNCTION keeper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.c_id = {} THEN RETURN NULL; \
+                 END IF; RETURN OLD; END $$; \
+                 CREATE TRIGGER keeper BEFORE DELETE ON cor_outbox_entry FOR EACH ROW EXECUTE FUNCTION keeper()",
+                ids[7]
+            )),
+            None => site.sql(&format!(
+                "CREATE TRIGGER keeper BEFORE DELETE ON COR_OUTBOX_ENTRY WHEN old.C_ID = {} \
+                 BEGIN SELECT RAISE(IGNORE); END",
+                ids[7]
+            )),
+        }
+        site.journal().execute("UPDATE delivered SET settled_at = settled_at - 7200000", []).unwrap();
+        site.sql("UPDATE bodrelay_connection_point SET outbox_keep_hours = 1");
+        let mut agent = site.start();
+        agent.until("all others are gone", || site.number("SELECT count(*) FROM COR_OUTBOX_ENTRY") == 1);
+        agent.until("the finding", || finding(&site, "OUTBOX_NOT_PURGED").is_some());
+        let text = finding(&site, "OUTBOX_NOT_PURGED").unwrap();
+        for words in [&*format!("C_ID {}: ", ids[7]), "leaves the row where it is"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(site.number("SELECT count(*) FROM COR_OUTBOX_HEADERS") > 0, "it keeps its headers");
+        agent.term();
+    }
+}
+
 /// A document id and ION's words with letters that the database does not hold.
 #[test]
 fn letters_that_the_database_does_not_hold_are_written_visibly() {

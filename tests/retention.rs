@@ -101,6 +101,64 @@ fn a_missing_right_is_said_and_sending_goes_on() {
     agent.term();
 }
 
+/// A trigger of the site keeps an old row of the log: the database goes on being served.
+#[test]
+fn a_log_row_that_cannot_be_deleted_is_told_and_sending_goes_on() {
+    let site = Site::new();
+    site.insert(&Entry::new("ITEM-1", 1));
+    site.drain();
+    site.sql(
+        "UPDATE bodrelay_message_log SET seen_at = '2020-01-01T00:00:00.000Z', finished_at = '2020-01-01T00:00:00.000Z'; \
+         CREATE TRIGGER archive BEFORE DELETE ON bodrelay_message_log BEGIN SELECT RAISE(ABORT, 'archive it'); END",
+    );
+    let mut agent = site.start();
+    agent.until("the finding", || site.has_open_finding("LOG_NOT_PURGED"));
+    let text = "SELECT finding_text FROM bodrelay_finding WHERE code = 'LOG_NOT_PURGED'";
+    let text = site.text(text).unwrap();
+    assert!(text.contains("in log_purge, the server says: \"archive it\""), "{text}");
+    let later = site.insert(&Entry::new("ITEM-2", 1));
+    agent.until("sending goes on", || site.flag(later) == Some(1));
+    assert!(!site.has_finding("DATABASE_UNAVAILABLE"));
+    agent.term();
+    site.sql("DROP TRIGGER archive");
+    let mut agent = site.start();
+    agent.until("it is gone", || site.log().len() == 1);
+    agent.term();
+}
+
+/// Somebody keeps processed rows, and a row of the log, locked: the others go at once, these when they are free.
+#[test]
+fn locked_rows_are_passed_over() {
+    let site = Site::on_postgres(Options::default());
+    let server = site.server.as_ref().unwrap();
+    let all: Vec<Entry> = (1..=300).map(|document| Entry::new(&format!("ITEM-{document}"), 1)).collect();
+    let ids = site.insert_all(&all);
+    site.drain();
+    age(&site, "delivered", "1 = 1");
+    site.sql("UPDATE bodrelay_connection_point SET outbox_keep_hours = 1");
+    site.sql("UPDATE bodrelay_message_log SET seen_at = '2020-01-01', finished_at = '2020-01-01'");
+    let (holder, _) = server.insert_open(&[], site.tenant_id());
+    let (first, last) = (ids[7], ids[280]);
+    server.run(&holder, &format!("SELECT FROM cor_outbox_entry WHERE c_id IN ({first}, {last}) FOR UPDATE"));
+    server.run(
+        &holder,
+        &format!("SELECT FROM bodrelay.bodrelay_message_log WHERE entry_id = {first} FOR UPDATE"),
+    );
+    let mut agent = site.start();
+    agent.until("all others are gone", || rows(&site) == 2 && site.log().len() == 1);
+    assert_eq!((site.flag(first), site.flag(last)), (Some(1), Some(1)));
+    assert_eq!(site.number("SELECT count(*) FROM cor_outbox_headers WHERE c_outbox_id NOT IN (SELECT c_id FROM cor_outbox_entry)"), 0);
+    for code in ["DATABASE_UNAVAILABLE", "OUTBOX_NOT_PURGED", "LOG_NOT_PURGED"] {
+        assert!(!site.has_finding(code), "{code}");
+    }
+    agent.term();
+    server.commit(holder);
+    assert_eq!(age(&site, "purge_late", "1 = 1"), 2, "tried again later");
+    let mut agent = site.start();
+    agent.until("they are gone", || rows(&site) == 0 && site.log().is_empty());
+    agent.term();
+}
+
 /// Ten thousand old rows of the log go in pieces beside the traffic; unresolved failures stay, whatever their age.
 #[test]
 fn old_log_rows_go_while_traffic_runs() {

@@ -519,6 +519,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("LOCK_HELD", "owner.rs a_stranger_with_the_lock_is_named_and_stops_nothing"),
     ("LOGICAL_ID_REFUSED", "operator.rs what_ion_answers_is_found_and_over"),
     ("LOGICAL_ID_TWICE", "operator.rs a_logical_id_in_two_databases_is_refused_in_the_second"),
+    ("LOG_NOT_PURGED", "retention.rs a_log_row_that_cannot_be_deleted_is_told_and_sending_goes_on"),
     ("LOG_NOT_READ_WHOLE", "recovery.rs a_log_that_is_longer_than_a_start_reads_is_said_to_be"),
     ("LOG_NOT_WRITTEN", "refusals.rs a_message_that_waits_and_that_the_log_refuses_is_told"),
     ("MESSAGES_FAILED", "alerts.rs a_finding_is_told_once_and_its_end_too"),

@@ -423,6 +423,10 @@ impl Desk {
                     tracing::warn!(error = %error, "old receipts cannot be deleted: see grants.sql");
                     continue;
                 }
+                Err(error) if error.is_lock() => {
+                    tracing::warn!(error = %error, "old receipts are deleted later");
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             if let Some(database_id) = database_id {

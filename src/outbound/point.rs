@@ -147,6 +147,8 @@ pub(super) struct Point {
     pub not_purged: bool,
     /// Of these, rows that the database keeps, in its words.
     pub not_deleted: BTreeMap<i64, String>,
+    /// Old rows of the message log could not be deleted.
+    pub log_not_purged: bool,
     /// Where the tour over the tombstones stands.
     pub tombstones_above: i64,
     /// Where the other tours of retention stand.
@@ -302,6 +304,7 @@ impl Point {
             next_retention_at: now + 10_000,
             not_purged: false,
             not_deleted: BTreeMap::new(),
+            log_not_purged: false,
             tombstones_above: 0,
             tour: Tour::default(),
             is_new: false,

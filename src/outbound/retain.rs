@@ -98,6 +98,8 @@ pub struct Retained {
     /// There is more to delete.
     more: bool,
     outbox: OutboxPurge,
+    /// Why old log rows could not be deleted.
+    log_not_purged: Option<String>,
     /// Where the tour over the tombstones goes on, and the others.
     above: i64,
     tour: Tour,
@@ -147,7 +149,12 @@ impl Outbound {
                     more &= found.not_purged.is_none() && !found.deleted.is_empty();
                     outbox = found;
                 }
-                let purged = database.log_purge(&name, log::time(log_before), LOG_PIECE).await?;
+                // A row or a lock is no reason to leave the database alone.
+                let (purged, log_not_purged) =
+                    match database.log_purge(&name, log::time(log_before), LOG_PIECE).await {
+                        Err(error) if error.spares_parts() => (0, Some(error.to_string())),
+                        purged => (purged?, None),
+                    };
                 let tombstones = journal.delivered_above(point_id, above, TOMBSTONES).await?;
                 let full = i64::try_from(tombstones.len()).is_ok_and(|rows| rows >= TOMBSTONES);
                 let last = tombstones.last().map(|(entry_id, _)| *entry_id);
@@ -166,6 +173,7 @@ impl Outbound {
                 Ok::<_, SettleFailure>(Retained {
                     more,
                     outbox,
+                    log_not_purged,
                     above: last.filter(|_| full).unwrap_or(0),
                     tour,
                 })
@@ -197,6 +205,17 @@ impl Outbound {
                 while point.not_deleted.len() > NOT_DELETED_MAX {
                     point.not_deleted.pop_last();
                 }
+                let notice =
+                    Notice::new("LOG_NOT_PURGED", Severity::Warning, Some(point.name()), "message log");
+                let was = std::mem::replace(&mut point.log_not_purged, retained.log_not_purged.is_some());
+                let log = match retained.log_not_purged {
+                    Some(error) => Some(notice.says(
+                        format!("old rows of the message log are not deleted, though log_keep_days is over: {error}"),
+                        "Mend what the server names (a foreign key or a trigger on bodrelay_message_log, a lock). It is tried \
+                         again every minute; sending goes on.",
+                    )),
+                    None => was.then(|| notice.clears()),
+                };
                 let rows = said_not_deleted(&point.not_deleted);
                 let notice =
                     Notice::new("OUTBOX_NOT_PURGED", Severity::Warning, Some(point.name()), "outbox");
@@ -204,6 +223,7 @@ impl Outbound {
                     &mut point.not_purged,
                     retained.outbox.not_purged.is_some() || rows.is_some(),
                 );
+                self.notices.extend(log);
                 match retained.outbox.not_purged {
                     Some(error) => self.notices.push(notice.says(
                         format!("processed rows cannot be deleted, though outbox_keep_hours is set: {error}"),

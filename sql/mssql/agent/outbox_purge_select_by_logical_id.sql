@@ -8,7 +8,7 @@
 DELETE FROM #bodrelay_id
 WHERE NOT EXISTS (
     SELECT 1
-    FROM /* iobox_schema */COR_OUTBOX_ENTRY AS e WITH (UPDLOCK, ROWLOCK, READPAST)
+    FROM /* iobox_schema */COR_OUTBOX_ENTRY AS e WITH (READCOMMITTEDLOCK, READPAST, UPDLOCK, ROWLOCK)
     WHERE e.C_ID = #bodrelay_id.entry_id AND e.C_WAS_PROCESSED = 1
         AND e.C_LOGICAL_ID COLLATE Latin1_General_BIN2 = @P3
         AND (@P2 = 0 OR e.C_TENANT_ID COLLATE Latin1_General_BIN2 = @P1))
