@@ -14,8 +14,11 @@ use bodrelay::simulator::script::{Fault, What};
 use rusqlite::Connection;
 use site::{Entry, Site};
 
+/// A line of the table, and what is tried for it.
+type Line = (&'static str, fn(&Scene));
+
 /// The first column of the table, as far as it is unique, and how the accident goes.
-const LINES: &[(&str, fn(&Scene))] = &[
+const LINES: &[Line] = &[
     ("ION or the network is down", ion_is_down),
     ("ION does not accept a type or the flow is inactive", a_type_is_not_accepted),
     ("ION refuses one document, however often", a_document_is_refused),
