@@ -7,5 +7,7 @@ use std::io::Write as _;
 pub fn skipped(because: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or_default();
-    writeln!(std::io::stderr(), "skipped, because {because}: {test}").unwrap();
+    // Not eprintln!: the harness would keep that to itself when the test passes.
+    let mut seen = std::io::stderr();
+    writeln!(seen, "skipped, because {because}: {test}").unwrap();
 }
