@@ -20,7 +20,7 @@ use crate::config::{Caller, CallerAuth};
 use crate::ims::oauth1::{self, Method, Signed};
 
 /// Clocks of caller and agent may differ by so many seconds.
-const TIMESTAMP_WINDOW: i64 = 300;
+pub(super) const TIMESTAMP_WINDOW: i64 = 300;
 /// Nonces that are remembered; beyond it the oldest timestamps are refused instead of forgotten.
 const NONCES_MAX: usize = 500_000;
 /// Peers whose failures are remembered.
@@ -291,7 +291,7 @@ impl Nonces {
     }
 }
 
-/// How often something happens, by peer, told once a peer and minute with its count.
+/// How often something happens, by peer, told once a peer and minute with its count; seconds of a clock that nobody sets.
 #[derive(Default)]
 pub(super) struct Tally {
     /// What is not told yet, with the last reason; since when.
@@ -324,7 +324,7 @@ impl Tally {
     pub fn due(&mut self, now: i64) -> Vec<(IpAddr, u64, String)> {
         let mut due = Vec::new();
         self.peers.retain(|peer, untold| {
-            if (0..TOLD_EVERY).contains(&(now - untold.told_at)) {
+            if now - untold.told_at < TOLD_EVERY {
                 return true;
             }
             let goes_on = untold.times > 0;
@@ -338,7 +338,7 @@ impl Tally {
     }
 }
 
-/// Failures by peer.
+/// Failures by peer; seconds of a clock that nobody sets, so that no peer is slowed for longer, or for less.
 #[derive(Default)]
 pub(super) struct Failures {
     peers: HashMap<IpAddr, Failed>,

@@ -74,7 +74,7 @@ fn watched(settings: &Listen) -> Vec<&Path> {
 
 /// What was counted and not told yet.
 fn tell_counts(shared: &Shared) {
-    let now = shared.clock.now().timestamp();
+    let now = shared.clock.steady() / 1_000;
     let (refused, crowds) = (lock(&shared.failures).tally.due(now), lock(&shared.crowds).due(now));
     for (peer, times, why) in refused {
         serve::tell_refused(shared, peer, times, &why);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::caller::Stamp;
+use super::caller::{Stamp, TIMESTAMP_WINDOW};
 use crate::platform;
 
 pub(super) struct Marks {
@@ -21,9 +21,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// As an earlier life has left them. Without a file there was none; from one that cannot be read nothing is known.
+    /// As an earlier life has left them. Without a file there was none; from one that cannot be read nothing is known. One
+    /// that is later than any signature may be now was made while the clocks were ahead: it is cut, or nothing would count
+    /// until then.
     pub fn read(file: &Path, now: i64) -> Self {
-        let (written, unknown) = match std::fs::read(file) {
+        let (mut written, unknown): (BTreeMap<String, i64>, i64) = match std::fs::read(file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (BTreeMap::new(), 0),
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(written) => (written, 0),
@@ -31,6 +33,7 @@ impl Marks {
             },
             Err(_) => (BTreeMap::new(), now),
         };
+        written.values_mut().for_each(|mark| *mark = (*mark).min(now + TIMESTAMP_WINDOW));
         Self {
             file: file.to_owned(),
             written: Mutex::new(written),
@@ -90,6 +93,9 @@ mod tests {
         let again = Marks::read(&file, 9);
         assert_eq!(again.written(), BTreeMap::from([("a".to_owned(), 5), ("b".to_owned(), 7)]));
         assert_eq!(again.unknown, 0);
+        let of_another_time = Stamp { timestamp: 31_536_000, nonce: "n".into(), key: "a".into() };
+        again.reach(&of_another_time).await;
+        assert_eq!(Marks::read(&file, 9).written()["a"], 9 + TIMESTAMP_WINDOW);
         std::fs::write(&file, "half").unwrap();
         assert_eq!(Marks::read(&file, 9).unknown, 9);
     }

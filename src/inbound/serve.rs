@@ -71,7 +71,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 /// Connections of a peer are closed, or not taken, so that others find a place.
 fn note_crowd(shared: &Shared, peer: IpAddr) {
-    if let Some(times) = lock(&shared.crowds).note(peer, "", shared.clock.now().timestamp()) {
+    if let Some(times) = lock(&shared.crowds).note(peer, "", shared.clock.steady() / 1_000) {
         tell_crowd(shared, peer, times);
     }
 }
@@ -222,7 +222,7 @@ async fn admit(shared: &Shared, peer: SocketAddr, head: &Parts) -> Result<(), Sp
 
 /// 401, later with each failure of the same peer.
 async fn turn_away(shared: &Shared, peer: SocketAddr, body: Incoming, stranger: &Stranger) -> Answer {
-    let (delay, times) = lock(&shared.failures).note(peer.ip(), &stranger.0, shared.clock.now().timestamp());
+    let (delay, times) = lock(&shared.failures).note(peer.ip(), &stranger.0, shared.clock.steady() / 1_000);
     if let Some(times) = times {
         tell_refused(shared, peer.ip(), times, &stranger.0);
     }
