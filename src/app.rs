@@ -196,6 +196,8 @@ pub async fn run(
 
 /// Percent of the disk of the state directory.
 const DISK_USED_MAX: u64 = 90;
+/// A large disk that is over 90 % full has room for a journal for years.
+const DISK_FREE_ENOUGH_MB: u64 = 10 * 1024;
 
 type Round = (usize, Desk, Heard);
 
@@ -732,9 +734,10 @@ impl<'a> Agent<'a> {
         let used = fs4::total_space(folder)
             .ok()
             .filter(|total| *total > 0)
-            .map(|total| 100_u64.saturating_sub(free_bytes.saturating_mul(100) / total));
+            .map(|total| 100_u64.saturating_sub(free_bytes.saturating_mul(100) / total))
+            .filter(|used| *used > DISK_USED_MAX && free_mb < DISK_FREE_ENOUGH_MB);
         let notice = Notice::new("DISK_FILLING", Severity::Warning, None, "state_dir");
-        match used.filter(|used| *used > DISK_USED_MAX) {
+        match used {
             Some(used) => self.notices.push(notice.says(
                 format!("the disk of {} is {used} % full ({free_mb} MB left)", folder.display()),
                 "Make room before it is full: below minimum_free_mb nothing new is sent. The journal itself needs \
@@ -743,7 +746,7 @@ impl<'a> Agent<'a> {
             None if self.disk_filling => self.notices.push(notice.clears()),
             None => {}
         }
-        self.disk_filling = used.is_some_and(|used| used > DISK_USED_MAX);
+        self.disk_filling = used.is_some();
     }
 }
 
