@@ -898,10 +898,24 @@ impl Agent {
         assert_eq!(status.code(), Some(0), "{status}\n{}", self.log());
     }
 
-    /// SIGTERM, and whatever end comes of it.
+    /// SIGTERM, and whatever end comes of it. Before it listens for that, it would end as any process.
     pub fn stop(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.hears_term() {
+            assert!(Instant::now() < deadline, "the agent does not listen for SIGTERM\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
         self.signal("-TERM");
         self.wait()
+    }
+
+    /// It has a handler for SIGTERM, or has ended; true where this cannot be asked.
+    fn hears_term(&self) -> bool {
+        const TERM: u64 = 1 << 14;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_none_or(|mask| mask & TERM != 0) || status.contains("\nState:\tZ")
     }
 
     pub fn signal(&self, signal: &str) {
