@@ -154,6 +154,34 @@ fn three_of_all_kinds_stop_only_themselves() {
     side_by_side(answers_of_a_kind(), |what| others_go_on(&what, &bad));
 }
 
+/// More of them than there are slots, and all before the good ones; once more by an agent that lost its journal.
+#[test]
+fn many_that_were_there_first_stop_only_themselves() {
+    side_by_side([500, 504, 403, 400].map(refuse).into(), |what| {
+        let site = a_site();
+        let named = |entries: Vec<Entry>, name: &str| -> Vec<Entry> {
+            let named =
+                |(number, entry): (usize, Entry)| Entry { document_id: format!("{name}-{number}"), ..entry };
+            entries.into_iter().enumerate().map(named).collect()
+        };
+        let bad = named(good(1, 40), "BAD");
+        let names: Vec<&str> = bad.iter().map(|entry| entry.document_id.as_str()).collect();
+        poison(&site, &what, &names);
+        let bad = site.insert_all(&bad);
+        let before = site.insert_all(&good(100, 40));
+        let mut agent = site.start();
+        agent.until(&format!("{what:?}: the good ones behind them"), || all_are(&site, &before, 1));
+        agent.kill();
+        site.lapse_owners();
+        std::fs::remove_dir_all(site.path("state")).unwrap();
+        let after = site.insert_all(&good(200, 12));
+        let mut agent = site.start();
+        agent.until(&format!("{what:?}: without the journal"), || all_are(&site, &after, 1));
+        assert!(bad.iter().all(|id| site.flag(*id) != Some(1)));
+        agent.term();
+    });
+}
+
 /// One that another kind of answer stops, each.
 #[test]
 fn mixed_answers_stop_only_their_own() {

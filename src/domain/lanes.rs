@@ -50,6 +50,54 @@ struct Ready {
     by_refusals: BTreeSet<(u32, ReadyKey)>,
 }
 
+/// Where in the order of the lanes that ION never refused the next one is taken from.
+///
+/// In their order, the first; but where the first are documents that ION never takes, however many, the good ones behind
+/// them must not wait until each was refused. So each lane that is refused for the first time, and each document that is
+/// rejected, gives one turn to another place, and such turns alternate with those of the first: the last, then the middle, the last, a quarter, and so on.
+#[derive(Debug, Default)]
+struct Turns {
+    /// What refusals gave and nothing took yet.
+    given: u32,
+    taken: u32,
+    /// The next one is for another place than the first.
+    elsewhere: bool,
+}
+
+impl Turns {
+    fn give(&mut self) {
+        self.elsewhere |= self.given == 0;
+        self.given = self.given.saturating_add(1);
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.given > 0 && self.elsewhere
+    }
+
+    fn take(&mut self) {
+        if self.is_elsewhere() {
+            self.given -= 1;
+            self.taken = self.taken.wrapping_add(1);
+        }
+        self.elsewhere = !self.elsewhere;
+    }
+
+    fn choose(&self, fresh: &BTreeSet<ReadyKey>) -> Option<ReadyKey> {
+        let (first, last) = (*fresh.first()?, *fresh.last()?);
+        if !self.is_elsewhere() {
+            return Some(first);
+        }
+        if self.taken.is_multiple_of(2) {
+            return Some(last);
+        }
+        // Halves, quarters, eighths: the bits of a counter in reverse.
+        let part = i128::from((self.taken / 2 + 1).reverse_bits());
+        let (low, high) = (i128::from(first.1), i128::from(last.1.max(first.1)));
+        let from = i64::try_from(low + (high - low) * part / (1 << 32)).unwrap_or(first.1);
+        fresh.range((first.0, from, LaneKey(i64::MIN))..).next().copied()
+    }
+}
+
 impl Ready {
     fn insert(&mut self, refusals: u32, key: ReadyKey) {
         if refusals == 0 {
@@ -86,6 +134,9 @@ pub struct Lanes {
     refused_out: usize,
     /// The last one that was handed out is of these.
     refused_last: bool,
+    turns: Turns,
+    /// Lanes that ION refused, by the document type of their heads: no entry where none is.
+    refused_of: BTreeMap<TypeNumber, usize>,
     /// Messages of all lanes.
     count: usize,
 }
@@ -153,6 +204,9 @@ impl Lanes {
         });
         let (head, is_refused) = taken?;
         self.refused_last = is_refused;
+        if !is_refused {
+            self.turns.take();
+        }
         Some(head)
     }
 
@@ -169,8 +223,16 @@ impl Lanes {
     /// How often ION refused the lane so far; 0: it is as any other.
     pub fn refused(&mut self, lane: LaneKey, refusals: u32) {
         if refusals > 0 || self.lanes.contains_key(&lane) {
-            self.change(lane, |lane| lane.refusals = refusals);
+            let before = self.change(lane, |lane| std::mem::replace(&mut lane.refusals, refusals));
+            if before == 0 && refusals > 0 {
+                self.turns.give();
+            }
         }
+    }
+
+    /// ION rejected a document: there may be more of its kind, as where one was refused.
+    pub fn rejected(&mut self) {
+        self.turns.give();
     }
 
     /// ION refused the lane, and has not accepted anything of it since.
@@ -211,7 +273,7 @@ impl Lanes {
         let ready = self.ready.get(&document_type)?;
         let has_share = self.refused_out < (slots / 2).max(1);
         let yields = slots == 1 && self.refused_last;
-        let fresh = ready.fresh.first().map(|key| (false, *key));
+        let fresh = self.turns.choose(&ready.fresh).map(|key| (false, key));
         let refused = ready.refused.first().filter(|_| has_share).map(|key| (yields, *key));
         fresh.into_iter().chain(refused).min()
     }
@@ -219,7 +281,20 @@ impl Lanes {
     /// The ready lane of a type that ION refused least, the best of those; and how often it did.
     pub fn least_refused(&self, document_type: TypeNumber) -> Option<(u32, ReadyKey)> {
         let ready = self.ready.get(&document_type)?;
-        ready.fresh.first().map(|key| (0, *key)).or_else(|| ready.by_refusals.first().copied())
+        self.turns.choose(&ready.fresh).map(|key| (0, key)).or_else(|| ready.by_refusals.first().copied())
+    }
+
+    /// The next lane is not the first one in the order: so many were refused that the rest must be tried, too.
+    pub fn is_out_of_turn(&self) -> bool {
+        self.turns.is_elsewhere()
+    }
+
+    /// How many lanes ION refused: those whose next document is of a type, or all.
+    pub fn count_refused(&self, document_type: Option<TypeNumber>) -> usize {
+        match document_type {
+            Some(number) => self.refused_of.get(&number).copied().unwrap_or_default(),
+            None => self.refused_of.values().sum(),
+        }
     }
 
     /// A lane of the type is ready that ION never refused.
@@ -276,12 +351,14 @@ impl Lanes {
         let lane = self.lanes.entry(key).or_default();
         let is_refused_out = |lane: &Lane| usize::from(lane.busy && lane.refusals > 0);
         let (ready_before, timed_before) = (ready_key(key, lane), lane.not_before);
+        let refused_before = refused_type(lane);
         let count_before = lane.waiting.len();
         self.refused_out -= is_refused_out(lane);
         let result = work(lane);
         self.refused_out += is_refused_out(lane);
         self.count = self.count + lane.waiting.len() - count_before;
         let (ready_after, timed_after) = (ready_key(key, lane), lane.not_before);
+        let refused_after = refused_type(lane);
         let forget = lane.waiting.is_empty() && !lane.busy && lane.not_before.is_none() && lane.refusals == 0;
         if ready_before != ready_after {
             if let Some((number, refusals, key)) = ready_before {
@@ -293,6 +370,19 @@ impl Lanes {
             }
             if let Some((number, refusals, key)) = ready_after {
                 self.ready.entry(number).or_default().insert(refusals, key);
+            }
+        }
+        if refused_before != refused_after {
+            if let Some(number) = refused_before
+                && let Some(count) = self.refused_of.get_mut(&number)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.refused_of.remove(&number);
+                }
+            }
+            if let Some(number) = refused_after {
+                *self.refused_of.entry(number).or_default() += 1;
             }
         }
         if timed_before != timed_after {
@@ -308,6 +398,11 @@ impl Lanes {
         }
         result
     }
+}
+
+/// The document type of the next document of a lane that ION refused.
+fn refused_type(lane: &Lane) -> Option<TypeNumber> {
+    lane.waiting.first_key_value().filter(|_| lane.refusals > 0).map(|(_, head)| head.document_type)
 }
 
 fn ready_key(key: LaneKey, lane: &Lane) -> Option<(TypeNumber, u32, ReadyKey)> {
@@ -420,7 +515,7 @@ mod tests {
             lanes.take(lane);
             order.push(lane.0);
         }
-        assert_eq!(order, [1, 2, 4, 5, 6], "the third waits for one of the others");
+        assert_eq!(order, [1, 2, 6, 4, 5], "the third waits for one of the others");
         lanes.give_back(LaneKey(1));
         assert_eq!(best(&lanes), Some(LaneKey(1)));
         // One slot: they take turns.
@@ -433,7 +528,7 @@ mod tests {
             lanes.give_back(lane);
             order.push(lane.0);
         }
-        assert_eq!(order, [1, 4, 2, 5, 3, 6]);
+        assert_eq!(order, [1, 4, 2, 6, 3, 5]);
     }
 
     #[derive(Debug, Clone)]

@@ -162,6 +162,12 @@ impl Trouble {
         self.memory.probing.is_some()
     }
 
+    /// Of a document type: the next probe is its last row and not its first, where there is a choice. Every second one is:
+    /// where the first rows are documents that ION never takes, however many, the good ones behind them are found.
+    pub fn probes_last(&self) -> bool {
+        self.refusals.is_multiple_of(2)
+    }
+
     /// Of a scope wider than a lane: the lane that was refused last in this life, if it may be why.
     pub fn refused_by(&self) -> Option<(PointNumber, LaneKey)> {
         self.memory.by

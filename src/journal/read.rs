@@ -306,17 +306,19 @@ impl Journal {
         .await
     }
 
-    /// Parked rows of a suspended type that may be its probe, lowest first: of none of these lanes.
+    /// Parked rows of a suspended type that may be its probe, lowest first, or `last` first: of none of these lanes.
     pub async fn parked_probes(
         &self,
         point_id: i64,
         document_type: String,
         but: Vec<LaneKey>,
+        last: bool,
         limit: i64,
     ) -> Result<Vec<i64>> {
         let but: Vec<String> = but.iter().map(|lane| lane.0.to_string()).collect();
         let but = format!("[{}]", but.join(","));
-        self.numbers(sql::PARKED_PROBES, (point_id, document_type, but, limit)).await
+        let statement = if last { sql::PARKED_PROBES_LAST } else { sql::PARKED_PROBES };
+        self.numbers(statement, (point_id, document_type, but, limit)).await
     }
 
     /// Parked rows that are to be judged again, lowest first.

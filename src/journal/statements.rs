@@ -86,6 +86,7 @@ pub(super) const PARKED_INSERT: &str = include_str!("../../sql/journal/agent/par
 pub(super) const PARKED_AFTER: &str = include_str!("../../sql/journal/agent/parked_after.sql");
 pub(super) const PARKED_PAGE: &str = include_str!("../../sql/journal/agent/parked_page.sql");
 pub(super) const PARKED_PROBES: &str = include_str!("../../sql/journal/agent/parked_probes.sql");
+pub(super) const PARKED_PROBES_LAST: &str = include_str!("../../sql/journal/agent/parked_probes_last.sql");
 pub(super) const PARKED_RANGE: &str = include_str!("../../sql/journal/agent/parked_range.sql");
 pub(super) const PARKED_SUSPENDED: &str = include_str!("../../sql/journal/agent/parked_suspended.sql");
 pub(super) const PARKED_WAKE: &str = include_str!("../../sql/journal/agent/parked_wake.sql");

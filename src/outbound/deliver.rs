@@ -295,6 +295,9 @@ impl Outbound {
             answer_text: (verdict != Verdict::Accepted).then(|| posted.answer.text().to_owned()),
         });
         let point = &mut self.points[usize::from(number)];
+        if verdict == Verdict::Rejected {
+            point.lanes.rejected();
+        }
         let hold = matches!(event, Happens::Fail { .. }) && point.holds_its_lane(posted.message);
         let note = Note {
             now,

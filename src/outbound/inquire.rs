@@ -223,7 +223,7 @@ impl Outbound {
 
     /// A suspended type of which memory has no document that was not refused: parked rows are its probes.
     pub(super) fn start_probes(&mut self, number: PointNumber, now: i64) {
-        /// Rows asked for: the first of them becomes the probe.
+        /// Rows asked for: one of them becomes the probe.
         const PROBES: i64 = 5;
         /// None of them may have become one: they are gone, or wait for others.
         const ASK_AGAIN_MS: i64 = 10_000;
@@ -235,7 +235,7 @@ impl Outbound {
             .wide_troubles()
             .filter_map(|(scope, trouble)| match scope {
                 Scope::DocumentType(of, document_type) if of == number && !trouble.is_probing() => {
-                    Some(document_type)
+                    Some((document_type, trouble.probes_last()))
                 }
                 Scope::DocumentType(..)
                 | Scope::Endpoint(_)
@@ -243,7 +243,7 @@ impl Outbound {
                 | Scope::Lane(..) => None,
             })
             .collect();
-        for document_type in suspended {
+        for (document_type, last) in suspended {
             let point = &mut self.points[usize::from(number)];
             let asked = point.probes_asked.get(&document_type).is_some_and(|at| now < at + ASK_AGAIN_MS);
             if asked || point.lanes.has_fresh(document_type) || point.is_admitting_probe(document_type) {
@@ -254,7 +254,7 @@ impl Outbound {
             let name = point.type_name(document_type).to_owned();
             let refused = self.scopes.refused_lanes(number);
             self.work.push(Box::pin(async move {
-                Event::Probes(number, journal.parked_probes(point_id, name, refused, PROBES).await)
+                Event::Probes(number, journal.parked_probes(point_id, name, refused, last, PROBES).await)
             }));
         }
     }

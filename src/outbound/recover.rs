@@ -9,9 +9,10 @@ use super::rebuild::{self, Rebuilt, rebuild};
 use super::{Event, Outbound, SettleFailure, Then};
 use crate::database::Database;
 use crate::domain::delivery::Event as Happens;
+use crate::domain::ids::LaneKey;
 use crate::domain::notice::{Notice, Severity};
 use crate::domain::plan::{AfterFailure, ConnectionPoint};
-use crate::domain::waiting::{PointNumber, Scope};
+use crate::domain::waiting::{Cause, PointNumber, Scope, Trouble};
 use crate::journal::{Applies, Change, Journal, JournalError, KnownPoint, Note, Record, Step};
 
 /// Pending messages read from the journal at once.
@@ -192,7 +193,7 @@ impl Outbound {
         };
         let full = i64::try_from(records.len()).unwrap_or(i64::MAX) >= PAGE;
         let last = records.last().map(|record| record.entry_id);
-        let mut waits = Vec::new();
+        let (mut waits, mut refused) = (Vec::new(), Vec::new());
         let point = self.point(number);
         point.refilling = false;
         let missed = point.missed.take();
@@ -204,7 +205,18 @@ impl Outbound {
         for record in records.into_iter().filter(|it| missed.is_none_or(|missed| it.entry_id <= missed)) {
             if !point.messages.contains_key(&record.message) {
                 waits.push(record.lane);
+                refused.extend(refused_before(&record));
                 point.remember(record, None, 0);
+            }
+        }
+        for (lane, document_type, mut trouble) in refused {
+            let scope = Scope::Lane(number, lane);
+            if self.scopes.trouble(scope).is_none() {
+                let point = self.point(number);
+                trouble.document_type = Some(point.type_number(&document_type));
+                point.lanes.refused(lane, trouble.refusals);
+                let endpoint = point.endpoint;
+                self.scopes.restore(scope, trouble, endpoint);
             }
         }
         for lane in waits {
@@ -237,6 +249,15 @@ impl Outbound {
             Err(error) => self.fatal = Some(error),
         }
     }
+}
+
+/// How a lane waits whose next document ION refused: the message tells it where the journal that knew it was lost.
+fn refused_before(record: &Record) -> Option<(LaneKey, String, Trouble)> {
+    let cause = record.answer_class.as_deref().and_then(Cause::parse)?;
+    let at = record.last_attempt_at.unwrap_or_default();
+    let said = record.http_status.map_or_else(|| "no answer".to_owned(), |status| format!("HTTP {status}"));
+    let trouble = Trouble::new(cause, record.delivery.attempts, at, at, said);
+    (record.delivery.attempts > 0).then(|| (record.lane, record.document_type.clone(), trouble))
 }
 
 async fn restore(

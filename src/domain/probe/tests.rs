@@ -196,6 +196,9 @@ impl World {
             lanes.wait_until(path.lane, wait);
         } else {
             lanes.remove(path.lane, path.lane.0);
+            if verdict == Verdict::Rejected {
+                lanes.rejected();
+            }
             self.documents[number].ended = Some((self.now, verdict));
         }
     }
@@ -217,9 +220,16 @@ impl World {
         for scope in self.scopes.to_inquire(self.now) {
             self.scopes.inquired(scope, Inquired::Good, BACKOFF, 0.0, self.now);
         }
-        for number in std::mem::take(&mut self.parked) {
+        let (first, last): (Vec<usize>, Vec<usize>) =
+            std::mem::take(&mut self.parked).into_iter().partition(|number| {
+                let path = self.path(*number);
+                let of_type = self.scopes.trouble(Scope::DocumentType(path.point, path.document_type));
+                !of_type.is_some_and(Trouble::probes_last)
+            });
+        for number in first.into_iter().chain(last.into_iter().rev()) {
             self.admit(number);
         }
+        self.parked.sort_unstable();
         for point in 0..2 {
             self.lanes[usize::from(point)].wake(self.now);
             while self.begun(point) < self.slots {
@@ -376,6 +386,60 @@ proptest! {
             let waited = at - document.arrives;
             prop_assert!(waited <= BOUND, "document {} waited {} s", number, waited / 1000);
         }
+    }
+}
+
+/// Where the documents are that ION never takes.
+#[derive(Debug, Clone, Copy)]
+enum Where {
+    First,
+    Last,
+    Anywhere,
+    /// All of one connection point.
+    OfOnePoint,
+    /// All of one type.
+    OfOneType,
+}
+
+proptest! {
+    /// However many documents ION refuses for ever, and wherever they are: the good ones get through. Where they come within
+    /// a minute (later ones find scopes that had nothing good to try for long) and a quarter of all is refused, within half an
+    /// hour; one after the other, as the first in their order, fifty alone would take three and a half.
+    #[test]
+    fn many_that_are_refused_do_not_stop_the_good_ones(
+        bad in 6usize..=150,
+        place in prop::sample::select(vec![
+            Where::First, Where::Last, Where::Anywhere, Where::OfOnePoint, Where::OfOneType
+        ]),
+        says in prop::sample::select(REFUSALS.to_vec()),
+        span in prop::sample::select(vec![0, 60_000, 1_800_000i64]),
+        slots in prop::sample::select(vec![1, 2, 4, 16]),
+        seed in any::<u64>(),
+    ) {
+        let mut documents = documents(span);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let of_place: Vec<usize> = match place {
+            Where::First => (0..bad).collect(),
+            Where::Last => (200 - bad..200).collect(),
+            Where::Anywhere => random.choose_multiple(0..200, bad),
+            Where::OfOnePoint => (0..200).filter(|number| number % 2 == 0).take(bad).collect(),
+            Where::OfOneType => (0..200).filter(|number| number % 3 == 0).take(bad).collect(),
+        };
+        for number in of_place {
+            documents[number].answers = vec![(0, says)];
+        }
+        let mut world = World::new(documents, seed);
+        world.slots = slots;
+        world.run(span + 8_000_000, VecDeque::new());
+        let mut longest = 0;
+        for (number, document) in world.documents.iter().enumerate().filter(|(_, it)| it.answers.is_empty()) {
+            let Some((at, verdict)) = document.ended else {
+                return Err(TestCaseError::fail(format!("document {number} waits for ever")));
+            };
+            prop_assert_eq!(verdict, Verdict::Accepted);
+            longest = longest.max(at - document.arrives);
+        }
+        prop_assert!(bad > 50 || span > 60_000 || longest <= 1_800_000, "a good document waited {} s", longest / 1000);
     }
 }
 
